@@ -1,0 +1,210 @@
+//! Exact decimal numbers of any size and precision, as JSON writes them.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize as _;
+
+/// The longest number that is read, in bytes.
+pub const MAX_DECIMAL_BYTES: usize = 1_100;
+
+/// An exact decimal number: `1`, `1.0` and `1e0` are equal, and 9007199254740993 is not
+/// 9007199254740992.
+///
+/// It is kept as sign, digits and exponent, so that `1e999999999` costs a few bytes.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Decimal {
+    negative: bool,
+    /// Significant digits, 0 to 9, without zeros at either end; none for zero.
+    digits: Box<[u8]>,
+    /// The value is `0.d1d2d3… × 10^exponent`; 0 for zero.
+    exponent: i64,
+}
+
+/// A text that is no number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "no number; accepted: a JSON number of at most 1100 bytes with an exponent of at most 15 digits, such as `62.5` or `-1e3`"
+)]
+pub struct DecimalError;
+
+impl Decimal {
+    /// Zero.
+    #[must_use]
+    pub fn zero() -> Self {
+        Self { negative: false, digits: Box::default(), exponent: 0 }
+    }
+
+    /// The nearest double; infinite where doubles end. For display and statistics, never for
+    /// comparison.
+    #[must_use]
+    pub fn to_f64(&self) -> f64 {
+        self.to_string().parse().unwrap_or(f64::NAN)
+    }
+}
+
+impl FromStr for Decimal {
+    type Err = DecimalError;
+    fn from_str(text: &str) -> Result<Self, DecimalError> {
+        if text.len() > MAX_DECIMAL_BYTES {
+            return Err(DecimalError);
+        }
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+            Some(at) => (&unsigned[..at], read_exponent(&unsigned[at + 1..])?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = match mantissa.split_once('.') {
+            Some((_, "")) => return Err(DecimalError),
+            Some(parts) => parts,
+            None => (mantissa, ""),
+        };
+        let digits_only = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        let leading_zero = whole.len() > 1 && whole.starts_with('0');
+        if whole.is_empty() || leading_zero || !digits_only(whole) || !digits_only(fraction) {
+            return Err(DecimalError);
+        }
+        let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|b| b - b'0').collect();
+        let Some(first) = all.iter().position(|d| *d != 0) else {
+            return Ok(Self::zero());
+        };
+        let last = all.iter().rposition(|d| *d != 0).unwrap_or(first);
+        Ok(Self {
+            negative,
+            digits: all[first..=last].into(),
+            exponent: exponent + whole.len() as i64 - first as i64,
+        })
+    }
+}
+
+fn read_exponent(text: &str) -> Result<i64, DecimalError> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let significant = digits.trim_start_matches('0');
+    if digits.is_empty() || significant.len() > 15 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(DecimalError);
+    }
+    let size: i64 = if significant.is_empty() { 0 } else { significant.parse().map_err(|_| DecimalError)? };
+    Ok(if text.starts_with('-') { -size } else { size })
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let sign = |d: &Self| match (d.digits.is_empty(), d.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        };
+        let by_size = || (self.exponent, &self.digits).cmp(&(other.exponent, &other.digits));
+        match sign(self).cmp(&sign(other)) {
+            Ordering::Equal if self.negative => by_size().reverse(),
+            Ordering::Equal => by_size(),
+            unequal => unequal,
+        }
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+macro_rules! from_integers {
+    ($($int:ty),+) => {$(
+        impl From<$int> for Decimal {
+            fn from(n: $int) -> Self {
+                n.to_string().parse().expect("an integer is a JSON number")
+            }
+        }
+    )+};
+}
+from_integers!(i32, u32, i64, u64);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Beyond this many zeros the exponent is written instead.
+        const ZEROS: i64 = 20;
+        let count = self.digits.len() as i64;
+        let mut text = String::new();
+        let digits: String = self.digits.iter().map(|d| char::from(b'0' + d)).collect();
+        if digits.is_empty() {
+            text.push('0');
+        } else if (1..=count + ZEROS).contains(&self.exponent) {
+            let whole = usize::try_from(self.exponent.min(count)).unwrap_or(0);
+            text.push_str(&digits[..whole]);
+            (count..self.exponent).for_each(|_| text.push('0'));
+            if whole < digits.len() {
+                text.push('.');
+                text.push_str(&digits[whole..]);
+            }
+        } else if (-ZEROS..=0).contains(&self.exponent) {
+            text.push_str("0.");
+            (self.exponent..0).for_each(|_| text.push('0'));
+            text.push_str(&digits);
+        } else {
+            text.push_str(&digits[..1]);
+            if count > 1 {
+                text.push('.');
+                text.push_str(&digits[1..]);
+            }
+            text.push_str(&format!("e{}", self.exponent - 1));
+        }
+        f.pad(&if self.negative { format!("-{text}") } else { text })
+    }
+}
+
+crate::time::serde_as_text!(Decimal);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn d(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_number_has_one_value_however_it_is_written() {
+        for same in [["1", "1.0", "1e0"], ["-0", "0", "0e9"], ["120", "1.2e2", "12000E-2"]] {
+            assert!(same.iter().all(|t| d(t) == d(same[0])), "{same:?}");
+        }
+        assert_ne!(d("9007199254740993"), d("9007199254740992"));
+        assert_eq!(d("-122.42916360922355").to_string(), "-122.42916360922355");
+    }
+
+    #[test]
+    fn what_json_does_not_call_a_number_is_refused() {
+        for bad in
+            ["", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "1_0", "NaN", "١", "1e9999999999999999"]
+        {
+            assert_eq!(bad.parse::<Decimal>(), Err(DecimalError), "{bad}");
+        }
+        assert!("9".repeat(MAX_DECIMAL_BYTES).parse::<Decimal>().is_ok());
+        assert!("9".repeat(MAX_DECIMAL_BYTES + 1).parse::<Decimal>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_the_integers(a in any::<i64>(), b in any::<i64>(), scale in 0_u32..6) {
+            let shift = |n: i64| d(&format!("{n}e-{scale}"));
+            prop_assert_eq!(shift(a).cmp(&shift(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn numbers_read_back(text in "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,15})?") {
+            let number = d(&text);
+            prop_assert_eq!(d(&number.to_string()), number);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,20}") {
+            let _ = text.parse::<Decimal>();
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! tipstaff: an embeddable policy engine for security products.
+#![warn(missing_docs)]
+
+mod decimal;
+mod hash;
+mod id;
+mod json;
+mod ready;
+mod time;
+
+pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES};
+pub use hash::{Hash, HashError};
+pub use id::{
+    ActionKey, ActorId, ApprovalId, CommitId, EnforcementId, GroupId, IdError, IdFault, MAX_ID_BYTES,
+    OccurrenceId, RuleId, ScaleId, SessionId, SignalId, Source, Subject, TenantId, TriggerId, UserId,
+    WorkerId,
+};
+pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
+pub use ready::{WouldBlock, ready};
+pub use time::{Span, SpanError, Time, TimeError};
