@@ -1,6 +1,7 @@
 //! tipstaff: an embeddable policy engine for security products.
 #![warn(missing_docs)]
 
+mod audit;
 mod decimal;
 mod hash;
 mod id;
@@ -8,6 +9,12 @@ mod json;
 mod ready;
 mod time;
 
+pub use audit::{
+    AUDIT_FORMAT, Actor, ActorError, AuditCatalog, AuditCode, AuditDomain, AuditDraft, AuditError,
+    AuditFault, AuditRecord, ChainError, ChainFault, Code, CodeError, Detail, Head, HeadError, HostCode,
+    MAX_DETAIL_BYTES, MAX_DETAILS, MAX_HOST_CODES, Personal, Retention, RetentionCategory, Salt, SaltError,
+    Severity, Verifier, WordError, verify,
+};
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES};
 pub use hash::{Hash, HashError};
 pub use id::{
