@@ -7,6 +7,7 @@ mod hash;
 mod id;
 mod json;
 mod ready;
+mod score;
 mod time;
 
 pub use audit::{
@@ -24,4 +25,9 @@ pub use id::{
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
 pub use ready::{WouldBlock, ready};
+pub use score::{
+    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
+    MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
+    Skipped, Transition, TransitionError, TriggerFault,
+};
 pub use time::{Span, SpanError, Time, TimeError};
