@@ -4,8 +4,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize as _;
-
 /// The longest number that is read, in bytes.
 pub const MAX_DECIMAL_BYTES: usize = 1_100;
 
@@ -157,7 +155,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-crate::time::serde_as_text!(Decimal);
+crate::words::serde_as_text!(Decimal);
 
 #[cfg(test)]
 mod tests {

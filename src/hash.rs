@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 value, written as 64 lower-case hexadecimal digits.
@@ -51,7 +50,7 @@ impl FromStr for Hash {
     }
 }
 
-crate::time::serde_as_text!(Hash);
+crate::words::serde_as_text!(Hash);
 
 /// Collects what a hash is over. Every part is preceded by its length, so that no two different
 /// lists of parts give the same bytes.

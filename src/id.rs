@@ -99,7 +99,7 @@ macro_rules! given {
             }
         }
 
-        crate::time::serde_as_text!($name);
+        crate::words::serde_as_text!($name);
     )+};
 }
 
@@ -179,7 +179,7 @@ macro_rules! derived {
             }
         }
 
-        crate::time::serde_as_text!($name);
+        crate::words::serde_as_text!($name);
     )+};
 }
 

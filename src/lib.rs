@@ -9,12 +9,13 @@ mod json;
 mod ready;
 mod score;
 mod time;
+mod words;
 
 pub use audit::{
     AUDIT_FORMAT, Actor, ActorError, AuditCatalog, AuditCode, AuditDomain, AuditDraft, AuditError,
     AuditFault, AuditRecord, ChainError, ChainFault, Code, CodeError, Detail, Head, HeadError, HostCode,
     MAX_DETAIL_BYTES, MAX_DETAILS, MAX_HOST_CODES, Personal, Retention, RetentionCategory, Salt, SaltError,
-    Severity, Verifier, WordError, verify,
+    Severity, Verifier, verify,
 };
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES};
 pub use hash::{Hash, HashError};
@@ -31,3 +32,4 @@ pub use score::{
     Skipped, Transition, TransitionError, TriggerFault,
 };
 pub use time::{Span, SpanError, Time, TimeError};
+pub use words::WordError;

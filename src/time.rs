@@ -5,7 +5,6 @@ use std::ops::Sub;
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
 
 /// An instant in UTC, to the microsecond, written as RFC 3339 (`2026-03-01T09:00:00Z`).
 ///
@@ -241,25 +240,7 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// Serialise a value as its `Display` text and read it back by `FromStr`.
-macro_rules! serde_as_text {
-    ($($type:ty),+ $(,)?) => {$(
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.collect_str(self)
-            }
-        }
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )+};
-}
-pub(crate) use serde_as_text;
-
-serde_as_text!(Time, Span);
+crate::words::serde_as_text!(Time, Span);
 
 #[cfg(test)]
 mod tests {

@@ -35,8 +35,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize as _;
-
 use super::record::{AUDIT_FORMAT, AuditDraft, AuditRecord, Detail, Personal, Salt};
 use crate::hash::{Hash, Hasher};
 use crate::id::TenantId;
@@ -126,7 +124,7 @@ impl FromStr for Head {
     }
 }
 
-crate::time::serde_as_text!(Head);
+crate::words::serde_as_text!(Head);
 
 /// The first place at which a log is not what it should be.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -1,65 +1,9 @@
 //! The words of the catalogue: severities, domains, and how long a record is kept.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::time::Span;
-
-/// A text that is none of the words of a fixed list.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{text}` is no {what}; accepted: {accepted}")]
-pub struct WordError {
-    /// What it was to be, such as `severity`.
-    pub what: &'static str,
-    /// What was given, cut to 80 characters.
-    pub text: String,
-    /// The words of the list.
-    pub accepted: String,
-}
-
-/// Declares an enum whose values are words; from each row come the constant, its text and its doc.
-macro_rules! words {
-    ($($(#[$meta:meta])* $name:ident, $what:literal { $($variant:ident: $text:literal, $about:literal;)+ })+) => {$(
-        $(#[$meta])*
-        #[non_exhaustive]
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        pub enum $name {
-            $(#[doc = concat!("`", $text, "`: ", $about, ".")] $variant,)+
-        }
-
-        impl $name {
-            /// All of them, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word itself.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = WordError;
-            fn from_str(text: &str) -> Result<Self, WordError> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| WordError {
-                    what: $what,
-                    text: text.chars().take(80).collect(),
-                    accepted: [$($text),+].join(", "),
-                })
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        crate::time::serde_as_text!($name);
-    )+};
-}
+use crate::words::words;
 
 words! {
     /// How much a record matters; later ones matter more.

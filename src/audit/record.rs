@@ -89,7 +89,7 @@ impl FromStr for Actor {
     }
 }
 
-crate::time::serde_as_text!(Actor);
+crate::words::serde_as_text!(Actor);
 
 /// A value of a record's metadata. In JSON it names its type: `{"number": 3}`, `{"text": "vpn"}`.
 #[non_exhaustive]
@@ -468,4 +468,4 @@ impl FromStr for Salt {
     }
 }
 
-crate::time::serde_as_text!(Salt);
+crate::words::serde_as_text!(Salt);

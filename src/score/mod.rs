@@ -169,7 +169,7 @@ impl fmt::Debug for BandName {
     }
 }
 
-crate::time::serde_as_text!(Score, Confidence, BandName);
+crate::words::serde_as_text!(Score, Confidence, BandName);
 
 #[cfg(test)]
 mod tests {

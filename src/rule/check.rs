@@ -1,0 +1,262 @@
+//! What rules and settings mean beside each other: are there such actions, bands and groups, and
+//! can the people be found who must agree?
+
+use std::collections::BTreeSet;
+
+use super::document::{Faults, RuleFault, below, cut};
+use super::read::action_pointer;
+use super::{
+    ApprovalPolicy, ApprovalSetting, Audience, MAX_ACTIONS, MAX_GROUPS, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES,
+    Rule, RuleAction, Settings, Trigger,
+};
+use crate::action::{ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params};
+use crate::id::{ActorId, GroupId, ScaleId};
+use crate::score::BandName;
+
+/// The settings' own faults.
+pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults: &mut Faults) {
+    count("/scales", "scales", settings.scales.len(), 0, MAX_SCALES, faults);
+    for (i, scale) in settings.scales.iter().enumerate() {
+        if settings.scales[..i].iter().any(|earlier| earlier.id() == scale.id()) {
+            faults.add(format!("/scales/{i}"), RuleFault::Repeated(scale.id().to_string()));
+        }
+    }
+    for (i, spec) in settings.types.iter().enumerate() {
+        if let Err(fault) = catalog.register(spec.clone()) {
+            faults.add(format!("/types/{i}"), fault);
+        }
+    }
+    if let Some(group) = &settings.default_group
+        && !settings.groups.is_empty()
+        && !settings.groups.contains_key(group)
+    {
+        faults.add("/approvers/default", RuleFault::UnknownGroup(group.clone()));
+    }
+}
+
+/// One rule's faults.
+pub(super) fn rule(pointer: &str, rule: &Rule, settings: &Settings, catalog: &ActionCatalog, faults: &mut Faults) {
+    count(&below(pointer, "title"), "bytes of title", rule.title.len(), 1, MAX_TITLE_BYTES, faults);
+    count(&below(pointer, "actions"), "actions", rule.actions.len(), 1, MAX_ACTIONS, faults);
+    let trigger = below(pointer, "trigger");
+    match &rule.trigger {
+        Trigger::Event { sources, .. } => {
+            let pointer = format!("{trigger}/event/sources");
+            count(&pointer, "sources", sources.len(), 0, MAX_SOURCES, faults);
+            repeated(&pointer, sources.iter(), faults);
+        }
+        Trigger::Score(score) => {
+            let pointer = format!("{trigger}/score");
+            bands(&pointer, "enters", &score.scale, &score.enters, settings, faults);
+        }
+        Trigger::Schedule { audience: Audience::Bands { scale, bands: named }, .. } => {
+            bands(&format!("{trigger}/schedule/audience"), "band", scale, named, settings, faults);
+        }
+        Trigger::Schedule { audience: Audience::All, .. } | Trigger::Manual => {}
+    }
+    for (i, action) in rule.actions.iter().enumerate() {
+        if rule.actions[..i].iter().any(|earlier| earlier.key == action.key) {
+            faults.add(action_pointer(pointer, i, "key"), RuleFault::RepeatedKey(cut(action.key.as_str())));
+        }
+        let Some(spec) = catalog.get(&action.action) else {
+            let found = cut(action.action.as_str());
+            let accepted: Vec<_> = catalog.iter().map(|spec| format!("`{}`", spec.name)).collect();
+            let fault = RuleFault::UnknownAction { found, accepted: accepted.join(", ") };
+            faults.add(action_pointer(pointer, i, "type"), fault);
+            continue;
+        };
+        params(&action_pointer(pointer, i, "params"), rule, action, spec, faults);
+        if let Some(policy) = required(action, spec) {
+            approval(&action_pointer(pointer, i, "approval"), &policy, settings, faults);
+        }
+    }
+}
+
+/// The approval that an action needs, before the default group is filled in.
+pub(super) fn required(action: &RuleAction, spec: &ActionSpec) -> Option<ApprovalPolicy> {
+    match &action.approval {
+        ApprovalSetting::Required(policy) => Some(policy.clone()),
+        ApprovalSetting::TypeDefault => spec.approval.then(ApprovalPolicy::default),
+        ApprovalSetting::None => None,
+    }
+}
+
+fn bands(pointer: &str, field: &str, id: &ScaleId, named: &[BandName], settings: &Settings, faults: &mut Faults) {
+    let Some(scale) = settings.scale(id) else {
+        faults.add(below(pointer, "scale"), RuleFault::UnknownScale(cut(id.as_str())));
+        return;
+    };
+    let pointer = below(pointer, field);
+    count(&pointer, "bands", named.len(), 1, scale.bands().len(), faults);
+    repeated(&pointer, named.iter(), faults);
+    for (i, name) in named.iter().enumerate() {
+        if scale.rank(name).is_none() {
+            let accepted: Vec<_> = scale.bands().iter().map(|band| format!("`{}`", band.name)).collect();
+            let fault = RuleFault::UnknownBand { found: name.to_string(), accepted: accepted.join(", ") };
+            faults.add(below(&pointer, i), fault);
+        }
+    }
+}
+
+fn params(pointer: &str, rule: &Rule, action: &RuleAction, spec: &ActionSpec, faults: &mut Faults) {
+    let at = |problem: &ParamProblem| match problem.fault {
+        ParamFault::Missing { .. } => pointer.to_owned(),
+        _ => below(pointer, &problem.name),
+    };
+    for problem in check_params(spec, &action.params, Stage::Written).err().unwrap_or_default() {
+        faults.add(at(&problem), problem);
+    }
+    for (name, value) in &action.params {
+        let ParamValue::Text(text) = value else { continue };
+        let Ok(template) = text.parse::<Template>() else { continue };
+        for variable in template.variables().filter(|variable| !known(variable, &rule.trigger)) {
+            let fault = RuleFault::UnknownVariable { found: cut(variable), accepted: accepted(&rule.trigger) };
+            faults.add(below(pointer, name), fault);
+        }
+    }
+}
+
+/// The variables of every trigger; a trigger's own come after.
+const COMMON: &[&str] =
+    &["subject", "user", "session", "signal.id", "signal.source", "signal.time", "rule", "rule.title"];
+
+fn known(variable: &str, trigger: &Trigger) -> bool {
+    let own = match trigger {
+        Trigger::Event { .. } => variable.starts_with("event.") && variable.len() > "event.".len(),
+        Trigger::Score(_) => ["score", "band", "band.from"].contains(&variable),
+        Trigger::Schedule { .. } => variable == "occurrence.time",
+        Trigger::Manual => ["operator", "reason"].contains(&variable),
+    };
+    own || COMMON.contains(&variable)
+}
+
+const fn accepted(trigger: &Trigger) -> &'static str {
+    match trigger {
+        Trigger::Event { .. } => {
+            "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, event.<path>"
+        }
+        Trigger::Score(_) => {
+            "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, score, band, band.from"
+        }
+        Trigger::Schedule { .. } => {
+            "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, occurrence.time"
+        }
+        Trigger::Manual => {
+            "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, operator, reason"
+        }
+    }
+}
+
+fn approval(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &mut Faults) {
+    count(&below(pointer, "groups"), "groups", policy.groups.len(), 0, MAX_GROUPS, faults);
+    repeated(&below(pointer, "groups"), policy.groups.iter().map(|quorum| &quorum.name), faults);
+    let Some(policy) = settings.resolve(policy) else {
+        faults.add(pointer, RuleFault::NoApprovers);
+        return;
+    };
+    // Without declared groups the host answers for people, and is asked when it matters.
+    if settings.groups.is_empty() {
+        return;
+    }
+    let mut declared = true;
+    for quorum in &policy.groups {
+        if !settings.groups.contains_key(&quorum.name) {
+            declared = false;
+            faults.add(pointer, RuleFault::UnknownGroup(quorum.name.clone()));
+        }
+    }
+    if declared {
+        quorum(pointer, &policy, settings, faults);
+    }
+}
+
+fn quorum(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &mut Faults) {
+    let people: BTreeSet<&ActorId> =
+        policy.groups.iter().filter_map(|quorum| settings.groups.get(&quorum.name)).flatten().collect();
+    let memberships: Vec<Vec<GroupId>> = people
+        .into_iter()
+        .map(|person| {
+            let member = |name: &&GroupId| settings.groups.get(*name).is_some_and(|g| g.contains(person));
+            policy.groups.iter().map(|quorum| &quorum.name).filter(member).cloned().collect()
+        })
+        .collect();
+    let need: usize = policy.groups.iter().map(|quorum| quorum.need as usize).sum();
+    let have = policy.seats_filled(&memberships);
+    if have < need {
+        let groups: Vec<_> = policy.groups.iter().map(|quorum| format!("`{}`", quorum.name)).collect();
+        let fault = RuleFault::UnreachableQuorum { groups: groups.join(" and "), need, have, missing: need - have };
+        faults.add(pointer, fault);
+    }
+}
+
+impl Settings {
+    /// The policy with the default group filled in; none where there is nobody to ask.
+    pub(crate) fn resolve(&self, policy: &ApprovalPolicy) -> Option<ApprovalPolicy> {
+        let mut policy = policy.clone();
+        if policy.groups.is_empty() {
+            let name = self.default_group.clone()?;
+            policy.groups.push(super::Quorum { name, need: 1 });
+        }
+        Some(policy)
+    }
+}
+
+impl ApprovalPolicy {
+    /// How many of the needed approvals these people fill, each of them one at the most, in one
+    /// of their groups: a matching of people to seats that no other can better.
+    #[must_use]
+    pub fn seats_filled(&self, people: &[Vec<GroupId>]) -> usize {
+        let seats: Vec<&GroupId> = self
+            .groups
+            .iter()
+            .flat_map(|quorum| std::iter::repeat_n(&quorum.name, quorum.need as usize))
+            .collect();
+        let mut taken: Vec<Option<usize>> = vec![None; seats.len()];
+        (0..people.len()).filter(|person| seat(*person, people, &seats, &mut taken, &mut vec![false; seats.len()])).count()
+    }
+}
+
+/// Finds the person a seat, moving others to seats that they can also take (augmenting paths).
+fn seat(
+    person: usize,
+    people: &[Vec<GroupId>],
+    seats: &[&GroupId],
+    taken: &mut [Option<usize>],
+    tried: &mut [bool],
+) -> bool {
+    for i in 0..seats.len() {
+        if tried[i] || !people[person].contains(seats[i]) {
+            continue;
+        }
+        tried[i] = true;
+        let free = match taken[i] {
+            None => true,
+            Some(other) => seat(other, people, seats, taken, tried),
+        };
+        if free {
+            taken[i] = Some(person);
+            return true;
+        }
+    }
+    false
+}
+
+fn repeated<'a, T: PartialEq + ToString + 'a>(
+    pointer: &str,
+    items: impl Iterator<Item = &'a T>,
+    faults: &mut Faults,
+) {
+    let mut seen: Vec<&T> = Vec::new();
+    for item in items {
+        if seen.contains(&item) {
+            faults.add(pointer, RuleFault::Repeated(item.to_string()));
+        }
+        seen.push(item);
+    }
+}
+
+fn count(pointer: &str, what: &'static str, found: usize, least: usize, most: usize, faults: &mut Faults) {
+    if !(least..=most).contains(&found) {
+        faults.add(pointer, RuleFault::Count { what, found, least, most });
+    }
+}

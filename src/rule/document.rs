@@ -1,0 +1,411 @@
+//! Reading what a person wrote: every fault at once, each with its place and what is accepted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::action::{ParamProblem, SpecFault};
+use crate::id::{GroupId, IdError, RuleId};
+use crate::json::{Member, Node, SyntaxFault, Value, error};
+use crate::pattern::PatternFault;
+use crate::schedule::CronError;
+use crate::score::ScaleFault;
+use crate::time::SpanError;
+use crate::words::WordError;
+
+/// A document of rules that was refused, with all of its faults in the order of the text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DocumentError {
+    /// At least one.
+    pub faults: Vec<DocumentFault>,
+}
+
+impl std::error::Error for DocumentError {}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the document has {} fault(s)", self.faults.len())?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n{fault}"))
+    }
+}
+
+/// One fault of a document.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}{fault}", Place(pointer, *line, *column))]
+pub struct DocumentFault {
+    /// The JSON pointer (RFC 6901) of the value; empty for the whole document.
+    pub pointer: String,
+    /// Its line, from 1; 0 where rules were built in Rust and have no text.
+    pub line: usize,
+    /// Its column in characters, from 1; 0 where there is no text.
+    pub column: usize,
+    /// What is wrong.
+    pub fault: RuleFault,
+}
+
+struct Place<'a>(&'a str, usize, usize);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(pointer, line, column) = self;
+        let shown = if pointer.is_empty() { "the document" } else { pointer };
+        match line {
+            0 => write!(f, "{shown}: "),
+            _ => write!(f, "{shown} (line {line}, column {column}): "),
+        }
+    }
+}
+
+/// What is wrong with a document of rules.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleFault {
+    /// It is no JSON.
+    #[error(transparent)]
+    Syntax(#[from] SyntaxFault),
+    /// It is longer than [`MAX_DOCUMENT_BYTES`](super::MAX_DOCUMENT_BYTES).
+    #[error("{0} bytes; accepted: at most 67108864")]
+    TooLarge(usize),
+    /// A value of another kind.
+    #[error("{found}; accepted: {accepted}")]
+    Kind {
+        /// What stands there.
+        found: &'static str,
+        /// What may stand there.
+        accepted: &'static str,
+    },
+    /// A field that is not known here.
+    #[error("unknown field `{field}`; accepted: {accepted}")]
+    UnknownField {
+        /// Its name, cut to 80 characters.
+        field: String,
+        /// The known ones.
+        accepted: String,
+    },
+    /// A field that stands twice.
+    #[error("the field `{0}` stands twice; keep one")]
+    RepeatedField(String),
+    /// A field that must be there.
+    #[error("the field `{0}` is missing")]
+    MissingField(&'static str),
+    /// More of something than is accepted, or less.
+    #[error("{found} {what}; accepted: {least} to {most}")]
+    Count {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// The fewest.
+        least: usize,
+        /// The most.
+        most: usize,
+    },
+    /// No identifier.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// A word that is not on the list.
+    #[error(transparent)]
+    Word(#[from] WordError),
+    /// No span of time.
+    #[error(transparent)]
+    Span(#[from] SpanError),
+    /// A span outside its bounds.
+    #[error("`{found}`; accepted: {least} to {most}")]
+    SpanRange {
+        /// What was given.
+        found: crate::time::Span,
+        /// The shortest.
+        least: crate::time::Span,
+        /// The longest.
+        most: crate::time::Span,
+    },
+    /// No number, or one outside its bounds.
+    #[error("no number that fits; accepted: {0}")]
+    Number(&'static str),
+    /// A fault in an event pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternFault),
+    /// A fault in a crontab line.
+    #[error(transparent)]
+    Cron(#[from] CronError),
+    /// No zone of the IANA database.
+    #[error("unknown zone; accepted: a name of the IANA time zone database, such as `Europe/Berlin`")]
+    Zone,
+    /// A fault in a scale.
+    #[error(transparent)]
+    Scale(#[from] ScaleFault),
+    /// A fault in an action type.
+    #[error(transparent)]
+    Spec(#[from] SpecFault),
+    /// A fault in an action's parameters.
+    #[error(transparent)]
+    Param(#[from] ParamProblem),
+    /// No such action type.
+    #[error("unknown action type `{found}`; accepted: {accepted}")]
+    UnknownAction {
+        /// What was given, cut to 80 characters.
+        found: String,
+        /// The known ones.
+        accepted: String,
+    },
+    /// A variable that this trigger does not have.
+    #[error("unknown variable `{found}`; accepted here: {accepted}")]
+    UnknownVariable {
+        /// What was given, cut to 80 characters.
+        found: String,
+        /// The known ones.
+        accepted: &'static str,
+    },
+    /// No such scale.
+    #[error("unknown scale `{0}`; accepted: `default`, or one that the document declares under `scales`")]
+    UnknownScale(String),
+    /// No such band on the scale.
+    #[error("unknown band `{found}`; accepted: {accepted}")]
+    UnknownBand {
+        /// What was given.
+        found: String,
+        /// The scale's bands.
+        accepted: String,
+    },
+    /// The action needs approval, and nobody is named who could give it.
+    #[error("needs approval, but names no group and the document has no default group; name `groups`, or set `approvers.default`")]
+    NoApprovers,
+    /// A group that the document does not declare, though it declares groups.
+    #[error("unknown group `{0}`; declare its members under `approvers.groups`")]
+    UnknownGroup(GroupId),
+    /// More approvals are asked for than there are distinct people to give them.
+    #[error("{need} distinct approver(s) of {groups} are needed, but only {have} can be found; {missing} more must be added")]
+    UnreachableQuorum {
+        /// The groups, by name.
+        groups: String,
+        /// How many distinct people are needed.
+        need: usize,
+        /// How many can be found.
+        have: usize,
+        /// How many are missing.
+        missing: usize,
+    },
+    /// A rule id that stands twice.
+    #[error("the rule `{0}` stands twice; every rule has an id of its own")]
+    RepeatedRule(RuleId),
+    /// An action key that stands twice in a rule.
+    #[error("the action key `{0}` stands twice in the rule; records are told apart by it")]
+    RepeatedKey(String),
+    /// A group, band, source or scale that stands twice.
+    #[error("`{0}` stands twice; keep one")]
+    Repeated(String),
+}
+
+/// Collects the faults of one document.
+pub(super) struct Faults {
+    found: Vec<(String, Option<usize>, RuleFault)>,
+}
+
+impl Faults {
+    pub(super) const fn new() -> Self {
+        Self { found: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, pointer: impl Into<String>, fault: impl Into<RuleFault>) {
+        self.found.push((pointer.into(), None, fault.into()));
+    }
+
+    pub(super) fn add_at(&mut self, pointer: impl Into<String>, offset: usize, fault: impl Into<RuleFault>) {
+        self.found.push((pointer.into(), Some(offset), fault.into()));
+    }
+
+    pub(super) const fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// All faults with their lines, in the order of the text; none is `Ok`.
+    pub(super) fn into_result(self, text: &str, root: Option<&Node<'_>>) -> Result<(), DocumentError> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        let mut placed: Vec<_> = self
+            .found
+            .into_iter()
+            .map(|(pointer, offset, fault)| {
+                let offset = offset.or_else(|| root.map(|node| locate(node, &pointer)));
+                (offset, pointer, fault)
+            })
+            .collect();
+        placed.sort_by_key(|(offset, ..)| *offset);
+        let faults = placed.into_iter().map(|(offset, pointer, fault)| {
+            let (line, column) = offset.map_or((0, 0), |offset| {
+                let place = error(text.as_bytes(), offset, SyntaxFault::Trailing);
+                (place.line, place.column)
+            });
+            DocumentFault { pointer, line, column, fault }
+        });
+        Err(DocumentError { faults: faults.collect() })
+    }
+}
+
+/// The offset of the value at a pointer, or of the nearest value above it.
+fn locate(root: &Node<'_>, pointer: &str) -> usize {
+    let mut node = root;
+    for step in pointer.split('/').skip(1) {
+        let name = step.replace("~1", "/").replace("~0", "~");
+        let next = match &node.value {
+            Value::Object(members) => members.iter().find(|m| m.name == name).map(|m| &m.node),
+            Value::Array(items) => name.parse::<usize>().ok().and_then(|i| items.get(i)),
+            _ => None,
+        };
+        let Some(next) = next else { break };
+        node = next;
+    }
+    node.at
+}
+
+/// One step further down, escaped as RFC 6901 says.
+pub(super) fn below(pointer: &str, name: impl fmt::Display) -> String {
+    format!("{pointer}/{}", name.to_string().replace('~', "~0").replace('/', "~1"))
+}
+
+/// A value of the document being read.
+#[derive(Clone)]
+pub(super) struct Item<'a> {
+    pub(super) node: &'a Node<'a>,
+    pub(super) pointer: String,
+}
+
+impl<'a> Item<'a> {
+    pub(super) const fn root(node: &'a Node<'a>) -> Self {
+        Self { node, pointer: String::new() }
+    }
+
+    pub(super) fn kind_fault(&self, accepted: &'static str, faults: &mut Faults) {
+        let found = self.node.kind();
+        faults.add_at(&self.pointer, self.node.at, RuleFault::Kind { found, accepted });
+    }
+
+    pub(super) fn text(&self, faults: &mut Faults) -> Option<&'a str> {
+        if let Value::Text(text) = &self.node.value {
+            return Some(text);
+        }
+        self.kind_fault("a text", faults);
+        None
+    }
+
+    /// A text that must parse.
+    pub(super) fn parsed<T: FromStr>(&self, faults: &mut Faults) -> Option<T>
+    where
+        RuleFault: From<T::Err>,
+    {
+        match self.text(faults)?.parse() {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                faults.add_at(&self.pointer, self.node.at, RuleFault::from(fault));
+                None
+            }
+        }
+    }
+
+    pub(super) fn flag(&self, faults: &mut Faults) -> Option<bool> {
+        if let Value::Bool(flag) = self.node.value {
+            return Some(flag);
+        }
+        self.kind_fault("true or false", faults);
+        None
+    }
+
+    /// A whole number from 1 to `most`.
+    pub(super) fn count(&self, most: u32, accepted: &'static str, faults: &mut Faults) -> Option<u32> {
+        if let Value::Number(text) = self.node.value
+            && let Ok(n) = text.parse::<u32>()
+            && (1..=most).contains(&n)
+        {
+            return Some(n);
+        }
+        match self.node.value {
+            Value::Number(_) => faults.add_at(&self.pointer, self.node.at, RuleFault::Number(accepted)),
+            _ => self.kind_fault(accepted, faults),
+        }
+        None
+    }
+
+    pub(super) fn items(&self, accepted: &'static str, faults: &mut Faults) -> Option<Vec<Self>> {
+        let Value::Array(nodes) = &self.node.value else {
+            self.kind_fault(accepted, faults);
+            return None;
+        };
+        let item = |(i, node)| Self { node, pointer: below(&self.pointer, i) };
+        Some(nodes.iter().enumerate().map(item).collect())
+    }
+
+    /// The members of an object whose names are free, each once.
+    pub(super) fn entries(&self, accepted: &'static str, faults: &mut Faults) -> Option<Vec<(&'a str, Self)>> {
+        let Value::Object(members) = &self.node.value else {
+            self.kind_fault(accepted, faults);
+            return None;
+        };
+        let mut entries: Vec<(&str, Self)> = Vec::new();
+        for member in members {
+            if entries.iter().any(|(name, _)| *name == member.name) {
+                let name = cut(&member.name);
+                faults.add_at(below(&self.pointer, &name), member.at, RuleFault::RepeatedField(name));
+                continue;
+            }
+            let pointer = below(&self.pointer, &member.name);
+            entries.push((&member.name, Self { node: &member.node, pointer }));
+        }
+        Some(entries)
+    }
+
+    /// The members of an object whose names are fixed. A field that is unknown, or stands twice,
+    /// is a fault.
+    pub(super) fn object(
+        &self,
+        fields: &'static [&'static str],
+        accepted: &'static str,
+        faults: &mut Faults,
+    ) -> Option<Object<'a>> {
+        let Value::Object(members) = &self.node.value else {
+            self.kind_fault(accepted, faults);
+            return None;
+        };
+        let mut known: Vec<&'a Member<'a>> = Vec::new();
+        for member in members {
+            let pointer = below(&self.pointer, cut(&member.name));
+            if !fields.contains(&&*member.name) {
+                let accepted: Vec<_> = fields.iter().map(|name| format!("`{name}`")).collect();
+                let accepted = if accepted.is_empty() { "none".into() } else { accepted.join(", ") };
+                let field = cut(&member.name);
+                faults.add_at(pointer, member.at, RuleFault::UnknownField { field, accepted });
+            } else if known.iter().any(|m| m.name == member.name) {
+                faults.add_at(pointer, member.at, RuleFault::RepeatedField(cut(&member.name)));
+            } else {
+                known.push(member);
+            }
+        }
+        Some(Object { at: self.node.at, pointer: self.pointer.clone(), known })
+    }
+}
+
+/// The known members of an object.
+pub(super) struct Object<'a> {
+    at: usize,
+    pub(super) pointer: String,
+    known: Vec<&'a Member<'a>>,
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn get(&self, name: &str) -> Option<Item<'a>> {
+        let member = self.known.iter().find(|m| m.name == name)?;
+        Some(Item { node: &member.node, pointer: below(&self.pointer, name) })
+    }
+
+    pub(super) fn need(&self, name: &'static str, faults: &mut Faults) -> Option<Item<'a>> {
+        let item = self.get(name);
+        if item.is_none() {
+            faults.add_at(&self.pointer, self.at, RuleFault::MissingField(name));
+        }
+        item
+    }
+}
+
+/// A name as an error shows it.
+pub(super) fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
+}

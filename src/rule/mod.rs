@@ -1,0 +1,313 @@
+//! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
+
+mod check;
+mod document;
+mod read;
+mod set;
+mod write;
+
+use std::collections::BTreeMap;
+
+use crate::action::{ActionSpec, ActionType, ParamValue, Params};
+use crate::id::{ActionKey, ActorId, GroupId, RuleId, ScaleId, Source};
+use crate::pattern::Pattern;
+use crate::schedule::Timetable;
+use crate::score::{BandName, Scale, ScoreTrigger};
+use crate::time::Span;
+use crate::words::words;
+
+pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+
+/// The longest document of rules, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
+/// The most rules of one set.
+pub const MAX_RULES: usize = 100_000;
+/// The most actions of one rule.
+pub const MAX_ACTIONS: usize = 16;
+/// The longest title, in bytes.
+pub const MAX_TITLE_BYTES: usize = 256;
+/// The most sources that one rule binds to.
+pub const MAX_SOURCES: usize = 64;
+/// The most groups that one approval asks.
+pub const MAX_GROUPS: usize = 8;
+/// The most members of one group.
+pub const MAX_MEMBERS: usize = 1_000;
+/// The most approvals asked of one group, and the most rejections that end a request.
+pub const MAX_NEED: u32 = 20;
+/// The most scales of one document.
+pub const MAX_SCALES: usize = 64;
+/// How long a request for approval stands where a rule says nothing (behaviour 7.4).
+pub const DEFAULT_APPROVAL_WITHIN: Span = Span::hours(24);
+/// The longest that a request may stand (behaviour 7.4).
+pub const MAX_APPROVAL_WITHIN: Span = Span::days(30);
+/// How long after its approval an action may still start, where a rule says nothing
+/// (behaviour 7.4).
+pub const DEFAULT_START_WITHIN: Span = Span::hours(1);
+/// The shortest deadline and cooldown that is accepted.
+pub const MIN_DEADLINE: Span = Span::secs(1);
+/// The longest cooldown.
+pub const MAX_COOLDOWN: Span = Span::days(366);
+/// The longest wait for a target's confirmation.
+pub const MAX_CONFIRM_WITHIN: Span = Span::days(90);
+
+/// One rule: when what happens to whom, what follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its id, the same through all revisions.
+    pub id: RuleId,
+    /// Its name on a screen.
+    pub title: String,
+    /// Which revision this is, from 1. A document may leave it out: a changed rule then becomes
+    /// the next revision of its id. It is no part of the rule's digest.
+    pub revision: Option<u32>,
+    /// Whether it acts.
+    pub mode: Mode,
+    /// Its author, who cannot approve what it asks for.
+    pub author: Option<ActorId>,
+    /// When it runs.
+    pub trigger: Trigger,
+    /// What must be true of the subject's attributes.
+    pub subject: Option<Pattern>,
+    /// What follows.
+    pub actions: Vec<RuleAction>,
+    /// What holds it back.
+    pub guards: Guards,
+}
+
+words! {
+    /// Whether a rule acts.
+    Mode, "mode" {
+        Off: "off", "it does nothing: no timer, no counter, no record";
+        Shadow: "shadow", "it decides and records, marked as shadow, and nothing is carried out";
+        Live: "live", "it acts";
+    }
+
+    /// For whom a rule rests.
+    CooldownScope, "scope of a cooldown" {
+        Subject: "subject", "for the subject that it acted on";
+    }
+}
+
+/// When a rule runs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Trigger {
+    /// On an event that matches.
+    Event {
+        /// The sources whose events it sees; none means all.
+        sources: Vec<Source>,
+        /// What the event must look like.
+        pattern: Pattern,
+    },
+    /// On a score that enters a band.
+    Score(ScoreTrigger),
+    /// On a timetable, once for each subject of an audience.
+    Schedule {
+        /// When.
+        timetable: Timetable,
+        /// For whom.
+        audience: Audience,
+    },
+    /// Only when a person starts it.
+    Manual,
+}
+
+/// The subjects of a scheduled rule.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Audience {
+    /// Every subject that the store knows of this tenant.
+    All,
+    /// The subjects whose last score lies in one of these bands.
+    Bands {
+        /// The scale.
+        scale: ScaleId,
+        /// The bands.
+        bands: Vec<BandName>,
+    },
+}
+
+/// One action of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleAction {
+    /// Its key in the rule: records are derived from it, so it stays when actions are reordered.
+    pub key: ActionKey,
+    /// Its type.
+    pub action: ActionType,
+    /// Its parameters; texts may have variables.
+    pub params: Params,
+    /// Who must agree.
+    pub approval: ApprovalSetting,
+    /// The span within which the target must confirm; without one, what its type says.
+    pub confirm_within: Option<Span>,
+}
+
+/// Who must agree to an action.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ApprovalSetting {
+    /// What the action's type says.
+    #[default]
+    TypeDefault,
+    /// Nobody. Where the type asks for approval this loosens it: allowed, warned about, audited.
+    None,
+    /// These people.
+    Required(ApprovalPolicy),
+}
+
+/// Who must agree, how many, and until when.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct ApprovalPolicy {
+    /// The groups that must all agree; none means one of the tenant's default group.
+    pub groups: Vec<Quorum>,
+    /// How many rejections end the request.
+    pub rejections: u32,
+    /// How long the request stands.
+    pub within: Span,
+    /// How long after the approval the action may still start.
+    pub start_within: Span,
+}
+
+impl Default for ApprovalPolicy {
+    /// One of the tenant's default group within 24 hours; one rejection ends it.
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            rejections: 1,
+            within: DEFAULT_APPROVAL_WITHIN,
+            start_within: DEFAULT_START_WITHIN,
+        }
+    }
+}
+
+/// How many distinct people of one group must agree.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct Quorum {
+    /// The group.
+    pub name: GroupId,
+    /// How many of it, from 1.
+    pub need: u32,
+}
+
+/// What holds a rule back.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Guards {
+    /// After it acted on a subject, it rests for them.
+    pub cooldown: Option<Cooldown>,
+}
+
+/// How long a rule rests after it acted, by signal time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Cooldown {
+    /// For whom it rests.
+    pub per: CooldownScope,
+    /// How long.
+    pub span: Span,
+}
+
+/// What holds for all rules of a tenant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// The group that approves where a rule names none: usually the security team.
+    pub default_group: Option<GroupId>,
+    /// The members of groups, where the host does not answer for them itself.
+    pub groups: BTreeMap<GroupId, Vec<ActorId>>,
+    /// The scales of scores beside the standard one.
+    pub scales: Vec<Scale>,
+    /// The action types of the tenant's own.
+    pub types: Vec<ActionSpec>,
+}
+
+impl Settings {
+    /// The scale of that id: a declared one, or the standard scale for `default`.
+    #[must_use]
+    pub fn scale(&self, id: &ScaleId) -> Option<Scale> {
+        let declared = self.scales.iter().find(|scale| scale.id() == id);
+        let standard = Scale::standard();
+        declared.cloned().or_else(|| (standard.id() == id).then_some(standard))
+    }
+}
+
+impl Rule {
+    /// A live rule without actions, guards and conditions on the subject; its title is its id.
+    #[must_use]
+    pub fn new(id: RuleId, trigger: Trigger) -> Self {
+        Self {
+            title: id.to_string(),
+            id,
+            revision: None,
+            mode: Mode::Live,
+            author: None,
+            trigger,
+            subject: None,
+            actions: Vec::new(),
+            guards: Guards::default(),
+        }
+    }
+
+    /// The rule with this title.
+    #[must_use]
+    pub fn title(self, title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..self }
+    }
+
+    /// The rule in this mode.
+    #[must_use]
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The rule of this author.
+    #[must_use]
+    pub fn author(self, author: ActorId) -> Self {
+        Self { author: Some(author), ..self }
+    }
+
+    /// The rule for subjects whose attributes match.
+    #[must_use]
+    pub fn subject(self, pattern: Pattern) -> Self {
+        Self { subject: Some(pattern), ..self }
+    }
+
+    /// The rule with one action more.
+    #[must_use]
+    pub fn action(mut self, action: RuleAction) -> Self {
+        self.actions.push(action);
+        self
+    }
+
+    /// The rule with a cooldown for each subject.
+    #[must_use]
+    pub fn cooldown(mut self, span: Span) -> Self {
+        self.guards.cooldown = Some(Cooldown { per: CooldownScope::Subject, span });
+        self
+    }
+}
+
+impl RuleAction {
+    /// An action without parameters, under its type's default approval.
+    #[must_use]
+    pub fn new(key: ActionKey, action: impl Into<ActionType>) -> Self {
+        Self {
+            key,
+            action: action.into(),
+            params: Params::new(),
+            approval: ApprovalSetting::TypeDefault,
+            confirm_within: None,
+        }
+    }
+
+    /// The action with this parameter.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<ParamValue>) -> Self {
+        self.params.insert(name.into(), value.into());
+        self
+    }
+
+    /// The action under this approval.
+    #[must_use]
+    pub fn approval(self, approval: ApprovalSetting) -> Self {
+        Self { approval, ..self }
+    }
+}

@@ -1,0 +1,423 @@
+//! From a JSON document to rules and settings. What a value means by itself is judged here; what
+//! it means beside the others (is there such a group?) in [`check`](super::check).
+
+use super::document::{Faults, Item, Object, RuleFault, below, cut};
+use super::{
+    ApprovalPolicy, ApprovalSetting, Audience, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED,
+    MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
+};
+use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
+use crate::decimal::Decimal;
+use crate::id::ScaleId;
+use crate::json::Value;
+use crate::pattern::Pattern;
+use crate::schedule::{Timetable, Zone};
+use crate::score::{Band, Confidence, Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::time::Span;
+use crate::words::WordError;
+
+/// A document as it was read, not yet checked; each rule with its pointer.
+pub(super) struct Draft {
+    pub(super) settings: Settings,
+    pub(super) rules: Vec<(String, Rule)>,
+}
+
+/// Reads `[rule, …]`, one rule, or `{"approvers", "scales", "types", "rules"}`.
+pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
+    let mut draft = Draft { settings: Settings::default(), rules: Vec::new() };
+    let is_rule = matches!(&root.node.value, Value::Object(members) if members.iter().any(|m| m.name == "trigger"));
+    let rules = if is_rule {
+        Some(vec![root.clone()])
+    } else if matches!(root.node.value, Value::Array(_)) {
+        root.items("rules", faults)
+    } else {
+        const FIELDS: &[&str] = &["approvers", "scales", "types", "rules"];
+        const ACCEPTED: &str = "a rule, an array of rules, or an object with `rules`";
+        let object = root.object(FIELDS, ACCEPTED, faults);
+        object.and_then(|object| {
+            draft.settings = settings(&object, faults);
+            object.get("rules").and_then(|rules| rules.items("an array of rules", faults))
+        })
+    };
+    let rules = rules.unwrap_or_default();
+    if rules.len() > MAX_RULES {
+        let count = RuleFault::Count { what: "rules", found: rules.len(), least: 0, most: MAX_RULES };
+        faults.add_at(&root.pointer, root.node.at, count);
+        return draft;
+    }
+    for item in rules {
+        if let Some(rule) = rule(&item, faults) {
+            draft.rules.push((item.pointer, rule));
+        }
+    }
+    draft
+}
+
+fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
+    let mut settings = Settings::default();
+    if let Some(approvers) = object.get("approvers")
+        && let Some(approvers) = approvers.object(&["default", "groups"], "an object", faults)
+    {
+        settings.default_group = approvers.get("default").and_then(|name| name.parsed(faults));
+        let groups = approvers.get("groups").and_then(|g| g.entries("an object of groups", faults));
+        for (name, members) in groups.unwrap_or_default() {
+            let id = name.parse().map_err(|e| faults.add_at(&members.pointer, members.node.at, RuleFault::Id(e)));
+            let people = members.items("an array of people", faults).unwrap_or_default();
+            if people.is_empty() || people.len() > MAX_MEMBERS {
+                let fault = RuleFault::Count { what: "members", found: people.len(), least: 1, most: MAX_MEMBERS };
+                faults.add_at(&members.pointer, members.node.at, fault);
+                continue;
+            }
+            let people = people.iter().filter_map(|person| person.parsed(faults)).collect();
+            if let Ok(id) = id {
+                settings.groups.insert(id, people);
+            }
+        }
+    }
+    let scales = object.get("scales").and_then(|scales| scales.items("an array of scales", faults));
+    settings.scales = scales.unwrap_or_default().iter().filter_map(|item| scale(item, faults)).collect();
+    let types = object.get("types").and_then(|types| types.items("an array of action types", faults));
+    settings.types = types.unwrap_or_default().iter().filter_map(|item| spec(item, faults)).collect();
+    settings
+}
+
+fn rule(item: &Item<'_>, faults: &mut Faults) -> Option<Rule> {
+    const FIELDS: &[&str] =
+        &["id", "title", "revision", "mode", "author", "trigger", "subject", "actions", "guards"];
+    let object = item.object(FIELDS, "a rule", faults)?;
+    let id = object.need("id", faults).and_then(|id| id.parsed(faults));
+    let title = object.get("title").and_then(|title| title.text(faults));
+    let revision = object
+        .get("revision")
+        .and_then(|n| n.count(u32::MAX, "a whole number from 1 to 4294967295", faults));
+    let mode = object.get("mode").and_then(|mode| mode.parsed(faults)).unwrap_or(Mode::Live);
+    let author = object.get("author").and_then(|author| author.parsed(faults));
+    let trigger = object.need("trigger", faults).and_then(|item| trigger(&item, faults));
+    let subject = object.get("subject").and_then(|item| pattern(&item, faults));
+    let actions = object.need("actions", faults).and_then(|item| item.items("an array of actions", faults));
+    let actions: Vec<_> = actions.unwrap_or_default().iter().map(|item| action(item, faults)).collect();
+    let guards = object.get("guards").map_or_else(Guards::default, |item| guards(&item, faults));
+    let rule = Rule::new(id?, trigger?);
+    Some(Rule {
+        title: title.map_or_else(|| rule.title.clone(), str::to_owned),
+        revision,
+        mode,
+        author,
+        subject,
+        // An action that could not be read has told its own fault.
+        actions: actions.into_iter().flatten().collect(),
+        guards,
+        ..rule
+    })
+}
+
+fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
+    match Pattern::from_node(item.node, &item.pointer) {
+        Ok(pattern) => Some(pattern),
+        Err(errors) => {
+            for error in errors {
+                faults.add_at(error.pointer, error.offset, error.fault);
+            }
+            None
+        }
+    }
+}
+
+fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
+    const KINDS: &[&str] = &["event", "score", "schedule", "manual"];
+    const ACCEPTED: &str = "an object with one of `event`, `score`, `schedule`, `manual`";
+    let object = item.object(KINDS, ACCEPTED, faults)?;
+    let given: Vec<_> = KINDS.iter().filter_map(|kind| Some((*kind, object.get(kind)?))).collect();
+    let [(kind, body)] = given.as_slice() else {
+        let count = RuleFault::Count { what: "kinds of trigger", found: given.len(), least: 1, most: 1 };
+        faults.add_at(&item.pointer, item.node.at, count);
+        return None;
+    };
+    match *kind {
+        "event" => event_trigger(body, faults),
+        "score" => score_trigger(body, faults),
+        "schedule" => schedule_trigger(body, faults),
+        _ => body.object(&[], "an empty object", faults).map(|_| Trigger::Manual),
+    }
+}
+
+fn event_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
+    let object = item.object(&["sources", "pattern"], "an object", faults)?;
+    let sources = object.get("sources").and_then(|items| items.items("an array of sources", faults));
+    let sources = sources.unwrap_or_default().iter().filter_map(|source| source.parsed(faults)).collect();
+    let pattern = pattern(&object.need("pattern", faults)?, faults)?;
+    Some(Trigger::Event { sources, pattern })
+}
+
+fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
+    const FIELDS: &[&str] = &["scale", "enters", "direction", "skipped", "first", "cooldown", "min_confidence"];
+    let object = item.object(FIELDS, "an object", faults)?;
+    let scale = object.get("scale").and_then(|scale| scale.parsed(faults));
+    let enters = object.need("enters", faults).and_then(|bands| bands.items("an array of bands", faults));
+    let enters = enters.unwrap_or_default().iter().filter_map(|band| band_name(band, faults)).collect();
+    let direction = word(
+        object.get("direction"),
+        &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)],
+        faults,
+    );
+    let skipped =
+        word(object.get("skipped"), &[("ignore", Skipped::Ignore), ("fire", Skipped::Fire)], faults);
+    let mut trigger = ScoreTrigger::new(scale.unwrap_or_else(|| Scale::standard().id().clone()), enters);
+    trigger.direction = direction.unwrap_or(trigger.direction);
+    trigger.skipped = skipped.unwrap_or(trigger.skipped);
+    trigger.first = object.get("first").and_then(|first| first.flag(faults)).unwrap_or(trigger.first);
+    if let Some(cooldown) = object.get("cooldown") {
+        trigger.cooldown = span(&cooldown, Span::ZERO, MAX_COOLDOWN, faults).unwrap_or(trigger.cooldown);
+    }
+    if let Some(confidence) = object.get("min_confidence") {
+        const ACCEPTED: &str = "a number from 0 to 1";
+        let number = number(&confidence, ACCEPTED, faults);
+        let refused = |_| faults.add_at(&confidence.pointer, confidence.node.at, RuleFault::Number(ACCEPTED));
+        trigger.min_confidence = number.and_then(|n| Confidence::try_from(n).map_err(refused).ok());
+    }
+    Some(Trigger::Score(trigger))
+}
+
+fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
+    item.parsed(faults)
+}
+
+fn schedule_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
+    let object = item.object(&["cron", "zone", "audience"], "an object", faults)?;
+    let zone = match object.get("zone") {
+        None => Some(Zone::utc()),
+        Some(item) => item.text(faults).and_then(|name| {
+            let zone = name.parse().ok();
+            if zone.is_none() {
+                faults.add_at(&item.pointer, item.node.at, RuleFault::Zone);
+            }
+            zone
+        }),
+    };
+    let cron = object.need("cron", faults);
+    let line = cron.as_ref().and_then(|cron| cron.text(faults));
+    let audience = object.need("audience", faults).and_then(|item| audience(&item, faults));
+    let timetable = Timetable::new(line?, zone?).map_err(|error| {
+        if let Some(cron) = &cron {
+            faults.add_at(&cron.pointer, cron.node.at, error);
+        }
+    });
+    Some(Trigger::Schedule { timetable: timetable.ok()?, audience: audience? })
+}
+
+fn audience(item: &Item<'_>, faults: &mut Faults) -> Option<Audience> {
+    if matches!(&item.node.value, Value::Text(text) if text == "all") {
+        return Some(Audience::All);
+    }
+    let object = item.object(&["scale", "band"], "`\"all\"` or an object with `band`", faults)?;
+    let scale: Option<ScaleId> = object.get("scale").and_then(|scale| scale.parsed(faults));
+    let bands = object.need("band", faults)?.items("an array of bands", faults)?;
+    let bands = bands.iter().filter_map(|band| band_name(band, faults)).collect();
+    Some(Audience::Bands { scale: scale.unwrap_or_else(|| Scale::standard().id().clone()), bands })
+}
+
+fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
+    const FIELDS: &[&str] = &["key", "type", "params", "approval", "confirm_within"];
+    let object = item.object(FIELDS, "an action", faults)?;
+    let key = object.need("key", faults).and_then(|key| key.parsed(faults));
+    let action = object.need("type", faults).and_then(|name| name.parsed::<crate::action::ActionType>(faults));
+    let mut params = Params::new();
+    let given = object.get("params").and_then(|params| params.entries("an object of parameters", faults));
+    for (name, value) in given.unwrap_or_default() {
+        match &value.node.value {
+            Value::Text(text) => drop(params.insert(name.to_owned(), ParamValue::Text(text.to_string()))),
+            Value::Bool(flag) => drop(params.insert(name.to_owned(), ParamValue::Flag(*flag))),
+            Value::Number(text) => match text.parse() {
+                Ok(number) => drop(params.insert(name.to_owned(), ParamValue::Number(number))),
+                Err(_) => faults.add_at(&value.pointer, value.node.at, RuleFault::Number("a number of at most 1100 bytes")),
+            },
+            _ => value.kind_fault("a text, a number, true or false", faults),
+        }
+    }
+    let approval = object.get("approval").map_or(Some(ApprovalSetting::TypeDefault), |item| approval(&item, faults));
+    let confirm = object.get("confirm_within");
+    let confirm_within = confirm.and_then(|item| span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults));
+    Some(RuleAction { params, approval: approval?, confirm_within, ..RuleAction::new(key?, action?) })
+}
+
+fn approval(item: &Item<'_>, faults: &mut Faults) -> Option<ApprovalSetting> {
+    match &item.node.value {
+        Value::Text(text) if text == "none" => return Some(ApprovalSetting::None),
+        Value::Text(text) if text == "required" => {
+            return Some(ApprovalSetting::Required(ApprovalPolicy::default()));
+        }
+        _ => {}
+    }
+    const ACCEPTED: &str = "`\"none\"`, `\"required\"`, or an object with `groups`";
+    let object = item.object(&["groups", "rejections", "within", "start_within"], ACCEPTED, faults)?;
+    let mut policy = ApprovalPolicy::default();
+    for group in object.get("groups").and_then(|g| g.items("an array of groups", faults)).unwrap_or_default() {
+        let Some(quorum) = group.object(&["name", "need"], "a group", faults) else { continue };
+        let name = quorum.need("name", faults).and_then(|name| name.parsed(faults));
+        let need = quorum.get("need").map_or(Some(1), |n| need(&n, faults));
+        if let (Some(name), Some(need)) = (name, need) {
+            policy.groups.push(Quorum { name, need });
+        }
+    }
+    if let Some(item) = object.get("rejections") {
+        policy.rejections = need(&item, faults).unwrap_or(policy.rejections);
+    }
+    if let Some(item) = object.get("within") {
+        policy.within = span(&item, MIN_DEADLINE, super::MAX_APPROVAL_WITHIN, faults).unwrap_or(policy.within);
+    }
+    if let Some(item) = object.get("start_within") {
+        let most = super::MAX_APPROVAL_WITHIN;
+        policy.start_within = span(&item, MIN_DEADLINE, most, faults).unwrap_or(policy.start_within);
+    }
+    Some(ApprovalSetting::Required(policy))
+}
+
+fn need(item: &Item<'_>, faults: &mut Faults) -> Option<u32> {
+    item.count(MAX_NEED, "a whole number from 1 to 20", faults)
+}
+
+fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
+    let Some(object) = item.object(&["cooldown"], "an object of guards", faults) else {
+        return Guards::default();
+    };
+    let cooldown = object.get("cooldown").and_then(|item| {
+        let object = item.object(&["per", "for"], "a cooldown", faults)?;
+        let per = object.get("per").map_or(Some(CooldownScope::Subject), |per| per.parsed(faults));
+        let span = span(&object.need("for", faults)?, MIN_DEADLINE, MAX_COOLDOWN, faults);
+        Some(Cooldown { per: per?, span: span? })
+    });
+    Guards { cooldown }
+}
+
+fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
+    let object = item.object(&["id", "low", "high", "high_is", "bands"], "a scale", faults)?;
+    let id = object.need("id", faults).and_then(|id| id.parsed(faults));
+    let mut bound = |name| number(&object.need(name, faults)?, "a number", faults);
+    let (low, high) = (bound("low"), bound("high"));
+    let polarity = object.need("high_is", faults).and_then(|item| {
+        word(Some(item), &[("safe", Polarity::HighIsSafe), ("risky", Polarity::HighIsRisky)], faults)
+    });
+    let bands = object.need("bands", faults)?.items("an array of bands", faults)?;
+    let bands: Vec<Option<Band>> = bands
+        .iter()
+        .map(|band| {
+            let band = band.object(&["name", "from"], "a band", faults)?;
+            let name = band.need("name", faults).and_then(|name| band_name(&name, faults));
+            let from = band.need("from", faults).and_then(|from| number(&from, "a number", faults));
+            Some(Band { name: name?, from: from? })
+        })
+        .collect();
+    let bands = bands.into_iter().collect::<Option<_>>()?;
+    match Scale::new(id?, low?, high?, polarity?, bands) {
+        Ok(scale) => Some(scale),
+        Err(found) => {
+            found.into_iter().for_each(|fault| faults.add_at(&item.pointer, item.node.at, fault));
+            None
+        }
+    }
+}
+
+fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {
+    const FIELDS: &[&str] = &[
+        "name", "title", "category", "approval", "restricts", "inverse", "retry", "confirm_within", "channel", "open",
+        "params",
+    ];
+    let object = item.object(FIELDS, "an action type", faults)?;
+    let name = object.need("name", faults).and_then(|name| name.parsed(faults));
+    let title = object.get("title").and_then(|title| title.text(faults));
+    let category: Option<Category> = object.need("category", faults).and_then(|c| c.parsed(faults));
+    let params = object.get("params").and_then(|params| params.items("an array of parameters", faults));
+    let params = params.unwrap_or_default().iter().filter_map(|item| param(item, faults)).collect();
+    let name: crate::action::ActionType = name?;
+    let mut spec = ActionSpec::new(name.clone(), title.unwrap_or(name.as_str()), category?);
+    spec.params = params;
+    spec.approval = object.get("approval").and_then(|item| item.flag(faults)).unwrap_or(spec.approval);
+    spec.restricts = object.get("restricts").and_then(|item| item.flag(faults)).unwrap_or(spec.restricts);
+    spec.open = object.get("open").and_then(|item| item.flag(faults)).unwrap_or(spec.open);
+    spec.inverse = object.get("inverse").and_then(|item| item.parsed(faults));
+    spec.retry = object.get("retry").and_then(|item| item.parsed(faults)).unwrap_or(spec.retry);
+    spec.channel = object.get("channel").and_then(|item| item.parsed(faults)).unwrap_or(spec.channel);
+    if let Some(item) = object.get("confirm_within")
+        && let Some(within) = span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults)
+    {
+        spec.success = Success::Confirmed(within);
+    }
+    Some(spec)
+}
+
+fn param(item: &Item<'_>, faults: &mut Faults) -> Option<Param> {
+    const FIELDS: &[&str] = &["name", "about", "kind", "required", "min", "max", "choices"];
+    const KINDS: &[(&str, ParamKind)] = &[
+        ("text", ParamKind::Text),
+        ("integer", ParamKind::Integer { min: i64::MIN, max: i64::MAX }),
+        ("number", ParamKind::Number),
+        ("flag", ParamKind::Flag),
+        ("duration", ParamKind::Duration),
+        ("choice", ParamKind::Choice(Vec::new())),
+    ];
+    let object = item.object(FIELDS, "a parameter", faults)?;
+    let name = object.need("name", faults)?.text(faults)?;
+    let about = object.get("about").and_then(|about| about.text(faults)).unwrap_or_default();
+    let mut kind = word(Some(object.need("kind", faults)?), KINDS, faults)?;
+    match &mut kind {
+        ParamKind::Integer { min, max } => {
+            let mut bound = |name| object.get(name).and_then(|item| integer(&item, faults));
+            *min = bound("min").unwrap_or(*min);
+            *max = bound("max").unwrap_or(*max);
+        }
+        ParamKind::Choice(texts) => {
+            let items = object.need("choices", faults)?.items("an array of texts", faults)?;
+            *texts = items.iter().filter_map(|item| item.text(faults)).map(str::to_owned).collect();
+        }
+        _ => {}
+    }
+    let required = object.get("required").and_then(|item| item.flag(faults)).unwrap_or(true);
+    Some(Param { required, ..Param::new(name, about, kind) })
+}
+
+fn integer(item: &Item<'_>, faults: &mut Faults) -> Option<i64> {
+    if let Value::Number(text) = item.node.value
+        && let Ok(n) = text.parse()
+    {
+        return Some(n);
+    }
+    faults.add_at(&item.pointer, item.node.at, RuleFault::Number("a whole number of 64 bits"));
+    None
+}
+
+fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
+    if let Value::Number(text) = item.node.value
+        && let Ok(number) = text.parse()
+    {
+        return Some(number);
+    }
+    faults.add_at(&item.pointer, item.node.at, RuleFault::Number(accepted));
+    None
+}
+
+fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option<Span> {
+    let found: Span = item.parsed(faults)?;
+    if (least..=most).contains(&found) {
+        return Some(found);
+    }
+    faults.add_at(&item.pointer, item.node.at, RuleFault::SpanRange { found, least, most });
+    None
+}
+
+/// One of a few words, each with its meaning.
+fn word<T: Clone>(item: Option<Item<'_>>, words: &[(&'static str, T)], faults: &mut Faults) -> Option<T> {
+    let item = item?;
+    let text = item.text(faults)?;
+    let known = words.iter().find(|(word, _)| *word == text);
+    if known.is_none() {
+        let accepted: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let unknown = WordError { what: "word known here", text: cut(text), accepted: accepted.join(", ") };
+        faults.add_at(&item.pointer, item.node.at, unknown);
+    }
+    known.map(|(_, value)| value.clone())
+}
+
+/// The pointer of a part of the `i`-th action.
+pub(super) fn action_pointer(rule: &str, i: usize, part: &str) -> String {
+    below(&below(&below(rule, "actions"), i), part)
+}

@@ -1,0 +1,320 @@
+//! The compiled rule set: checked once, immutable, ready to be asked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::document::{DocumentError, Faults, Item, RuleFault};
+use super::{
+    ApprovalPolicy, ApprovalSetting, Audience, MAX_DOCUMENT_BYTES, MAX_RULES, Mode, Rule, RuleAction, Settings,
+    Trigger, check, read,
+};
+use crate::action::{ActionCatalog, ActionSpec};
+use crate::hash::{Hash, Hasher};
+use crate::id::{ActionKey, RuleId, ScaleId, Source};
+use crate::json::{self, Node};
+use crate::signal::{Event, Order, Signal};
+
+/// The rules of a tenant, checked and compiled. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    catalog: ActionCatalog,
+    rules: BTreeMap<RuleId, Arc<CompiledRule>>,
+    by_source: BTreeMap<Source, Vec<Arc<CompiledRule>>>,
+    any_source: Vec<Arc<CompiledRule>>,
+    warnings: Vec<RuleWarning>,
+}
+
+/// A rule with all that its document leaves to defaults.
+#[derive(Debug)]
+pub struct CompiledRule {
+    /// The rule as written.
+    pub rule: Rule,
+    /// Which revision of it this is, from 1.
+    pub revision: u32,
+    /// The digest of what it says.
+    pub digest: Hash,
+    /// Whether it is active: an inactive rule does nothing, whatever its mode.
+    pub active: bool,
+    /// Its actions, in their order.
+    pub actions: Vec<CompiledAction>,
+}
+
+/// An action with its type and the approval that it needs.
+#[derive(Clone, Debug)]
+pub struct CompiledAction {
+    /// The action as written.
+    pub action: RuleAction,
+    /// Its type.
+    pub spec: ActionSpec,
+    /// Who must agree, the default group filled in; nobody if none.
+    pub approval: Option<ApprovalPolicy>,
+}
+
+/// What an author should know of a rule that loads all the same.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RuleWarning {
+    /// The action's type asks for approval, and the rule does without.
+    ApprovalLoosened {
+        /// The rule.
+        rule: RuleId,
+        /// The action in it.
+        key: ActionKey,
+        /// The action's type, in words.
+        title: String,
+    },
+}
+
+impl fmt::Display for RuleWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApprovalLoosened { rule, key, title } => write!(
+                f,
+                "rule `{rule}`, action `{key}`: \"{title}\" asks for approval by default, and this rule does without"
+            ),
+        }
+    }
+}
+
+impl RuleSet {
+    /// Reads a document of rules with the built-in action types: an array of rules, one rule, or
+    /// an object with `approvers`, `scales`, `types` and `rules`.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with every fault of the document, each with its JSON pointer, its line
+    /// and column, and what would be accepted.
+    pub fn from_json(text: &str) -> Result<Self, DocumentError> {
+        Self::from_json_with(text, &ActionCatalog::default())
+    }
+
+    /// Reads a document of rules; `catalog` has the host's own action types beside the built-in
+    /// ones.
+    ///
+    /// # Errors
+    /// As [`RuleSet::from_json`].
+    pub fn from_json_with(text: &str, catalog: &ActionCatalog) -> Result<Self, DocumentError> {
+        let mut faults = Faults::new();
+        if text.len() > MAX_DOCUMENT_BYTES {
+            faults.add_at("", 0, RuleFault::TooLarge(text.len()));
+            faults.into_result(text, None)?;
+        }
+        let root = match json::parse(text.as_bytes()) {
+            Ok(root) => root,
+            Err(error) => {
+                faults.add_at("", error.offset, error.fault);
+                return Err(faults.into_result(text, None).err().unwrap_or(DocumentError { faults: Vec::new() }));
+            }
+        };
+        let draft = read::document(&Item::root(&root), &mut faults);
+        let rules = draft.rules.into_iter().map(|(pointer, rule)| (pointer, rule, true)).collect();
+        Self::compile(draft.settings, rules, catalog, &mut faults, text, Some(&root))
+    }
+
+    /// Compiles rules that were built in Rust. The pointers of errors are those of the document
+    /// that the rules would make.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with every fault.
+    pub fn new(settings: Settings, rules: Vec<Rule>, catalog: &ActionCatalog) -> Result<Self, DocumentError> {
+        Self::with_activity(settings, rules.into_iter().map(|rule| (rule, true)).collect(), catalog)
+    }
+
+    /// Compiles rules of which some are not active.
+    pub(crate) fn with_activity(
+        settings: Settings,
+        rules: Vec<(Rule, bool)>,
+        catalog: &ActionCatalog,
+    ) -> Result<Self, DocumentError> {
+        let numbered = rules.into_iter().enumerate();
+        let rules = numbered.map(|(i, (rule, active))| (format!("/rules/{i}"), rule, active)).collect();
+        Self::compile(settings, rules, catalog, &mut Faults::new(), "", None)
+    }
+
+    fn compile(
+        settings: Settings,
+        rules: Vec<(String, Rule, bool)>,
+        host: &ActionCatalog,
+        faults: &mut Faults,
+        text: &str,
+        root: Option<&Node<'_>>,
+    ) -> Result<Self, DocumentError> {
+        let mut catalog = host.clone();
+        check::settings(&settings, &mut catalog, faults);
+        let mut inner = Inner {
+            settings,
+            catalog,
+            rules: BTreeMap::new(),
+            by_source: BTreeMap::new(),
+            any_source: Vec::new(),
+            warnings: Vec::new(),
+        };
+        if rules.len() > MAX_RULES {
+            faults.add("", RuleFault::Count { what: "rules", found: rules.len(), least: 0, most: MAX_RULES });
+        }
+        for (pointer, rule, active) in rules {
+            let before = faults.count();
+            check::rule(&pointer, &rule, &inner.settings, &inner.catalog, faults);
+            if inner.rules.contains_key(&rule.id) {
+                faults.add(format!("{pointer}/id"), RuleFault::RepeatedRule(rule.id.clone()));
+            }
+            if faults.count() == before {
+                inner.add(rule, active);
+            }
+        }
+        std::mem::replace(faults, Faults::new()).into_result(text, root)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Every rule, by id, active or not.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<CompiledRule>> {
+        self.inner.rules.values()
+    }
+
+    /// The rule of that id.
+    #[must_use]
+    pub fn rule(&self, id: &RuleId) -> Option<&Arc<CompiledRule>> {
+        self.inner.rules.get(id)
+    }
+
+    /// What holds for all rules.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// The action types that the rules may use.
+    #[must_use]
+    pub fn catalog(&self) -> &ActionCatalog {
+        &self.inner.catalog
+    }
+
+    /// What authors should know.
+    #[must_use]
+    pub fn warnings(&self) -> &[RuleWarning] {
+        &self.inner.warnings
+    }
+
+    /// The rules that a signal concerns, by id. Pure: it needs no store and no time. A score
+    /// concerns the rules on its scale, whether it enters a band or not.
+    #[must_use]
+    pub fn concerned(&self, signal: &Signal) -> Vec<Arc<CompiledRule>> {
+        let mut found = match signal {
+            Signal::Event(event) => self.of_event(event),
+            Signal::Score(reading) => self.on_scale(&reading.scale),
+            Signal::Manual(start) => match &start.order {
+                Order::Rule(id) => self.acting(id).filter(|r| r.rule.trigger == Trigger::Manual).into_iter().collect(),
+                Order::Action { .. } => Vec::new(),
+            },
+            Signal::Schedule(occurrence) => self.acting(&occurrence.rule).into_iter().collect(),
+        };
+        found.retain(|rule| rule.fits_attributes(signal));
+        found.sort_by(|a, b| a.rule.id.cmp(&b.rule.id));
+        found
+    }
+
+    /// Whether any acting rule reads this scale: only then is a score kept.
+    #[must_use]
+    pub fn reads_scale(&self, scale: &ScaleId) -> bool {
+        self.rules().filter(|rule| rule.acts()).any(|rule| match &rule.rule.trigger {
+            Trigger::Score(trigger) => &trigger.scale == scale,
+            Trigger::Schedule { audience: Audience::Bands { scale: of, .. }, .. } => of == scale,
+            _ => false,
+        })
+    }
+
+    fn acting(&self, id: &RuleId) -> Option<Arc<CompiledRule>> {
+        self.rule(id).filter(|rule| rule.acts()).cloned()
+    }
+
+    fn of_event(&self, event: &Event) -> Vec<Arc<CompiledRule>> {
+        let bound = self.inner.by_source.get(&event.source).into_iter().flatten();
+        let mut rules = bound.chain(&self.inner.any_source).peekable();
+        if rules.peek().is_none() {
+            return Vec::new();
+        }
+        let tree = event.payload.tree();
+        rules
+            .filter(|rule| match &rule.rule.trigger {
+                Trigger::Event { pattern, .. } => pattern.matches_node(&tree),
+                _ => false,
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn on_scale(&self, scale: &ScaleId) -> Vec<Arc<CompiledRule>> {
+        let on_scale = |rule: &&Arc<CompiledRule>| {
+            rule.acts() && matches!(&rule.rule.trigger, Trigger::Score(trigger) if &trigger.scale == scale)
+        };
+        self.rules().filter(on_scale).cloned().collect()
+    }
+}
+
+impl Inner {
+    fn add(&mut self, rule: Rule, active: bool) {
+        let actions = rule.actions.iter().filter_map(|action| {
+            let spec = self.catalog.get(&action.action)?.clone();
+            let approval = check::required(action, &spec).and_then(|policy| self.settings.resolve(&policy));
+            Some(CompiledAction { action: action.clone(), spec, approval })
+        });
+        let compiled = Arc::new(CompiledRule {
+            revision: rule.revision.unwrap_or(1),
+            digest: rule.digest(),
+            active,
+            actions: actions.collect(),
+            rule,
+        });
+        for action in &compiled.actions {
+            if action.spec.approval && action.action.approval == ApprovalSetting::None {
+                self.warnings.push(RuleWarning::ApprovalLoosened {
+                    rule: compiled.rule.id.clone(),
+                    key: action.action.key.clone(),
+                    title: action.spec.title.clone(),
+                });
+            }
+        }
+        if let (true, Trigger::Event { sources, .. }) = (compiled.acts(), &compiled.rule.trigger) {
+            for source in sources {
+                self.by_source.entry(source.clone()).or_default().push(Arc::clone(&compiled));
+            }
+            if sources.is_empty() {
+                self.any_source.push(Arc::clone(&compiled));
+            }
+        }
+        self.rules.insert(compiled.rule.id.clone(), compiled);
+    }
+}
+
+impl CompiledRule {
+    /// Whether it does anything: active, and not off.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        self.active && self.rule.mode != Mode::Off
+    }
+
+    fn fits_attributes(&self, signal: &Signal) -> bool {
+        let Some(pattern) = &self.rule.subject else { return true };
+        match signal.attributes() {
+            Some(attributes) => pattern.matches(attributes),
+            // Of a subject of whom nothing is known, only `exists: false` is true.
+            None => json::parse(b"{}").is_ok_and(|empty| pattern.matches_node(&empty)),
+        }
+    }
+}
+
+impl Rule {
+    /// The digest of what the rule says, whatever its revision's number.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        let text = Self { revision: None, ..self.clone() }.to_json();
+        let node = json::parse(text.as_bytes()).expect("a rule writes itself as JSON");
+        node.feed(Hasher::new("tipstaff/rule/1")).finish()
+    }
+}

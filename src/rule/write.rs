@@ -1,0 +1,218 @@
+//! Rules and settings back as the documents that [`read`](super::read) reads.
+//!
+//! Written by hand rather than by `serde_json`, because patterns keep numbers that no double holds.
+
+use std::fmt::Display;
+
+use super::{ApprovalPolicy, ApprovalSetting, Audience, Rule, RuleAction, Settings, Trigger};
+use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
+use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
+
+impl Rule {
+    /// The rule as a JSON document, with its revision if it has one.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let revision = self.revision.map(|n| n.to_string());
+        object([
+            ("id", Some(text(&self.id))),
+            ("title", Some(text(&self.title))),
+            ("revision", revision),
+            ("mode", Some(text(self.mode))),
+            ("author", self.author.as_ref().map(text)),
+            ("trigger", Some(trigger(&self.trigger))),
+            ("subject", self.subject.as_ref().map(|p| p.text().to_owned())),
+            ("actions", Some(array(self.actions.iter().map(action)))),
+            ("guards", guards(self)),
+        ])
+    }
+}
+
+impl Settings {
+    /// The settings as a JSON document without rules.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let groups = self.groups.iter().map(|(name, members)| (name.as_str(), Some(array(members.iter().map(text)))));
+        let approvers = object([
+            ("default", self.default_group.as_ref().map(text)),
+            ("groups", (!self.groups.is_empty()).then(|| object(groups))),
+        ]);
+        object([
+            ("approvers", (approvers != "{}").then_some(approvers)),
+            ("scales", (!self.scales.is_empty()).then(|| array(self.scales.iter().map(scale)))),
+            ("types", (!self.types.is_empty()).then(|| array(self.types.iter().map(spec)))),
+        ])
+    }
+}
+
+fn trigger(trigger: &Trigger) -> String {
+    let (kind, body) = match trigger {
+        Trigger::Event { sources, pattern } => {
+            let sources = (!sources.is_empty()).then(|| array(sources.iter().map(text)));
+            ("event", object([("sources", sources), ("pattern", Some(pattern.text().to_owned()))]))
+        }
+        Trigger::Score(score) => ("score", score_trigger(score)),
+        Trigger::Schedule { timetable, audience } => (
+            "schedule",
+            object([
+                ("cron", Some(text(timetable.line()))),
+                ("zone", Some(text(timetable.zone()))),
+                ("audience", Some(audience_text(audience))),
+            ]),
+        ),
+        Trigger::Manual => ("manual", object([])),
+    };
+    object([(kind, Some(body))])
+}
+
+fn score_trigger(score: &ScoreTrigger) -> String {
+    let direction = match score.direction {
+        Direction::Worse => "worse",
+        Direction::Better => "better",
+        Direction::Either => "either",
+    };
+    let skipped = match score.skipped {
+        Skipped::Ignore => "ignore",
+        Skipped::Fire => "fire",
+    };
+    object([
+        ("scale", Some(text(&score.scale))),
+        ("enters", Some(array(score.enters.iter().map(text)))),
+        ("direction", Some(text(direction))),
+        ("skipped", Some(text(skipped))),
+        ("first", Some(score.first.to_string())),
+        ("cooldown", Some(text(score.cooldown))),
+        ("min_confidence", score.min_confidence.as_ref().map(|c| c.value().to_string())),
+    ])
+}
+
+fn audience_text(audience: &Audience) -> String {
+    match audience {
+        Audience::All => text("all"),
+        Audience::Bands { scale, bands } => {
+            object([("scale", Some(text(scale))), ("band", Some(array(bands.iter().map(text))))])
+        }
+    }
+}
+
+fn action(action: &RuleAction) -> String {
+    let params = action.params.iter().map(|(name, value)| {
+        let value = match value {
+            ParamValue::Text(value) => text(value),
+            ParamValue::Number(number) => number.to_string(),
+            ParamValue::Flag(flag) => flag.to_string(),
+        };
+        (name.as_str(), Some(value))
+    });
+    object([
+        ("key", Some(text(&action.key))),
+        ("type", Some(text(&action.action))),
+        ("params", (!action.params.is_empty()).then(|| object(params))),
+        ("approval", approval(&action.approval)),
+        ("confirm_within", action.confirm_within.map(text)),
+    ])
+}
+
+fn approval(setting: &ApprovalSetting) -> Option<String> {
+    match setting {
+        ApprovalSetting::TypeDefault => None,
+        ApprovalSetting::None => Some(text("none")),
+        ApprovalSetting::Required(policy) => Some(policy_text(policy)),
+    }
+}
+
+fn policy_text(policy: &ApprovalPolicy) -> String {
+    let groups = policy.groups.iter().map(|quorum| {
+        object([("name", Some(text(&quorum.name))), ("need", Some(quorum.need.to_string()))])
+    });
+    object([
+        ("groups", (!policy.groups.is_empty()).then(|| array(groups))),
+        ("rejections", Some(policy.rejections.to_string())),
+        ("within", Some(text(policy.within))),
+        ("start_within", Some(text(policy.start_within))),
+    ])
+}
+
+fn guards(rule: &Rule) -> Option<String> {
+    let cooldown = rule.guards.cooldown?;
+    let cooldown = object([("per", Some(text(cooldown.per))), ("for", Some(text(cooldown.span)))]);
+    Some(object([("cooldown", Some(cooldown))]))
+}
+
+fn scale(scale: &Scale) -> String {
+    let polarity = match scale.polarity() {
+        Polarity::HighIsSafe => "safe",
+        Polarity::HighIsRisky => "risky",
+    };
+    let bands = scale.bands().iter().map(|band| {
+        object([("name", Some(text(&band.name))), ("from", Some(band.from.to_string()))])
+    });
+    object([
+        ("id", Some(text(scale.id()))),
+        ("low", Some(scale.low().to_string())),
+        ("high", Some(scale.high().to_string())),
+        ("high_is", Some(text(polarity))),
+        ("bands", Some(array(bands))),
+    ])
+}
+
+fn spec(spec: &ActionSpec) -> String {
+    let confirm = match spec.success {
+        Success::Accepted => None,
+        Success::Confirmed(within) => Some(text(within)),
+    };
+    object([
+        ("name", Some(text(&spec.name))),
+        ("title", Some(text(&spec.title))),
+        ("category", Some(text(spec.category))),
+        ("approval", Some(spec.approval.to_string())),
+        ("restricts", Some(spec.restricts.to_string())),
+        ("inverse", spec.inverse.as_ref().map(text)),
+        ("retry", Some(text(spec.retry))),
+        ("confirm_within", confirm),
+        ("channel", Some(text(&spec.channel))),
+        ("open", Some(spec.open.to_string())),
+        ("params", Some(array(spec.params.iter().map(param)))),
+    ])
+}
+
+fn param(param: &Param) -> String {
+    let kind = match &param.kind {
+        ParamKind::Text => "text",
+        ParamKind::Integer { .. } => "integer",
+        ParamKind::Number => "number",
+        ParamKind::Flag => "flag",
+        ParamKind::Duration => "duration",
+        ParamKind::Choice(_) => "choice",
+    };
+    let (min, max) = match param.kind {
+        ParamKind::Integer { min, max } => (Some(min.to_string()), Some(max.to_string())),
+        _ => (None, None),
+    };
+    let choices = match &param.kind {
+        ParamKind::Choice(texts) => Some(array(texts.iter().map(text))),
+        _ => None,
+    };
+    object([
+        ("name", Some(text(&param.name))),
+        ("about", Some(text(&param.about))),
+        ("kind", Some(text(kind))),
+        ("required", Some(param.required.to_string())),
+        ("min", min),
+        ("max", max),
+        ("choices", choices),
+    ])
+}
+
+fn text(value: impl Display) -> String {
+    serde_json::Value::String(value.to_string()).to_string()
+}
+
+fn array(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
+/// An object of those members that have a value.
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+    let members = members.into_iter().filter_map(|(name, value)| Some(format!("{}:{}", text(name), value?)));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
