@@ -5,5 +5,5 @@ mod record;
 
 pub use machine::{Input, MAX_RETRY_AFTER, MoveError, Outcome, Reason, State, Status, Terms};
 pub use record::{
-    Attempt, Enforcement, Holder, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, Origin, Purpose, Report, Vote, VoteSummary,
+    Attempt, Enforcement, Holder, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, Origin, Purpose, Report,
 };

@@ -1,0 +1,181 @@
+//! What a request asks, of whom, and what they answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::machine::ApprovalState;
+use crate::action::{ActionType, Params};
+use crate::hash::{Hash, Hasher};
+use crate::id::{ActorId, ApprovalId, EnforcementId, GroupId, RuleId, ScaleId, Subject, TenantId, TriggerId};
+use crate::rule::ApprovalPolicy;
+use crate::score::BandName;
+use crate::signal::{SignalInfo, feed_params};
+use crate::time::Time;
+use crate::words::words;
+
+/// A request for people's agreement to one enforcement. What was asked, who may answer, how many
+/// and until when stay as they were when it was made.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// Its owner.
+    pub tenant: TenantId,
+    /// What it is about.
+    pub enforcement: EnforcementId,
+    /// The digest of what an approver is shown: subject, action, parameters, trigger, evidence.
+    pub digest: Hash,
+    /// Whom the action is for.
+    pub subject: Subject,
+    /// The action's type.
+    pub action: ActionType,
+    /// Its parameters, variables filled in.
+    pub params: Params,
+    /// The rules that ask for it; none for a manual start.
+    pub rules: Vec<RuleId>,
+    /// Who must agree, how many, and until when.
+    pub policy: ApprovalPolicy,
+    /// The members of the groups when it was made: they are told of it.
+    pub designated: BTreeMap<GroupId, Vec<ActorId>>,
+    /// Who ordered the action, if a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orderer: Option<ActorId>,
+    /// The authors of the rules, where they are named.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub authors: BTreeSet<ActorId>,
+    /// What led to it.
+    pub context: Context,
+    /// When it was made.
+    pub requested_at: Time,
+    /// When it runs out.
+    pub expires_at: Time,
+    /// The answers, in the order in which they came.
+    pub votes: Vec<Vote>,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// Since when it stands there, if it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Time>,
+}
+
+/// What an approver is shown of the reasons.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Context {
+    /// The record of the signal.
+    pub trigger: Option<TriggerId>,
+    /// The signal.
+    pub signal: Option<SignalInfo>,
+    /// The fields that decided, by their path, as the JSON text that was seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub evidence: BTreeMap<String, String>,
+    /// The subject's scores at that time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub standing: BTreeMap<ScaleId, Standing>,
+}
+
+/// A subject's place on a scale.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Standing {
+    /// The score.
+    pub score: String,
+    /// Its band.
+    pub band: BandName,
+    /// When it held.
+    pub at: Time,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) at {}", self.band, self.score, self.at)
+    }
+}
+
+words! {
+    /// What somebody answered.
+    Verdict, "verdict" {
+        Approve: "approve", "it may be carried out";
+        Reject: "reject", "it must not be carried out";
+    }
+}
+
+/// One answer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Vote {
+    /// Whose.
+    pub actor: ActorId,
+    /// The groups of the request that they belonged to when they answered.
+    pub groups: Vec<GroupId>,
+    /// What they answered.
+    pub verdict: Verdict,
+    /// What they said to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// When.
+    pub at: Time,
+}
+
+/// An answer that comes in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ballot {
+    /// Whose.
+    pub actor: ActorId,
+    /// The groups that they belong to now, as the host says.
+    pub groups: BTreeSet<GroupId>,
+    /// What they answer.
+    pub verdict: Verdict,
+    /// The digest of what they were shown.
+    pub digest: Hash,
+    /// What they say to it.
+    pub comment: Option<String>,
+}
+
+impl Approval {
+    /// The id of the request for an enforcement.
+    #[must_use]
+    pub fn id_for(enforcement: EnforcementId) -> ApprovalId {
+        ApprovalId::derive(|h| h.bytes(enforcement.bytes()))
+    }
+
+    /// The digest that an approval binds to.
+    #[must_use]
+    pub fn digest_of(
+        tenant: &TenantId,
+        subject: &Subject,
+        action: &ActionType,
+        params: &Params,
+        context: &Context,
+    ) -> Hash {
+        let hasher = Hasher::new("tipstaff/approval/1").text(tenant.as_str());
+        let hasher = feed_params(subject.feed(hasher).text(action.as_str()), params);
+        let trigger = context.trigger.map(|id| id.to_string()).unwrap_or_default();
+        let hasher = hasher.text(&trigger).number(context.evidence.len() as u64);
+        context.evidence.iter().fold(hasher, |h, (path, seen)| h.text(path).text(seen)).finish()
+    }
+
+    /// How many approvals are still missing.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        let need: usize = self.policy.groups.iter().map(|quorum| quorum.need as usize).sum();
+        let approving: Vec<_> = self
+            .votes
+            .iter()
+            .filter(|vote| vote.verdict == Verdict::Approve)
+            .map(|vote| vote.groups.clone())
+            .collect();
+        need - self.policy.seats_filled(&approving).min(need)
+    }
+}
+
+impl fmt::Display for Approval {
+    /// One line: what is asked for whom, of whom, until when.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: `{}` for {}", self.id, self.state, self.action, self.subject)?;
+        for (i, quorum) in self.policy.groups.iter().enumerate() {
+            let word = if i == 0 { ", needs" } else { " and" };
+            write!(f, "{word} {} of `{}`", quorum.need, quorum.name)?;
+        }
+        write!(f, " until {}", self.expires_at)
+    }
+}

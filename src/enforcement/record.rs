@@ -1,0 +1,320 @@
+//! The record of an enforcement, and how it changes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::machine::{Input, MoveError, Outcome, Reason, State, Status, Terms};
+use crate::action::{ActionType, BuiltinAction, Category, Params, Retry, Success};
+use crate::approval::Vote;
+use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId};
+use crate::signal::TriggerKind;
+use crate::time::{Span, Time};
+
+/// How many attempts a record keeps in full, the latest ones; all are counted.
+pub const MAX_KEPT_ATTEMPTS: usize = 20;
+/// The longest text of a target's report that is kept, in bytes; what is longer is cut.
+pub const MAX_REPORT_BYTES: usize = 1_024;
+
+/// One action on one subject, and all that becomes of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Enforcement {
+    /// Its id, and the key under which it is delivered: stable over all attempts.
+    pub id: EnforcementId,
+    /// Its owner.
+    pub tenant: TenantId,
+    /// An action, or a notice to an approver.
+    pub purpose: Purpose,
+    /// What led to it.
+    pub origin: Origin,
+    /// Whom it is for.
+    pub subject: Subject,
+    /// What is done.
+    pub action: ActionType,
+    /// The kind of what is done.
+    pub category: Category,
+    /// The delivery channel that carries it.
+    pub channel: ActionType,
+    /// Its parameters, variables filled in.
+    pub params: Params,
+    /// The rules that ask for it; none for a manual start.
+    pub holders: Vec<Holder>,
+    /// The request for approval, where people had to agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    /// What they answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<Vote>,
+    /// When it was decided.
+    pub recorded_at: Time,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Time>,
+    /// Where it stands.
+    pub state: State,
+    /// How many times it was claimed.
+    pub attempts: u32,
+    /// The latest attempts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Attempt>,
+    /// How it is tried again.
+    pub retry: Retry,
+    /// What counts as success.
+    pub success: Success,
+    /// When it may start at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<Time>,
+    /// How long after its approval it may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_within: Option<Span>,
+}
+
+/// What an enforcement is there for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// A rule or a person asks for it.
+    Action,
+    /// It tells an approver of a request (behaviour 7.1.1).
+    Notice {
+        /// The request.
+        approval: ApprovalId,
+        /// The approver.
+        recipient: ActorId,
+    },
+}
+
+/// What led to an enforcement.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Origin {
+    /// The record of the signal.
+    pub trigger: TriggerId,
+    /// How the run was initiated.
+    pub kind: TriggerKind,
+    /// The signal's source.
+    pub source: String,
+    /// The signal's id.
+    pub signal: String,
+    /// The signal's own time.
+    pub at: Time,
+    /// Who ordered it, if a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<ActorId>,
+    /// Why they ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A rule that asks for an enforcement.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Holder {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its revision at the time.
+    pub revision: u32,
+    /// The action in it.
+    pub key: ActionKey,
+}
+
+/// One attempt to carry an enforcement out.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The fencing token of its claim.
+    pub token: u64,
+    /// Who made it.
+    pub worker: WorkerId,
+    /// When it was claimed, by the store's clock.
+    pub started_at: Time,
+    /// When it was settled; none while it runs, or if its lease ran out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Time>,
+    /// How it came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// What the target said.
+    #[serde(default, skip_serializing_if = "Report::is_empty")]
+    pub report: Report,
+}
+
+/// What a target says of a delivery, for whoever looks into a failure.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Report {
+    /// Whom or what it reached: an address, an endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// The target's message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The target's own reference: a ticket's number, a message's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl Report {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The report with its texts cut to [`MAX_REPORT_BYTES`].
+    fn cut(self) -> Self {
+        let cut = |text: Option<String>| {
+            text.map(|mut text| {
+                let mut end = MAX_REPORT_BYTES.min(text.len());
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                text.truncate(end);
+                text
+            })
+        };
+        Self { recipient: cut(self.recipient), message: cut(self.message), reference: cut(self.reference) }
+    }
+}
+
+impl Enforcement {
+    /// The public status.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// Why it stands where it stands.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.state.reason()
+    }
+
+    /// What its moves depend on.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        Terms {
+            id: self.id,
+            attempts: self.attempts,
+            retry: self.retry,
+            success: self.success,
+            start_at: self.start_at,
+            start_within: self.start_within,
+        }
+    }
+
+    /// The record after an input, and what the audit log says of it.
+    ///
+    /// # Errors
+    /// [`MoveError`] where the state does not allow it; nothing has changed then.
+    pub fn step(&self, input: &Input, actor: Actor, now: Time) -> Result<(Self, Vec<AuditDraft>), MoveError> {
+        let state = self.state.step(input, &self.terms(), now)?;
+        let mut next = self.clone();
+        if let Input::Claim { token, worker, at } = input {
+            next.attempts = next.attempts.saturating_add(1);
+            next.history.push(Attempt {
+                number: next.attempts,
+                token: *token,
+                worker: worker.clone(),
+                started_at: *at,
+                settled_at: None,
+                outcome: None,
+                report: Report::default(),
+            });
+            let excess = next.history.len().saturating_sub(MAX_KEPT_ATTEMPTS);
+            next.history.drain(..excess);
+        }
+        if let Input::Settle { token, outcome } = input
+            && let Some(attempt) = next.history.iter_mut().find(|attempt| attempt.token == *token)
+        {
+            attempt.settled_at = Some(now);
+            attempt.outcome = Some(*outcome);
+        }
+        if state.status() != Status::Pending {
+            next.settled_at = Some(now);
+        }
+        next.state = state;
+        let audit = next.audit(self, actor, now);
+        Ok((next, audit))
+    }
+
+    /// The record with what the target said of that attempt.
+    #[must_use]
+    pub fn reported(mut self, token: u64, report: Report) -> Self {
+        if let Some(attempt) = self.history.iter_mut().find(|attempt| attempt.token == token) {
+            attempt.report = report.cut();
+        }
+        self
+    }
+
+    /// An audit record about this enforcement.
+    #[must_use]
+    pub fn draft(&self, code: AuditCode, actor: Actor, now: Time) -> AuditDraft {
+        let draft = AuditDraft::new(self.tenant.clone(), code, actor, now)
+            .subject(self.subject.clone())
+            .target(self.action.to_string())
+            .trigger(self.origin.trigger)
+            .enforcement(self.id);
+        match self.approval {
+            Some(approval) => draft.approval(approval),
+            None => draft,
+        }
+    }
+
+    fn audit(&self, before: &Self, actor: Actor, now: Time) -> Vec<AuditDraft> {
+        let reason = self.reason();
+        let code = self.code(before);
+        let draft = self
+            .draft(code, actor.clone(), now)
+            .detail("was", before.reason().as_str())
+            .detail("reason", reason.as_str());
+        let draft = match &self.state {
+            State::Running { token, .. } => {
+                draft.detail("attempt", i64::from(self.attempts)).detail("token", token.cast_signed())
+            }
+            State::RetryWait { until, .. } => draft.detail("until", *until),
+            State::AwaitingConfirmation { until } => draft.detail("until", *until),
+            _ => draft,
+        };
+        let own_code = BuiltinAction::named(&self.action)
+            .filter(|_| reason == Reason::Done && self.purpose == Purpose::Action)
+            .and_then(|action| action.audit_code(&self.subject));
+        let of_catalogue = own_code.map(|code| self.draft(code, actor, now));
+        std::iter::once(draft).chain(of_catalogue).collect()
+    }
+
+    /// The engine's own code for the change.
+    fn code(&self, before: &Self) -> AuditCode {
+        let notice = self.purpose != Purpose::Action;
+        match self.reason() {
+            Reason::AwaitingApproval => AuditCode::EnforcementCreated,
+            Reason::Scheduled | Reason::Queued => AuditCode::EnforcementQueued,
+            Reason::Running if before.reason() == Reason::Running => AuditCode::EnforcementReclaimed,
+            Reason::Running => AuditCode::EnforcementClaimed,
+            Reason::RetryWait => AuditCode::EnforcementRetryScheduled,
+            Reason::AwaitingConfirmation => AuditCode::EnforcementAccepted,
+            Reason::Done | Reason::NoOp if notice => AuditCode::ApprovalNoticeSent,
+            Reason::Done | Reason::NoOp => AuditCode::EnforcementSucceeded,
+            Reason::Cancelled => AuditCode::EnforcementCancelled,
+            _ if notice => AuditCode::ApprovalNoticeFailed,
+            Reason::OutcomeUnknown => AuditCode::EnforcementOutcomeUnknown,
+            Reason::Rejected
+            | Reason::ApprovalExpired
+            | Reason::Superseded
+            | Reason::PermanentError
+            | Reason::Exhausted => AuditCode::EnforcementFailed,
+        }
+    }
+}
+
+impl fmt::Display for Enforcement {
+    /// One line: the id, where it stands, what for whom, and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({}): `{}` for {}", self.id, self.status(), self.reason(), self.action, self.subject)?;
+        for (i, holder) in self.holders.iter().enumerate() {
+            write!(f, "{} `{}`", if i == 0 { ", by rule" } else { "," }, holder.rule)?;
+        }
+        if let Some(operator) = &self.origin.operator {
+            write!(f, ", ordered by {operator}")?;
+        }
+        write!(f, ", on {} {} of {}", self.origin.kind, self.origin.signal, self.origin.at)
+    }
+}

@@ -1,0 +1,241 @@
+//! From a signal, the rules and what is known to a decision as data. Pure: the same inputs give
+//! the same bytes, always.
+
+mod decide;
+mod evidence;
+mod fill;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{ActionType, ParamProblem};
+use crate::approval::Approval;
+use crate::audit::AuditDraft;
+use crate::enforcement::Enforcement;
+use crate::guard::Suppressed;
+use crate::hash::Hash;
+use crate::id::{ActionKey, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
+use crate::rule::RuleSet;
+use crate::score::{BandName, OutOfRange};
+use crate::signal::SignalInfo;
+use crate::state::{Control, Roster, RuleStats, SubjectState};
+use crate::time::Time;
+
+pub use decide::plan;
+pub use evidence::{MAX_EVIDENCE_BYTES, MAX_EVIDENCE_FIELDS};
+
+/// What was decided on a signal, and why: the record that is kept of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Decision {
+    /// Its id, derived from the signal.
+    pub id: TriggerId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The signal.
+    pub signal: SignalInfo,
+    /// The digest of the signal's content.
+    pub digest: Hash,
+    /// When it was decided.
+    pub decided_at: Time,
+    /// The fields that decided, by path, as the JSON text that was seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub evidence: BTreeMap<String, String>,
+    /// The move of the subject, if it was a score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
+    /// What follows, action by action, in the order of rules and their actions.
+    pub outcomes: Vec<Outcome>,
+    /// Whether this is the stored decision of a signal that came again.
+    #[serde(skip)]
+    pub repeat: bool,
+}
+
+/// A subject's move on a scale.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Moved {
+    /// The scale.
+    pub scale: ScaleId,
+    /// The band that was left; none at the first score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<BandName>,
+    /// The band that was entered, or kept.
+    pub to: BandName,
+    /// Whether the score is older than the last one: then it moved nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+}
+
+/// What follows for one action of one rule.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The rule; none for a manual start of an action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleRef>,
+    /// The action's type.
+    pub action: ActionType,
+    /// What follows.
+    pub effect: Effect,
+}
+
+/// An action in a revision of a rule.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RuleRef {
+    /// The rule.
+    pub id: RuleId,
+    /// Its revision.
+    pub revision: u32,
+    /// The action's key.
+    pub key: ActionKey,
+}
+
+/// What follows for an action.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Effect {
+    /// An enforcement was made.
+    Created {
+        /// Its id; rules that ask for the same restriction of the same subject share one.
+        enforcement: EnforcementId,
+        /// The request for approval, if people must agree first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<ApprovalId>,
+    },
+    /// The rule runs in shadow: this would have been done.
+    Shadow {
+        /// Whether people would have been asked first.
+        approval: bool,
+    },
+    /// It was held back.
+    Suppressed(Suppressed),
+}
+
+/// What a plan needs to know beside the signal.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// What is known of the subject.
+    pub subject: SubjectState,
+    /// What people have stopped.
+    pub control: Control,
+    /// What the concerned rules have done so far.
+    pub stats: BTreeMap<RuleId, RuleStats>,
+    /// The people who may be asked.
+    pub roster: Roster,
+}
+
+/// A decision with all that is to be written with it, in one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The decision itself.
+    pub decision: Decision,
+    /// The enforcements that it makes.
+    pub enforcements: Vec<Enforcement>,
+    /// The requests for approval.
+    pub approvals: Vec<Approval>,
+    /// The notices to approvers.
+    pub notices: Vec<Enforcement>,
+    /// What is known of the subject from now on.
+    pub subject: SubjectState,
+    /// What the rules have done from now on; those that changed.
+    pub stats: BTreeMap<RuleId, RuleStats>,
+    /// What the audit log says.
+    pub audit: Vec<AuditDraft>,
+}
+
+/// A signal that no decision can be made on; nothing is written.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The score lies outside its scale.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// No such action type.
+    #[error("unknown action type `{0}`; the catalogue lists what is accepted")]
+    UnknownAction(ActionType),
+    /// The parameters of a manual start do not fit.
+    #[error("the parameters of `{action}` do not fit: {}", list(problems))]
+    Params {
+        /// The action type.
+        action: ActionType,
+        /// Every fault.
+        problems: Vec<ParamProblem>,
+    },
+    /// No such rule, or it is not started by hand, or it is off.
+    #[error("no active rule `{0}` with a manual trigger")]
+    UnknownRule(RuleId),
+    /// The action needs approval, and nobody is named who could give it.
+    #[error("`{0}` needs approval, and the tenant has no default group of approvers; set `approvers.default`")]
+    NoApprovers(ActionType),
+    /// A manual start needs a reason.
+    #[error("the reason has {0} bytes; accepted: 1 to 4096")]
+    Reason(usize),
+}
+
+fn list(problems: &[ParamProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Decision {
+    /// The enforcements that it made, each once.
+    pub fn enforcements(&self) -> impl Iterator<Item = EnforcementId> {
+        let mut ids: Vec<_> = self
+            .outcomes
+            .iter()
+            .filter_map(|outcome| match outcome.effect {
+                Effect::Created { enforcement, .. } => Some(enforcement),
+                _ => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter()
+    }
+
+    /// Whether any rule had something to say.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signal = &self.signal;
+        write!(f, "{} {} of {} for {}", signal.kind, signal.id, signal.at, signal.subject)?;
+        if self.repeat {
+            write!(f, " (came again; decided at {})", self.decided_at)?;
+        }
+        if self.outcomes.is_empty() {
+            return f.write_str(": nothing follows");
+        }
+        self.outcomes.iter().try_for_each(|outcome| write!(f, "\n  {outcome}"))
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rule {
+            Some(rule) => write!(f, "rule `{}` revision {}, {}: ", rule.id, rule.revision, self.action)?,
+            None => write!(f, "{}: ", self.action)?,
+        }
+        match &self.effect {
+            Effect::Created { enforcement, approval: None } => write!(f, "enforcement {enforcement}"),
+            Effect::Created { enforcement, approval: Some(approval) } => {
+                write!(f, "enforcement {enforcement} awaits approval {approval}")
+            }
+            Effect::Shadow { approval: false } => f.write_str("in shadow, would be carried out"),
+            Effect::Shadow { approval: true } => f.write_str("in shadow, would ask for approval"),
+            Effect::Suppressed(held) => {
+                write!(f, "suppressed ({})", held.reason)?;
+                if let Some(detail) = &held.detail {
+                    write!(f, ", {detail}")?;
+                }
+                held.until.map_or(Ok(()), |until| write!(f, ", until {until}"))
+            }
+        }
+    }
+}

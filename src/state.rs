@@ -1,0 +1,238 @@
+//! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
+//! successor back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::ActionType;
+use crate::hash::Hash;
+use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
+use crate::rule::Mode;
+use crate::score::{BandName, Reading};
+use crate::time::Time;
+
+/// What is known of a subject.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SubjectState {
+    /// Whom it is about.
+    pub subject: Subject,
+    /// The last reading on each scale.
+    #[serde(default)]
+    pub scores: BTreeMap<ScaleId, Reading>,
+    /// When a score rule last acted on each of its moves between bands.
+    #[serde(default)]
+    pub fired: Vec<Fired>,
+    /// The cooldowns that began when rules acted.
+    #[serde(default)]
+    pub cooldowns: BTreeMap<RuleId, Cooling>,
+}
+
+/// A score rule acted on a move.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Fired {
+    /// The rule.
+    pub rule: RuleId,
+    /// The band that was left; none at the first score.
+    pub from: Option<BandName>,
+    /// The band that was entered.
+    pub to: BandName,
+    /// The score's own time.
+    pub at: Time,
+    /// Whether the rule ran in shadow then: shadow and live do not count for each other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+}
+
+/// A rule rests for a subject.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Cooling {
+    /// The time of the signal that it acted on.
+    pub since: Time,
+    /// Until when it rests, by signal time.
+    pub until: Time,
+    /// How often it would have acted again meanwhile.
+    pub repeats: u64,
+    /// Whether the rule ran in shadow then: shadow and live do not count for each other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+}
+
+impl SubjectState {
+    /// Of whom nothing is known yet.
+    #[must_use]
+    pub fn new(subject: Subject) -> Self {
+        Self { subject, scores: BTreeMap::new(), fired: Vec::new(), cooldowns: BTreeMap::new() }
+    }
+
+    /// When the rule last acted on that move, in shadow or live.
+    #[must_use]
+    pub fn last_fired(&self, rule: &RuleId, shadow: bool, from: Option<&BandName>, to: &BandName) -> Option<Time> {
+        self.fired.iter().find(|fired| fired.is(rule, shadow, from, to)).map(|fired| fired.at)
+    }
+
+    /// Notes that the rule acted on that move; time never moves back.
+    pub fn fire(&mut self, rule: &RuleId, shadow: bool, from: Option<&BandName>, to: &BandName, at: Time) {
+        match self.fired.iter_mut().find(|fired| fired.is(rule, shadow, from, to)) {
+            Some(fired) => fired.at = fired.at.max(at),
+            None => {
+                self.fired.push(Fired { rule: rule.clone(), from: from.cloned(), to: to.clone(), at, shadow });
+            }
+        }
+    }
+}
+
+impl Fired {
+    fn is(&self, rule: &RuleId, shadow: bool, from: Option<&BandName>, to: &BandName) -> bool {
+        &self.rule == rule && self.shadow == shadow && self.from.as_ref() == from && &self.to == to
+    }
+}
+
+/// What a rule has done.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RuleStats {
+    /// How often it decided on a signal: acted, was suppressed, or ran in shadow.
+    pub fired: u64,
+    /// The decision time of the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fired: Option<Time>,
+    /// How many enforcements it asked for.
+    pub created: u64,
+    /// How many of its actions were suppressed, by reason.
+    #[serde(default)]
+    pub suppressed: BTreeMap<String, u64>,
+    /// How many of its actions shadow mode kept from being carried out.
+    pub shadow: u64,
+    /// How many were approved by people.
+    pub approved: u64,
+    /// How many people rejected.
+    pub rejected: u64,
+    /// How many succeeded.
+    pub succeeded: u64,
+    /// How many failed, for whatever reason.
+    pub failed: u64,
+}
+
+/// Which rules of a tenant are in force.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Book {
+    /// The settings, as their document.
+    pub settings: String,
+    /// The rules, each with the revision in force.
+    pub rules: BTreeMap<RuleId, Entry>,
+}
+
+/// A rule in the book.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Entry {
+    /// The revision in force, from 1.
+    pub revision: u32,
+    /// The digest of what it says.
+    pub digest: Hash,
+    /// Whether it is active.
+    pub active: bool,
+    /// Its mode, for lists; the document is what counts.
+    pub mode: Mode,
+    /// When this revision came.
+    pub since: Time,
+}
+
+/// What people have stopped.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Control {
+    /// Everything of the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Stop>,
+    /// Rules, one by one.
+    #[serde(default)]
+    pub rules: BTreeMap<RuleId, Stop>,
+    /// Action types, one by one.
+    #[serde(default)]
+    pub types: BTreeMap<ActionType, Stop>,
+    /// How often anything was stopped or let go.
+    pub epoch: u64,
+}
+
+/// Who stopped it, when and why.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Stop {
+    /// Who.
+    pub by: ActorId,
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a kill switch stops.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum KillScope {
+    /// Everything of the tenant.
+    Tenant,
+    /// One rule.
+    Rule(RuleId),
+    /// One action type.
+    Type(ActionType),
+}
+
+impl Control {
+    /// The switch that stops such an action of these rules, if one does. An action that several
+    /// rules ask for is stopped when all of them are.
+    #[must_use]
+    pub fn stops<'a>(
+        &self,
+        mut rules: impl Iterator<Item = &'a RuleId> + Clone,
+        action: &ActionType,
+    ) -> Option<&Stop> {
+        let any_rule = rules.clone().next().is_some();
+        let by_rules = || {
+            let first = rules.clone().find_map(|rule| self.rules.get(rule));
+            first.filter(|_| any_rule && rules.all(|rule| self.rules.contains_key(rule)))
+        };
+        self.tenant.as_ref().or_else(|| self.types.get(action)).or_else(by_rules)
+    }
+}
+
+/// The people whom a plan may ask, as the host or the tenant's settings name them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Roster {
+    /// The members of each group that was asked for.
+    pub groups: BTreeMap<GroupId, Vec<ActorId>>,
+}
+
+/// Where the timetable of a scheduled rule stands.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Timer {
+    /// The rule.
+    pub rule: RuleId,
+    /// The next occurrence, if the timetable has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Time>,
+    /// The occurrence that still works through its audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<OccurrenceId>,
+}
+
+/// One run of a timetable over its audience. The revision is pinned when it begins.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Run {
+    /// Its id.
+    pub id: OccurrenceId,
+    /// The rule.
+    pub rule: RuleId,
+    /// The revision that it began with.
+    pub revision: u32,
+    /// The instant of the timetable.
+    pub at: Time,
+    /// How far it has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many subjects it has visited.
+    pub visited: u64,
+    /// Whether it is over.
+    pub done: bool,
+    /// The bands of the audience; none for everybody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bands: BTreeSet<String>,
+}
