@@ -396,5 +396,4 @@ impl fmt::Display for AuditCode {
     }
 }
 
-use serde::Deserialize as _;
 crate::time::serde_as_text!(AuditCode);
