@@ -110,6 +110,8 @@ fn alterations(value: &Value) -> Vec<Value> {
         }
         Value::String(text) => {
             all.extend([format!("{text}x").into(), format!("x{text}").into(), "".into()]);
+            // Where a word of a list stands, another word.
+            all.extend(["Info".into(), "Critical".into(), "engine".into(), "host".into()]);
             // Another digit or letter in its place keeps ids, hashes and times readable.
             for (at, old) in text.char_indices() {
                 let new = match old {
@@ -284,8 +286,13 @@ proptest! {
             if records[at] == honest {
                 prop_assert_eq!(verdict, Ok(heads[records.len()]));
             } else {
-                let seq = verdict.expect_err(&after.to_string()).seq;
-                prop_assert_eq!(seq, honest.seq, "{}", after);
+                let error = verdict.expect_err(&after.to_string());
+                prop_assert_eq!(error.seq, honest.seq, "{}", after);
+                let named = matches!(
+                    error.fault,
+                    ChainFault::Altered | ChainFault::Personal { .. } | ChainFault::Format { .. }
+                );
+                prop_assert!(named, "{}: {}", error, after);
             }
             records[at] = honest;
         }

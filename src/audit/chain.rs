@@ -13,7 +13,7 @@ use crate::hash::{Hash, Hasher};
 /// Where a lane ends: the last record's sequence number and hash; 0 and zeros before the first.
 ///
 /// Written as `17:` and 64 hexadecimal digits. A head kept outside of the store (printed, signed,
-/// sent away) makes it show later that the log was cut off or rewritten; see [`Verifier::kept`].
+/// sent away) makes it show later that the log was cut off or rewritten; see [`Verifier::kept`](crate::Verifier::kept).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Head {
     /// The last record's sequence number, 0 before the first.
