@@ -4,14 +4,17 @@
 mod catalog;
 mod chain;
 mod code;
+mod draft;
+mod field;
 mod record;
 mod table;
+mod verify;
 
 pub use catalog::{AuditCatalog, Code, CodeError, HostCode, MAX_HOST_CODES};
-pub use chain::{ChainError, ChainFault, Head, HeadError, Verifier, verify};
+pub use chain::{Head, HeadError};
 pub use code::{AuditDomain, Retention, RetentionCategory, Severity};
-pub use record::{
-    AUDIT_FORMAT, Actor, ActorError, AuditDraft, AuditError, AuditFault, AuditRecord, Detail,
-    MAX_DETAIL_BYTES, MAX_DETAILS, Personal, Salt, SaltError,
-};
+pub use draft::{AuditDraft, AuditError, AuditFault, MAX_DETAIL_BYTES, MAX_DETAILS};
+pub use field::{Actor, ActorError, Detail};
+pub use record::{AUDIT_FORMAT, AuditRecord, Personal, Salt, SaltError};
 pub use table::AuditCode;
+pub use verify::{ChainError, ChainFault, Verifier, verify};

@@ -1,0 +1,143 @@
+//! What a record's fields hold: who did it, and typed values.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ActorId, IdError, WorkerId};
+use crate::time::Time;
+
+/// Who did what a record tells. Written as text: `engine`, `host`, `person:ana`, `worker:w1`.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Actor {
+    /// The engine, on its own.
+    Engine,
+    /// The program around the engine, on its own.
+    Host,
+    /// A person or an integrated workflow.
+    Person(ActorId),
+    /// A process that delivers actions.
+    Worker(WorkerId),
+}
+
+impl From<ActorId> for Actor {
+    fn from(id: ActorId) -> Self {
+        Self::Person(id)
+    }
+}
+
+impl From<WorkerId> for Actor {
+    fn from(id: WorkerId) -> Self {
+        Self::Worker(id)
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine => f.pad("engine"),
+            Self::Host => f.pad("host"),
+            Self::Person(id) => f.pad(&format!("person:{id}")),
+            Self::Worker(id) => f.pad(&format!("worker:{id}")),
+        }
+    }
+}
+
+/// A text that names no actor.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActorError {
+    /// It does not say which kind of actor.
+    #[error("`{text}` is no actor; accepted: `engine`, `host`, `person:` and an id, `worker:` and an id")]
+    Kind {
+        /// What was given, cut to 80 characters.
+        text: String,
+    },
+    /// The id after the kind is none.
+    #[error(transparent)]
+    Id(#[from] IdError),
+}
+
+impl FromStr for Actor {
+    type Err = ActorError;
+    fn from_str(text: &str) -> Result<Self, ActorError> {
+        Ok(match text.split_once(':') {
+            None if text == "engine" => Self::Engine,
+            None if text == "host" => Self::Host,
+            Some(("person", id)) => Self::Person(id.parse()?),
+            Some(("worker", id)) => Self::Worker(id.parse()?),
+            _ => return Err(ActorError::Kind { text: text.chars().take(80).collect() }),
+        })
+    }
+}
+
+crate::words::serde_as_text!(Actor);
+
+/// A value of a record's metadata. In JSON it names its type: `{"number": 3}`, `{"text": "vpn"}`.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+    /// Yes or no.
+    Flag(bool),
+    /// An instant.
+    At(Time),
+    /// Several texts, in their order.
+    List(Vec<String>),
+}
+
+impl Detail {
+    /// How many bytes of text it holds.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(texts) => texts.iter().map(String::len).sum(),
+            Self::Number(_) | Self::Flag(_) | Self::At(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.pad(text),
+            Self::Number(number) => fmt::Display::fmt(number, f),
+            Self::Flag(flag) => fmt::Display::fmt(flag, f),
+            Self::At(time) => f.pad(&time.to_string()),
+            Self::List(texts) => f.pad(&texts.join(", ")),
+        }
+    }
+}
+
+/// Declares what a detail is made from.
+macro_rules! detail_from {
+    ($($type:ty => |$value:ident| $detail:expr;)+) => {$(
+        impl From<$type> for Detail {
+            fn from($value: $type) -> Self {
+                $detail
+            }
+        }
+    )+};
+}
+
+detail_from! {
+    String => |text| Self::Text(text);
+    &str => |text| Self::Text(text.to_owned());
+    bool => |flag| Self::Flag(flag);
+    Time => |time| Self::At(time);
+    Vec<String> => |texts| Self::List(texts);
+    Vec<&str> => |texts| Self::List(texts.into_iter().map(str::to_owned).collect());
+    i32 => |number| Self::Number(number.into());
+    i64 => |number| Self::Number(number);
+    u16 => |number| Self::Number(number.into());
+    u32 => |number| Self::Number(number.into());
+    // A count that no i64 holds stands as the largest one.
+    u64 => |number| Self::Number(i64::try_from(number).unwrap_or(i64::MAX));
+    usize => |number| Self::Number(i64::try_from(number).unwrap_or(i64::MAX));
+}
