@@ -5,6 +5,7 @@ mod decimal;
 mod hash;
 mod id;
 mod json;
+mod pattern;
 mod ready;
 mod time;
 
@@ -16,5 +17,12 @@ pub use id::{
     WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
+#[doc(hidden)]
+pub use pattern::Choice;
+pub use pattern::{
+    Explanation, FieldVerdict, MAX_ALTERNATIVES, MAX_PATTERN_BRANCHES, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH,
+    MAX_PATTERN_FIELDS, MAX_PAYLOAD_BYTES, MAX_SEEN_BYTES, MAX_SEEN_VALUES, MAX_WILDCARDS, Pattern,
+    PatternError, PatternErrors, PatternFault, Payload, PayloadError, PayloadFault, Seen,
+};
 pub use ready::{WouldBlock, ready};
 pub use time::{Span, SpanError, Time, TimeError};
