@@ -6,6 +6,7 @@ mod decimal;
 mod hash;
 mod id;
 mod json;
+mod pattern;
 mod ready;
 mod score;
 mod time;
@@ -25,6 +26,13 @@ pub use id::{
     WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
+#[doc(hidden)]
+pub use pattern::Choice;
+pub use pattern::{
+    Explanation, FieldVerdict, MAX_ALTERNATIVES, MAX_PATTERN_BRANCHES, MAX_PATTERN_BYTES, MAX_PATTERN_DEPTH,
+    MAX_PATTERN_FIELDS, MAX_PAYLOAD_BYTES, MAX_SEEN_BYTES, MAX_SEEN_VALUES, MAX_WILDCARDS, Pattern,
+    PatternError, PatternErrors, PatternFault, Payload, PayloadError, PayloadFault, Seen,
+};
 pub use ready::{WouldBlock, ready};
 pub use score::{
     Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,

@@ -1,0 +1,173 @@
+//! Why a pattern matches an event or not, field by field.
+
+use std::fmt;
+
+use super::alternative::Test;
+use super::judge::Judge;
+use super::read::Field;
+use super::tree::Tree;
+use super::{Inner, Pattern, Payload};
+use crate::json::{Node, Value};
+
+/// The longest text of one seen value or one wanted list, in bytes.
+pub const MAX_SEEN_BYTES: usize = 256;
+
+/// The most values of one field that are shown.
+pub const MAX_SEEN_VALUES: usize = 16;
+
+/// What an event has at one path that a pattern names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Seen {
+    /// The path, its steps joined by dots.
+    pub path: String,
+    /// The first [`MAX_SEEN_VALUES`] values (texts, numbers, booleans, nulls) as compact JSON in
+    /// the order of the event, each cut to [`MAX_SEEN_BYTES`].
+    pub values: Vec<String>,
+    /// How many values are not shown.
+    pub more: usize,
+}
+
+/// What a pattern says of an event, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Explanation {
+    /// Whether the pattern matches.
+    pub matched: bool,
+    /// One verdict for each list of the pattern, in the pattern's order.
+    pub fields: Vec<FieldVerdict>,
+}
+
+/// One list of alternatives, and what the event has for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FieldVerdict {
+    /// The values at the list's path.
+    pub seen: Seen,
+    /// The list as its author wrote it, as compact JSON, cut to [`MAX_SEEN_BYTES`].
+    pub wanted: String,
+    /// Whether the list is satisfied: as part of the match, or taken alone where there is none.
+    pub satisfied: bool,
+    /// The first alternative that holds, if the list is satisfied; compact and cut as above.
+    pub by: Option<String>,
+}
+
+impl Pattern {
+    /// What an event has at each path that the pattern names: the evidence of a match. One entry
+    /// a path, in the pattern's order.
+    #[must_use]
+    pub fn evidence(&self, payload: &Payload) -> Vec<Seen> {
+        let tree = payload.tree();
+        let fields = &self.inner.fields;
+        let first = |i: usize| !fields[..i].iter().any(|earlier| earlier.path == fields[i].path);
+        let paths = fields.iter().enumerate().filter(|(i, _)| first(*i));
+        paths.map(|(_, field)| seen(field, &values_at(&tree, &field.path))).collect()
+    }
+
+    /// Whether the pattern matches an event, and for each of its lists what was wanted, what is
+    /// there, and whether that suffices.
+    #[must_use]
+    pub fn explain(&self, payload: &Payload) -> Explanation {
+        let tree = payload.tree();
+        let Inner { fields, branches, .. } = &*self.inner;
+        let matching = branches.iter().find(|branch| Judge::new(fields).accepts(branch, &tree));
+        let verdict = |(i, field): (usize, &Field)| {
+            let satisfied = matching.is_some_and(|branch| branch.has(i))
+                || Judge::new(fields).accepts(&Tree::new(fields, &[i]), &tree);
+            let values = values_at(&tree, &field.path);
+            let holds = |test: &Test| match test {
+                Test::Absent => values.is_empty(),
+                test => values.iter().any(|node| test.passes(&node.value)),
+            };
+            // Nothing holds where a value stands only in elements that the match did not pick.
+            let by = field.alternatives.iter().find(|a| holds(&a.test));
+            let by = by.or_else(|| field.alternatives.iter().find(|a| matches!(a.test, Test::Absent)));
+            FieldVerdict {
+                seen: seen(field, &values),
+                wanted: cut(field.wanted()),
+                satisfied,
+                by: by.filter(|_| satisfied).map(|alternative| cut(alternative.text.clone())),
+            }
+        };
+        let matched = matching.is_some();
+        Explanation { matched, fields: fields.iter().enumerate().map(verdict).collect() }
+    }
+}
+
+fn seen(field: &Field, values: &[&Node<'_>]) -> Seen {
+    Seen {
+        path: field.dotted(),
+        values: values.iter().take(MAX_SEEN_VALUES).map(|node| cut(node.to_string())).collect(),
+        more: values.len().saturating_sub(MAX_SEEN_VALUES),
+    }
+}
+
+/// Every text, number, boolean and null at a path, in the order of the event.
+fn values_at<'e, 'a>(event: &'e Node<'a>, path: &[String]) -> Vec<&'e Node<'a>> {
+    let mut values = Vec::new();
+    collect(event, path, &mut values);
+    values
+}
+
+fn collect<'e, 'a>(node: &'e Node<'a>, path: &[String], values: &mut Vec<&'e Node<'a>>) {
+    match &node.value {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, path, values)),
+        Value::Object(members) => {
+            for member in members {
+                let steps = member.name.split('.').count();
+                if steps <= path.len() && member.name.split('.').eq(path[..steps].iter()) {
+                    collect(&member.node, &path[steps..], values);
+                }
+            }
+        }
+        _ if path.is_empty() => values.push(node),
+        _ => {}
+    }
+}
+
+/// Cuts a text to [`MAX_SEEN_BYTES`], the last character being `…` where something is missing.
+fn cut(mut text: String) -> String {
+    const MARK: char = '…';
+    if text.len() > MAX_SEEN_BYTES {
+        let room = MAX_SEEN_BYTES - MARK.len_utf8();
+        let end = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push(MARK);
+    }
+    text
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ", self.path)?;
+        match self.values.as_slice() {
+            [] => f.write_str("has no value"),
+            values => write!(f, "is {}", values.join(", ")),
+        }?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for FieldVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.by {
+            Some(by) => write!(f, "{}: satisfies {by}", self.seen),
+            None => write!(f, "{}: wanted one of {}", self.seen, self.wanted),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.matched { "matches" } else { "does not match" })?;
+        for field in &self.fields {
+            write!(f, "\n  {} {field}", if field.satisfied { "+" } else { "-" })?;
+        }
+        if !self.matched && self.fields.iter().all(|field| field.satisfied) {
+            f.write_str(
+                "\n  each list is satisfied, but no one element of an array satisfies all of its own",
+            )?;
+        }
+        Ok(())
+    }
+}

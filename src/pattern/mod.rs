@@ -1,0 +1,159 @@
+//! The event-pattern language: parse, check, judge, explain.
+//!
+//! A pattern is read once into fields and branches (`read`, `operator`), each branch into a tree
+//! of paths (`tree`), and judged by one walk beside the event's tree (`judge`). This plain
+//! interpreter is what the language means; anything faster is compared to it.
+
+mod address;
+mod alternative;
+mod choice;
+mod error;
+mod explain;
+mod judge;
+mod number;
+mod operator;
+mod payload;
+mod read;
+mod text;
+mod tree;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::json::{self, Node};
+
+pub use choice::Choice;
+pub use error::{PatternError, PatternErrors, PatternFault};
+pub use explain::{Explanation, FieldVerdict, MAX_SEEN_BYTES, MAX_SEEN_VALUES, Seen};
+pub use payload::{MAX_PAYLOAD_BYTES, Payload, PayloadError, PayloadFault};
+
+use judge::Judge;
+use read::{Field, Reader};
+use tree::Tree;
+
+/// The longest pattern, in bytes of its compact text: 64 KiB.
+pub const MAX_PATTERN_BYTES: usize = 1 << 16;
+
+/// The most steps of a field's path; a dotted name is several.
+pub const MAX_PATTERN_DEPTH: usize = 512;
+
+/// The most fields, a field outside `$or` being counted once for each branch.
+pub const MAX_PATTERN_FIELDS: usize = 4_096;
+
+/// The most branches: the ways to take one object of each `$or`.
+pub const MAX_PATTERN_BRANCHES: usize = 1_024;
+
+/// The most alternatives of one field, and the most values of one `anything-but`.
+pub const MAX_ALTERNATIVES: usize = 2_048;
+
+/// The most `*` in one wildcard text.
+pub const MAX_WILDCARDS: usize = 64;
+
+/// A checked event pattern.
+///
+/// ```
+/// use tipstaff::{Pattern, Payload};
+///
+/// let pattern: Pattern = r#"{"detail": {"state": ["stopped", {"prefix": "term"}]}}"#.parse()?;
+/// let payload = Payload::new(r#"{"detail": {"state": "terminated"}}"#)?;
+/// assert!(pattern.matches(&payload));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Pattern {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    text: String,
+    fields: Vec<Field>,
+    branches: Vec<Tree>,
+}
+
+impl Pattern {
+    /// Reads and checks a pattern.
+    ///
+    /// # Errors
+    /// [`PatternErrors`]: every fault at once, each with its place and what would be accepted.
+    pub fn parse(text: &str) -> Result<Self, PatternErrors> {
+        Self::parse_with(text, None)
+    }
+
+    /// [`parse`](Self::parse), with one choice of ours switched to the peers' answer.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    #[doc(hidden)]
+    pub fn parse_as_peer(text: &str, choice: Choice) -> Result<Self, PatternErrors> {
+        Self::parse_with(&choice.read(text), Some(choice))
+    }
+
+    fn parse_with(text: &str, peer: Option<Choice>) -> Result<Self, PatternErrors> {
+        let node = json::parse(text.as_bytes())?;
+        Self::read(&node, "", peer)
+            .map_err(|errors| PatternErrors::of(errors).expect("a refusal has a fault"))
+    }
+
+    /// Reads a pattern that is part of a document: `pointer` is its place there, and offsets are
+    /// the document's.
+    pub(crate) fn from_node(node: &Node<'_>, pointer: &str) -> Result<Self, Vec<PatternError>> {
+        Self::read(node, pointer, None)
+    }
+
+    fn read(node: &Node<'_>, pointer: &str, peer: Option<Choice>) -> Result<Self, Vec<PatternError>> {
+        let text = node.to_string();
+        if text.len() > MAX_PATTERN_BYTES {
+            let fault = PatternFault::TooLong(text.len());
+            return Err(vec![PatternError { pointer: pointer.to_owned(), offset: node.at, fault }]);
+        }
+        let (fields, branches) = Reader::new(pointer, peer).pattern(node)?;
+        Ok(Self { inner: Arc::new(Inner { text, fields, branches }) })
+    }
+
+    /// The pattern as compact JSON, its members in their author's order.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// Whether the pattern matches an event.
+    #[must_use]
+    pub fn matches(&self, payload: &Payload) -> bool {
+        self.matches_node(&payload.tree())
+    }
+
+    /// Whether the pattern matches an event that has been read already.
+    pub(crate) fn matches_node(&self, event: &Node<'_>) -> bool {
+        let mut judge = Judge::new(&self.inner.fields);
+        self.inner.branches.iter().any(|branch| judge.accepts(branch, event))
+    }
+}
+
+/// Patterns are equal when their compact texts are.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.text == other.inner.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.inner.text).finish()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.text)
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = PatternErrors;
+    fn from_str(text: &str) -> Result<Self, PatternErrors> {
+        Self::parse(text)
+    }
+}

@@ -1,0 +1,111 @@
+//! Tests on texts: equal, prefix, suffix, wildcard, and the forms that ignore case.
+
+use std::net::IpAddr;
+
+use super::address::address;
+
+/// A test that a text in an event passes or not.
+#[derive(Clone, Debug)]
+pub(super) enum TextTest {
+    Equals(Box<str>),
+    /// Equal as addresses: never ours, only the peer's reading of a literal.
+    Address(IpAddr),
+    EqualsIgnoreCase(Folded),
+    Prefix(Box<str>),
+    PrefixIgnoreCase(Folded),
+    Suffix(Box<str>),
+    SuffixIgnoreCase(Folded),
+    Wildcard(Wildcard),
+}
+
+impl TextTest {
+    pub(super) fn passes(&self, text: &str) -> bool {
+        match self {
+            Self::Equals(wanted) => **wanted == *text,
+            Self::Address(wanted) => address(text) == Some(*wanted),
+            Self::EqualsIgnoreCase(wanted) => Folded::new(text) == *wanted,
+            Self::Prefix(wanted) => text.starts_with(&**wanted),
+            Self::PrefixIgnoreCase(wanted) => Folded::new(text).0.starts_with(&wanted.0),
+            Self::Suffix(wanted) => text.ends_with(&**wanted),
+            Self::SuffixIgnoreCase(wanted) => Folded::new(text).0.ends_with(&wanted.0),
+            Self::Wildcard(wildcard) => wildcard.passes(text),
+        }
+    }
+}
+
+/// A text without its case.
+///
+/// Each character is written in lower case, that in upper case, that in lower case again (the
+/// full mappings of Unicode's SpecialCasing, no language, no context). One pass would leave
+/// `ẞ`/`ß`/`ss` or `ſ`/`s` apart; after three, every spelling of a character in another case has
+/// one form, so that straße = STRASSE, Σ = σ = ς and K (kelvin) = k.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Folded(String);
+
+impl Folded {
+    pub(super) fn new(text: &str) -> Self {
+        let lower = text.chars().flat_map(char::to_lowercase);
+        Self(lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
+    }
+}
+
+/// A text in which `*` stands for any characters or none, `\*` for `*` and `\\` for `\`.
+#[derive(Clone, Debug)]
+pub(super) struct Wildcard {
+    /// The literal parts between the stars; one part without any star.
+    parts: Vec<String>,
+}
+
+/// Why a text is no wildcard; with the byte offset in the text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum WildcardFault {
+    Escape(usize),
+    Adjacent(usize),
+}
+
+impl Wildcard {
+    pub(super) fn new(text: &str) -> Result<Self, WildcardFault> {
+        let mut parts = vec![String::new()];
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '*' if matches!(chars.peek(), Some((_, '*'))) => return Err(WildcardFault::Adjacent(at)),
+                '*' => parts.push(String::new()),
+                c => {
+                    let literal = match c {
+                        '\\' => chars.next().map(|(_, c)| c).filter(|c| matches!(c, '*' | '\\')),
+                        c => Some(c),
+                    };
+                    let literal = literal.ok_or(WildcardFault::Escape(at))?;
+                    parts.last_mut().expect("there is always one part").push(literal);
+                }
+            }
+        }
+        Ok(Self { parts })
+    }
+
+    pub(super) fn stars(&self) -> usize {
+        self.parts.len() - 1
+    }
+
+    /// The first part opens the text, the last one closes it, and those between stand in order:
+    /// the leftmost place of each leaves most room for the next, so nothing is ever tried twice.
+    fn passes(&self, text: &str) -> bool {
+        let [first, middle @ .., last] = self.parts.as_slice() else {
+            return self.parts.first().is_some_and(|only| only == text);
+        };
+        let Some(rest) = text.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
+        else {
+            return false;
+        };
+        let step = |rest: &'_ str, part: &String| rest.find(part.as_str()).map(|at| at + part.len());
+        let mut from = 0;
+        middle.iter().all(|part| match step(&rest[from..], part) {
+            Some(length) => {
+                from += length;
+                true
+            }
+            None => false,
+        })
+    }
+}
