@@ -1,17 +1,35 @@
 //! tipstaff: an embeddable policy engine for security products.
 #![warn(missing_docs)]
 
+mod action;
+mod approval;
 mod audit;
 mod decimal;
+mod enforcement;
+mod guard;
 mod hash;
 mod id;
 mod json;
 mod pattern;
+mod plan;
 mod ready;
+mod rule;
+mod schedule;
 mod score;
+mod signal;
+mod state;
 mod time;
 mod words;
 
+pub use action::{
+    ActionCatalog, ActionSpec, ActionType, BuiltinAction, Category, MAX_ACTION_TYPES, MAX_PARAM_BYTES,
+    MAX_PARAMS, Param, ParamFault, ParamKind, ParamProblem, ParamValue, Params, Retry, RetrySafety,
+    SpecFault, Stage, Success, Template, TemplateError, check_params,
+};
+pub use approval::{
+    Approval, ApprovalError, ApprovalInput, ApprovalState, Ballot, Context, MAX_COMMENT_BYTES, Standing,
+    Verdict, Vote,
+};
 pub use audit::{
     AUDIT_FORMAT, Actor, ActorError, AuditCatalog, AuditCode, AuditDomain, AuditDraft, AuditError,
     AuditFault, AuditRecord, ChainError, ChainFault, Code, CodeError, Detail, Head, HeadError, HostCode,
@@ -19,6 +37,11 @@ pub use audit::{
     Severity, Verifier, verify,
 };
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES};
+pub use enforcement::{
+    Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
+    Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
+};
+pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
     ActionKey, ActorId, ApprovalId, CommitId, EnforcementId, GroupId, IdError, IdFault, MAX_ID_BYTES,
@@ -33,11 +56,29 @@ pub use pattern::{
     MAX_PATTERN_FIELDS, MAX_PAYLOAD_BYTES, MAX_SEEN_BYTES, MAX_SEEN_VALUES, MAX_WILDCARDS, Pattern,
     PatternError, PatternErrors, PatternFault, Payload, PayloadError, PayloadFault, Seen,
 };
+pub use plan::{
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
+};
 pub use ready::{WouldBlock, ready};
+pub use rule::{
+    ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
+    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, MAX_ACTIONS,
+    MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS,
+    MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
+    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+};
+pub use schedule::{CronError, Timetable, Zone};
 pub use score::{
     Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
     MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
     Skipped, Transition, TransitionError, TriggerFault,
+};
+pub use signal::{
+    DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualStart, Occurrence, Order,
+    ScoreReading, Signal, SignalInfo, TriggerKind,
+};
+pub use state::{
+    Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
 };
 pub use time::{Span, SpanError, Time, TimeError};
 pub use words::WordError;

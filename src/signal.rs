@@ -102,7 +102,7 @@ impl Event {
         };
         let (signal, source) = match (id.parse(), source.parse()) {
             (Ok(signal), Ok(source)) => (signal, source),
-            (Err(e), _) | (_, Err(e)) => return Err(refused(e.into(), payload)),
+            (Err(e), _) | (_, Err(e)) => return Err(refused(EventFault::Id(e), payload)),
         };
         let payload = Payload::new(payload).map_err(|error: PayloadError| {
             refused(EventFault::Payload(error.to_string()), error.into_text())

@@ -67,7 +67,13 @@ impl SubjectState {
 
     /// When the rule last acted on that move, in shadow or live.
     #[must_use]
-    pub fn last_fired(&self, rule: &RuleId, shadow: bool, from: Option<&BandName>, to: &BandName) -> Option<Time> {
+    pub fn last_fired(
+        &self,
+        rule: &RuleId,
+        shadow: bool,
+        from: Option<&BandName>,
+        to: &BandName,
+    ) -> Option<Time> {
         self.fired.iter().find(|fired| fired.is(rule, shadow, from, to)).map(|fired| fired.at)
     }
 
@@ -76,7 +82,13 @@ impl SubjectState {
         match self.fired.iter_mut().find(|fired| fired.is(rule, shadow, from, to)) {
             Some(fired) => fired.at = fired.at.max(at),
             None => {
-                self.fired.push(Fired { rule: rule.clone(), from: from.cloned(), to: to.clone(), at, shadow });
+                self.fired.push(Fired {
+                    rule: rule.clone(),
+                    from: from.cloned(),
+                    to: to.clone(),
+                    at,
+                    shadow,
+                });
             }
         }
     }

@@ -184,7 +184,9 @@ impl ActionSpec {
 #[non_exhaustive]
 pub enum SpecFault {
     /// The name has another form.
-    #[error("no action type's name; accepted: 1 to 64 lower-case letters, digits and `_`, beginning with a letter")]
+    #[error(
+        "no action type's name; accepted: 1 to 64 lower-case letters, digits and `_`, beginning with a letter"
+    )]
     Name,
     /// There is such a type already.
     #[error("the action type `{0}` exists already; choose another name")]

@@ -11,7 +11,7 @@ pub use catalog::{
     ActionCatalog, ActionSpec, ActionType, Category, MAX_ACTION_TYPES, Retry, RetrySafety, SpecFault, Success,
 };
 pub use params::{
-    MAX_PARAM_BYTES, MAX_PARAMS, Param, ParamFault, ParamKind, ParamProblem, ParamValue, Params, Stage, Template,
-    TemplateError, check_params,
+    MAX_PARAM_BYTES, MAX_PARAMS, Param, ParamFault, ParamKind, ParamProblem, ParamValue, Params, Stage,
+    Template, TemplateError, check_params,
 };
 pub use table::BuiltinAction;

@@ -256,7 +256,9 @@ enum Piece {
 
 /// A text whose variables cannot be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("offset {offset}: a brace without its pair; accepted: `{{variable}}`, and `{{{{` or `}}}}` for a brace itself")]
+#[error(
+    "offset {offset}: a brace without its pair; accepted: `{{variable}}`, and `{{{{` or `}}}}` for a brace itself"
+)]
 pub struct TemplateError {
     /// Bytes before the brace.
     pub offset: usize,
@@ -358,7 +360,8 @@ mod tests {
             ("colour".into(), ParamValue::Flag(true)),
             ("body".into(), "{".into()),
         ]);
-        let names: Vec<_> = check_params(&spec, &params, Stage::Written).unwrap_err().into_iter().map(|p| p.name).collect();
+        let names: Vec<_> =
+            check_params(&spec, &params, Stage::Written).unwrap_err().into_iter().map(|p| p.name).collect();
         assert_eq!(names, ["title", "body", "colour", "priority", "queue"]);
         let params = Params::from([("queue".into(), "{subject}".into()), ("title".into(), "t".into())]);
         assert_eq!(check_params(&spec, &params, Stage::Written), Ok(()));

@@ -168,10 +168,8 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_the_one_that_was_promised() {
-        let ours: Vec<_> = BuiltinAction::ALL
-            .iter()
-            .map(|a| (a.as_str(), a.spec().category, a.spec().approval))
-            .collect();
+        let ours: Vec<_> =
+            BuiltinAction::ALL.iter().map(|a| (a.as_str(), a.spec().category, a.spec().approval)).collect();
         assert_eq!(ours, CONTRACT);
         for action in BuiltinAction::ALL {
             let spec = action.spec();

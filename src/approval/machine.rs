@@ -100,7 +100,9 @@ impl Approval {
             (ApprovalState::Open, ApprovalInput::Elapsed) if now >= self.expires_at => {
                 next.state = ApprovalState::Expired;
             }
-            (ApprovalState::Open, ApprovalInput::Elapsed) => return Err(ApprovalError::NotDue(self.expires_at)),
+            (ApprovalState::Open, ApprovalInput::Elapsed) => {
+                return Err(ApprovalError::NotDue(self.expires_at));
+            }
             (ApprovalState::Open, ApprovalInput::Withdraw) => next.state = ApprovalState::Withdrawn,
             (ApprovalState::Open, ApprovalInput::Vote(ballot)) => {
                 next.votes.push(self.accept(ballot, now)?);

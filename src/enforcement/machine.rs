@@ -350,39 +350,60 @@ impl State {
                 since: *at,
                 retry_by: terms.retry.not_after.and(*start_by),
             },
-            (Self::Queued { start_by: Some(by), .. }, Input::Elapsed) if now >= *by => match terms.start_within {
-                Some(_) => Self::ApprovalExpired,
-                None => Self::Exhausted,
-            },
+            (Self::Queued { start_by: Some(by), .. }, Input::Elapsed) if now >= *by => {
+                match terms.start_within {
+                    Some(_) => Self::ApprovalExpired,
+                    None => Self::Exhausted,
+                }
+            }
 
             (Self::RetryWait { retry_by, .. }, Input::Claim { token, worker, at }) => {
                 Self::Running { token: *token, worker: worker.clone(), since: *at, retry_by: *retry_by }
             }
             (Self::RetryWait { retry_by: Some(by), .. }, Input::Elapsed) if now >= *by => Self::Exhausted,
 
-            (Self::Running { token: held, retry_by, .. }, Input::Claim { token, worker, at }) if token > held => {
+            (Self::Running { token: held, retry_by, .. }, Input::Claim { token, worker, at })
+                if token > held =>
+            {
                 Self::Running { token: *token, worker: worker.clone(), since: *at, retry_by: *retry_by }
             }
-            (Self::Running { token: held, retry_by, .. }, Input::Settle { token, outcome }) if token == held => {
+            (Self::Running { token: held, retry_by, .. }, Input::Settle { token, outcome })
+                if token == held =>
+            {
                 settled(*outcome, terms, *retry_by, now)
             }
 
             (
                 Self::Running { .. } | Self::RetryWait { .. } | Self::AwaitingConfirmation { .. },
                 Input::Confirm { done },
-            ) => if *done { Self::Done } else { Self::PermanentError },
+            ) => {
+                if *done {
+                    Self::Done
+                } else {
+                    Self::PermanentError
+                }
+            }
             (Self::AwaitingConfirmation { until }, Input::Elapsed) if now >= *until => Self::OutcomeUnknown,
 
             (
-                Self::AwaitingApproval { .. } | Self::Scheduled { .. } | Self::Queued { .. } | Self::RetryWait { .. },
+                Self::AwaitingApproval { .. }
+                | Self::Scheduled { .. }
+                | Self::Queued { .. }
+                | Self::RetryWait { .. },
                 Input::Cancel,
             ) => Self::Cancelled,
             (
-                Self::AwaitingApproval { .. } | Self::Scheduled { .. } | Self::Queued { .. } | Self::RetryWait { .. },
+                Self::AwaitingApproval { .. }
+                | Self::Scheduled { .. }
+                | Self::Queued { .. }
+                | Self::RetryWait { .. },
                 Input::Supersede,
             ) => Self::Superseded,
 
-            (Self::Running { token: current, .. }, Input::Claim { token, .. } | Input::Settle { token, .. }) => {
+            (
+                Self::Running { token: current, .. },
+                Input::Claim { token, .. } | Input::Settle { token, .. },
+            ) => {
                 return Err(MoveError::StaleToken { given: *token, current: *current });
             }
             (state, Input::Elapsed) if state.due_at().is_some_and(|at| now < at) => {

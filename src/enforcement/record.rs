@@ -8,7 +8,9 @@ use super::machine::{Input, MoveError, Outcome, Reason, State, Status, Terms};
 use crate::action::{ActionType, BuiltinAction, Category, Params, Retry, Success};
 use crate::approval::Vote;
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId};
+use crate::id::{
+    ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId,
+};
 use crate::signal::TriggerKind;
 use crate::time::{Span, Time};
 
@@ -308,7 +310,15 @@ impl Enforcement {
 impl fmt::Display for Enforcement {
     /// One line: the id, where it stands, what for whom, and why.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({}): `{}` for {}", self.id, self.status(), self.reason(), self.action, self.subject)?;
+        write!(
+            f,
+            "{} {} ({}): `{}` for {}",
+            self.id,
+            self.status(),
+            self.reason(),
+            self.action,
+            self.subject
+        )?;
         for (i, holder) in self.holders.iter().enumerate() {
             write!(f, "{} `{}`", if i == 0 { ", by rule" } else { "," }, holder.rule)?;
         }

@@ -161,4 +161,4 @@ impl TryFrom<serde_json::Map<String, serde_json::Value>> for Payload {
     }
 }
 
-crate::time::serde_as_text!(Payload);
+crate::words::serde_as_text!(Payload);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::evidence;
 use super::fill::{Source, fill};
-use super::{Decision, Effect, Facts, Moved, Outcome, Plan, PlanError, RuleRef};
+use super::{ActionOutcome, Decision, Effect, Facts, Moved, Plan, PlanError, RuleRef};
 use crate::action::{ActionSpec, ActionType, Category, Params, RetrySafety, Stage, Success, check_params};
 use crate::approval::{Approval, ApprovalState, Context, Standing};
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -17,7 +17,7 @@ use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode, Trigger};
 use crate::score::{BandName, Fire, Scale, Transition, TransitionError};
 use crate::signal::{MAX_REASON_BYTES, ManualStart, Order, ScoreReading, Signal, feed_params};
-use crate::state::{Cooling, SubjectState};
+use crate::state::Cooling;
 use crate::time::{Span, Time};
 
 /// Decides on a signal: what follows by which rule, what is held back and why, and all that is to
@@ -36,9 +36,15 @@ pub fn plan(signal: &Signal, facts: &Facts<'_>, now: Time) -> Result<Plan, PlanE
         Signal::Manual(start) => planner.manual(start, &rules)?,
         Signal::Event(event) => {
             let tree = event.payload.tree();
-            rules.iter().for_each(|rule| planner.rule(rule, None, Some(&tree), false));
+            for rule in &rules {
+                planner.rule(rule, None, Some(&tree), false);
+            }
         }
-        Signal::Schedule(_) => rules.iter().for_each(|rule| planner.rule(rule, None, None, false)),
+        Signal::Schedule(_) => {
+            for rule in &rules {
+                planner.rule(rule, None, None, false);
+            }
+        }
     }
     Ok(planner.finish())
 }
@@ -146,7 +152,9 @@ impl<'a> Planner<'a> {
         let (action, params) = match &start.order {
             Order::Rule(id) if rules.is_empty() => return Err(PlanError::UnknownRule(id.clone())),
             Order::Rule(_) => {
-                rules.iter().for_each(|rule| drop(self.rule(rule, None, None, false)));
+                for rule in rules {
+                    self.rule(rule, None, None, false);
+                }
                 return Ok(());
             }
             Order::Action { action, params } => (action, params),
@@ -166,20 +174,20 @@ impl<'a> Planner<'a> {
             self.suppress(None, action, held);
             return Ok(());
         }
-        let wanted = Wanted {
-            rule: None,
-            spec,
-            params: params.clone(),
-            approval,
-            success: spec.success,
-            entry: None,
-        };
+        let wanted =
+            Wanted { rule: None, spec, params: params.clone(), approval, success: spec.success, entry: None };
         self.create(wanted);
         Ok(())
     }
 
     /// Decides on each action of a rule. Says whether any was taken: that starts its cooldowns.
-    fn rule(&mut self, rule: &CompiledRule, fire: Option<&Fire>, tree: Option<&Node<'_>>, skipped: bool) -> bool {
+    fn rule(
+        &mut self,
+        rule: &CompiledRule,
+        fire: Option<&Fire>,
+        tree: Option<&Node<'_>>,
+        skipped: bool,
+    ) -> bool {
         let shadow = rule.rule.mode == Mode::Shadow && !matches!(self.signal, Signal::Manual(_));
         let (mut acted, mut rested) = (false, false);
         // Guards see what was known before: the actions of one rule do not hold each other back.
@@ -248,7 +256,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn suppress(&mut self, from: Option<(&CompiledRule, &CompiledAction)>, action: &ActionType, held: Suppressed) {
+    fn suppress(
+        &mut self,
+        from: Option<(&CompiledRule, &CompiledAction)>,
+        action: &ActionType,
+        held: Suppressed,
+    ) {
         if let Some((rule, _)) = from {
             *self.stats(&rule.rule.id).suppressed.entry(held.reason.to_string()).or_default() += 1;
         }
@@ -266,13 +279,18 @@ impl<'a> Planner<'a> {
         self.outcome(from, action, Effect::Suppressed(held));
     }
 
-    fn outcome(&mut self, from: Option<(&CompiledRule, &CompiledAction)>, action: &ActionType, effect: Effect) {
+    fn outcome(
+        &mut self,
+        from: Option<(&CompiledRule, &CompiledAction)>,
+        action: &ActionType,
+        effect: Effect,
+    ) {
         let rule = from.map(|(rule, action)| RuleRef {
             id: rule.rule.id.clone(),
             revision: rule.revision,
             key: action.action.key.clone(),
         });
-        self.plan.decision.outcomes.push(Outcome { rule, action: action.clone(), effect });
+        self.plan.decision.outcomes.push(ActionOutcome { rule, action: action.clone(), effect });
     }
 
     fn stats(&mut self, rule: &RuleId) -> &mut crate::state::RuleStats {
@@ -459,12 +477,16 @@ impl<'a> Planner<'a> {
             ("expires_at", asked.expires_at.to_string()),
             ("digest", asked.digest.to_string()),
         ];
-        let mut spec = ActionSpec::new(ActionType::approval_notice(), "Approval notice", Category::Notification);
+        let mut spec =
+            ActionSpec::new(ActionType::approval_notice(), "Approval notice", Category::Notification);
         spec.retry = RetrySafety::Keyed;
         let wanted = Wanted {
             rule: None,
             spec: &spec,
-            params: params.into_iter().map(|(name, value)| (name.to_owned(), value.as_str().into())).collect(),
+            params: params
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.as_str().into()))
+                .collect(),
             approval: None,
             success: Success::Accepted,
             entry: None,

@@ -8,28 +8,16 @@ use crate::signal::Signal;
 
 /// The most fields that a decision keeps.
 pub const MAX_EVIDENCE_FIELDS: usize = 64;
-/// The longest value that a decision keeps, in bytes of JSON text; a longer one is cut.
-pub const MAX_EVIDENCE_BYTES: usize = 256;
 
 /// The fields that the rules' patterns name, as the event has them.
 pub(super) fn of(signal: &Signal, rules: &[Arc<CompiledRule>]) -> BTreeMap<String, String> {
-    let mut evidence = BTreeMap::new();
-    if let Signal::Event(event) = signal {
-        for rule in rules {
-            if let Trigger::Event { pattern, .. } = &rule.rule.trigger {
-                for field in pattern.explain(&event.payload).fields {
-                    if !field.seen.is_empty() && evidence.len() < MAX_EVIDENCE_FIELDS {
-                        let mut seen = field.seen.join(", ");
-                        if seen.len() > MAX_EVIDENCE_BYTES {
-                            let cut = (0..=MAX_EVIDENCE_BYTES).rev().find(|i| seen.is_char_boundary(*i));
-                            seen.truncate(cut.unwrap_or(0));
-                            seen.push('…');
-                        }
-                        evidence.insert(field.path, seen);
-                    }
-                }
-            }
-        }
-    }
-    evidence
+    let Signal::Event(event) = signal else { return BTreeMap::new() };
+    let patterns = rules.iter().filter_map(|rule| match &rule.rule.trigger {
+        Trigger::Event { pattern, .. } => Some(pattern),
+        _ => None,
+    });
+    let seen = patterns.flat_map(|pattern| pattern.evidence(&event.payload));
+    let fields: BTreeMap<_, _> =
+        seen.filter(|seen| !seen.values.is_empty()).map(|seen| (seen.path, seen.values.join(", "))).collect();
+    fields.into_iter().take(MAX_EVIDENCE_FIELDS).collect()
 }

@@ -24,7 +24,7 @@ use crate::state::{Control, Roster, RuleStats, SubjectState};
 use crate::time::Time;
 
 pub use decide::plan;
-pub use evidence::{MAX_EVIDENCE_BYTES, MAX_EVIDENCE_FIELDS};
+pub use evidence::MAX_EVIDENCE_FIELDS;
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -46,7 +46,7 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<Moved>,
     /// What follows, action by action, in the order of rules and their actions.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<ActionOutcome>,
     /// Whether this is the stored decision of a signal that came again.
     #[serde(skip)]
     pub repeat: bool,
@@ -69,7 +69,7 @@ pub struct Moved {
 
 /// What follows for one action of one rule.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Outcome {
+pub struct ActionOutcome {
     /// The rule; none for a manual start of an action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleRef>,
@@ -168,7 +168,9 @@ pub enum PlanError {
     #[error("no active rule `{0}` with a manual trigger")]
     UnknownRule(RuleId),
     /// The action needs approval, and nobody is named who could give it.
-    #[error("`{0}` needs approval, and the tenant has no default group of approvers; set `approvers.default`")]
+    #[error(
+        "`{0}` needs approval, and the tenant has no default group of approvers; set `approvers.default`"
+    )]
     NoApprovers(ActionType),
     /// A manual start needs a reason.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
@@ -216,7 +218,7 @@ impl fmt::Display for Decision {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for ActionOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rule {
             Some(rule) => write!(f, "rule `{}` revision {}, {}: ", rule.id, rule.revision, self.action)?,

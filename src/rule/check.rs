@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, MAX_ACTIONS, MAX_GROUPS, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES,
-    Rule, RuleAction, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, Audience, MAX_ACTIONS, MAX_GROUPS, MAX_SCALES, MAX_SOURCES,
+    MAX_TITLE_BYTES, Rule, RuleAction, Settings, Trigger,
 };
-use crate::action::{ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params};
+use crate::action::{
+    ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
+};
 use crate::id::{ActorId, GroupId, ScaleId};
 use crate::score::BandName;
 
@@ -35,7 +37,13 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
 }
 
 /// One rule's faults.
-pub(super) fn rule(pointer: &str, rule: &Rule, settings: &Settings, catalog: &ActionCatalog, faults: &mut Faults) {
+pub(super) fn rule(
+    pointer: &str,
+    rule: &Rule,
+    settings: &Settings,
+    catalog: &ActionCatalog,
+    faults: &mut Faults,
+) {
     count(&below(pointer, "title"), "bytes of title", rule.title.len(), 1, MAX_TITLE_BYTES, faults);
     count(&below(pointer, "actions"), "actions", rule.actions.len(), 1, MAX_ACTIONS, faults);
     let trigger = below(pointer, "trigger");
@@ -81,7 +89,14 @@ pub(super) fn required(action: &RuleAction, spec: &ActionSpec) -> Option<Approva
     }
 }
 
-fn bands(pointer: &str, field: &str, id: &ScaleId, named: &[BandName], settings: &Settings, faults: &mut Faults) {
+fn bands(
+    pointer: &str,
+    field: &str,
+    id: &ScaleId,
+    named: &[BandName],
+    settings: &Settings,
+    faults: &mut Faults,
+) {
     let Some(scale) = settings.scale(id) else {
         faults.add(below(pointer, "scale"), RuleFault::UnknownScale(cut(id.as_str())));
         return;
@@ -110,7 +125,8 @@ fn params(pointer: &str, rule: &Rule, action: &RuleAction, spec: &ActionSpec, fa
         let ParamValue::Text(text) = value else { continue };
         let Ok(template) = text.parse::<Template>() else { continue };
         for variable in template.variables().filter(|variable| !known(variable, &rule.trigger)) {
-            let fault = RuleFault::UnknownVariable { found: cut(variable), accepted: accepted(&rule.trigger) };
+            let fault =
+                RuleFault::UnknownVariable { found: cut(variable), accepted: accepted(&rule.trigger) };
             faults.add(below(pointer, name), fault);
         }
     }
@@ -184,7 +200,8 @@ fn quorum(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &
     let have = policy.seats_filled(&memberships);
     if have < need {
         let groups: Vec<_> = policy.groups.iter().map(|quorum| format!("`{}`", quorum.name)).collect();
-        let fault = RuleFault::UnreachableQuorum { groups: groups.join(" and "), need, have, missing: need - have };
+        let fault =
+            RuleFault::UnreachableQuorum { groups: groups.join(" and "), need, have, missing: need - have };
         faults.add(pointer, fault);
     }
 }
@@ -212,7 +229,9 @@ impl ApprovalPolicy {
             .flat_map(|quorum| std::iter::repeat_n(&quorum.name, quorum.need as usize))
             .collect();
         let mut taken: Vec<Option<usize>> = vec![None; seats.len()];
-        (0..people.len()).filter(|person| seat(*person, people, &seats, &mut taken, &mut vec![false; seats.len()])).count()
+        (0..people.len())
+            .filter(|person| seat(*person, people, &seats, &mut taken, &mut vec![false; seats.len()]))
+            .count()
     }
 }
 

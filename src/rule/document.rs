@@ -8,7 +8,7 @@ use crate::id::{GroupId, IdError, RuleId};
 use crate::json::{Member, Node, SyntaxFault, Value, error};
 use crate::pattern::PatternFault;
 use crate::schedule::CronError;
-use crate::score::ScaleFault;
+use crate::score::{BandNameError, ScaleFault};
 use crate::time::SpanError;
 use crate::words::WordError;
 
@@ -139,6 +139,9 @@ pub enum RuleFault {
     /// A fault in an action's parameters.
     #[error(transparent)]
     Param(#[from] ParamProblem),
+    /// No name of a band.
+    #[error(transparent)]
+    Band(#[from] BandNameError),
     /// No such action type.
     #[error("unknown action type `{found}`; accepted: {accepted}")]
     UnknownAction {
@@ -167,13 +170,17 @@ pub enum RuleFault {
         accepted: String,
     },
     /// The action needs approval, and nobody is named who could give it.
-    #[error("needs approval, but names no group and the document has no default group; name `groups`, or set `approvers.default`")]
+    #[error(
+        "needs approval, but names no group and the document has no default group; name `groups`, or set `approvers.default`"
+    )]
     NoApprovers,
     /// A group that the document does not declare, though it declares groups.
     #[error("unknown group `{0}`; declare its members under `approvers.groups`")]
     UnknownGroup(GroupId),
     /// More approvals are asked for than there are distinct people to give them.
-    #[error("{need} distinct approver(s) of {groups} are needed, but only {have} can be found; {missing} more must be added")]
+    #[error(
+        "{need} distinct approver(s) of {groups} are needed, but only {have} can be found; {missing} more must be added"
+    )]
     UnreachableQuorum {
         /// The groups, by name.
         groups: String,
@@ -217,11 +224,8 @@ impl Faults {
         self.found.len()
     }
 
-    /// All faults with their lines, in the order of the text; none is `Ok`.
-    pub(super) fn into_result(self, text: &str, root: Option<&Node<'_>>) -> Result<(), DocumentError> {
-        if self.found.is_empty() {
-            return Ok(());
-        }
+    /// All faults with their lines, in the order of the text.
+    pub(super) fn into_error(self, text: &str, root: Option<&Node<'_>>) -> DocumentError {
         let mut placed: Vec<_> = self
             .found
             .into_iter()
@@ -238,7 +242,7 @@ impl Faults {
             });
             DocumentFault { pointer, line, column, fault }
         });
-        Err(DocumentError { faults: faults.collect() })
+        DocumentError { faults: faults.collect() }
     }
 }
 
@@ -335,7 +339,11 @@ impl<'a> Item<'a> {
     }
 
     /// The members of an object whose names are free, each once.
-    pub(super) fn entries(&self, accepted: &'static str, faults: &mut Faults) -> Option<Vec<(&'a str, Self)>> {
+    pub(super) fn entries(
+        &self,
+        accepted: &'static str,
+        faults: &mut Faults,
+    ) -> Option<Vec<(&'a str, Self)>> {
         let Value::Object(members) = &self.node.value else {
             self.kind_fault(accepted, faults);
             return None;

@@ -3,8 +3,8 @@
 
 use super::document::{Faults, Item, Object, RuleFault, below, cut};
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED,
-    MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, Audience, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS,
+    MAX_NEED, MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
@@ -25,7 +25,8 @@ pub(super) struct Draft {
 /// Reads `[rule, …]`, one rule, or `{"approvers", "scales", "types", "rules"}`.
 pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
     let mut draft = Draft { settings: Settings::default(), rules: Vec::new() };
-    let is_rule = matches!(&root.node.value, Value::Object(members) if members.iter().any(|m| m.name == "trigger"));
+    let is_rule =
+        matches!(&root.node.value, Value::Object(members) if members.iter().any(|m| m.name == "trigger"));
     let rules = if is_rule {
         Some(vec![root.clone()])
     } else if matches!(root.node.value, Value::Array(_)) {
@@ -61,10 +62,12 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
         settings.default_group = approvers.get("default").and_then(|name| name.parsed(faults));
         let groups = approvers.get("groups").and_then(|g| g.entries("an object of groups", faults));
         for (name, members) in groups.unwrap_or_default() {
-            let id = name.parse().map_err(|e| faults.add_at(&members.pointer, members.node.at, RuleFault::Id(e)));
+            let id =
+                name.parse().map_err(|e| faults.add_at(&members.pointer, members.node.at, RuleFault::Id(e)));
             let people = members.items("an array of people", faults).unwrap_or_default();
             if people.is_empty() || people.len() > MAX_MEMBERS {
-                let fault = RuleFault::Count { what: "members", found: people.len(), least: 1, most: MAX_MEMBERS };
+                let fault =
+                    RuleFault::Count { what: "members", found: people.len(), least: 1, most: MAX_MEMBERS };
                 faults.add_at(&members.pointer, members.node.at, fault);
                 continue;
             }
@@ -87,9 +90,8 @@ fn rule(item: &Item<'_>, faults: &mut Faults) -> Option<Rule> {
     let object = item.object(FIELDS, "a rule", faults)?;
     let id = object.need("id", faults).and_then(|id| id.parsed(faults));
     let title = object.get("title").and_then(|title| title.text(faults));
-    let revision = object
-        .get("revision")
-        .and_then(|n| n.count(u32::MAX, "a whole number from 1 to 4294967295", faults));
+    let revision =
+        object.get("revision").and_then(|n| n.count(u32::MAX, "a whole number from 1 to 4294967295", faults));
     let mode = object.get("mode").and_then(|mode| mode.parsed(faults)).unwrap_or(Mode::Live);
     let author = object.get("author").and_then(|author| author.parsed(faults));
     let trigger = object.need("trigger", faults).and_then(|item| trigger(&item, faults));
@@ -150,7 +152,8 @@ fn event_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
 }
 
 fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    const FIELDS: &[&str] = &["scale", "enters", "direction", "skipped", "first", "cooldown", "min_confidence"];
+    const FIELDS: &[&str] =
+        &["scale", "enters", "direction", "skipped", "first", "cooldown", "min_confidence"];
     let object = item.object(FIELDS, "an object", faults)?;
     let scale = object.get("scale").and_then(|scale| scale.parsed(faults));
     let enters = object.need("enters", faults).and_then(|bands| bands.items("an array of bands", faults));
@@ -220,7 +223,8 @@ fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
     const FIELDS: &[&str] = &["key", "type", "params", "approval", "confirm_within"];
     let object = item.object(FIELDS, "an action", faults)?;
     let key = object.need("key", faults).and_then(|key| key.parsed(faults));
-    let action = object.need("type", faults).and_then(|name| name.parsed::<crate::action::ActionType>(faults));
+    let action =
+        object.need("type", faults).and_then(|name| name.parsed::<crate::action::ActionType>(faults));
     let mut params = Params::new();
     let given = object.get("params").and_then(|params| params.entries("an object of parameters", faults));
     for (name, value) in given.unwrap_or_default() {
@@ -229,14 +233,20 @@ fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
             Value::Bool(flag) => drop(params.insert(name.to_owned(), ParamValue::Flag(*flag))),
             Value::Number(text) => match text.parse() {
                 Ok(number) => drop(params.insert(name.to_owned(), ParamValue::Number(number))),
-                Err(_) => faults.add_at(&value.pointer, value.node.at, RuleFault::Number("a number of at most 1100 bytes")),
+                Err(_) => faults.add_at(
+                    &value.pointer,
+                    value.node.at,
+                    RuleFault::Number("a number of at most 1100 bytes"),
+                ),
             },
             _ => value.kind_fault("a text, a number, true or false", faults),
         }
     }
-    let approval = object.get("approval").map_or(Some(ApprovalSetting::TypeDefault), |item| approval(&item, faults));
+    let approval =
+        object.get("approval").map_or(Some(ApprovalSetting::TypeDefault), |item| approval(&item, faults));
     let confirm = object.get("confirm_within");
-    let confirm_within = confirm.and_then(|item| span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults));
+    let confirm_within =
+        confirm.and_then(|item| span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults));
     Some(RuleAction { params, approval: approval?, confirm_within, ..RuleAction::new(key?, action?) })
 }
 
@@ -251,7 +261,8 @@ fn approval(item: &Item<'_>, faults: &mut Faults) -> Option<ApprovalSetting> {
     const ACCEPTED: &str = "`\"none\"`, `\"required\"`, or an object with `groups`";
     let object = item.object(&["groups", "rejections", "within", "start_within"], ACCEPTED, faults)?;
     let mut policy = ApprovalPolicy::default();
-    for group in object.get("groups").and_then(|g| g.items("an array of groups", faults)).unwrap_or_default() {
+    for group in object.get("groups").and_then(|g| g.items("an array of groups", faults)).unwrap_or_default()
+    {
         let Some(quorum) = group.object(&["name", "need"], "a group", faults) else { continue };
         let name = quorum.need("name", faults).and_then(|name| name.parsed(faults));
         let need = quorum.get("need").map_or(Some(1), |n| need(&n, faults));
@@ -263,7 +274,8 @@ fn approval(item: &Item<'_>, faults: &mut Faults) -> Option<ApprovalSetting> {
         policy.rejections = need(&item, faults).unwrap_or(policy.rejections);
     }
     if let Some(item) = object.get("within") {
-        policy.within = span(&item, MIN_DEADLINE, super::MAX_APPROVAL_WITHIN, faults).unwrap_or(policy.within);
+        policy.within =
+            span(&item, MIN_DEADLINE, super::MAX_APPROVAL_WITHIN, faults).unwrap_or(policy.within);
     }
     if let Some(item) = object.get("start_within") {
         let most = super::MAX_APPROVAL_WITHIN;
@@ -319,7 +331,16 @@ fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
 
 fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {
     const FIELDS: &[&str] = &[
-        "name", "title", "category", "approval", "restricts", "inverse", "retry", "confirm_within", "channel", "open",
+        "name",
+        "title",
+        "category",
+        "approval",
+        "restricts",
+        "inverse",
+        "retry",
+        "confirm_within",
+        "channel",
+        "open",
         "params",
     ];
     let object = item.object(FIELDS, "an action type", faults)?;

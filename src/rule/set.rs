@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::document::{DocumentError, Faults, Item, RuleFault};
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, MAX_DOCUMENT_BYTES, MAX_RULES, Mode, Rule, RuleAction, Settings,
-    Trigger, check, read,
+    ApprovalPolicy, ApprovalSetting, Audience, MAX_DOCUMENT_BYTES, MAX_RULES, Mode, Rule, RuleAction,
+    Settings, Trigger, check, read,
 };
 use crate::action::{ActionCatalog, ActionSpec};
 use crate::hash::{Hash, Hasher};
@@ -103,18 +103,18 @@ impl RuleSet {
         let mut faults = Faults::new();
         if text.len() > MAX_DOCUMENT_BYTES {
             faults.add_at("", 0, RuleFault::TooLarge(text.len()));
-            faults.into_result(text, None)?;
+            return Err(faults.into_error(text, None));
         }
         let root = match json::parse(text.as_bytes()) {
             Ok(root) => root,
             Err(error) => {
                 faults.add_at("", error.offset, error.fault);
-                return Err(faults.into_result(text, None).err().unwrap_or(DocumentError { faults: Vec::new() }));
+                return Err(faults.into_error(text, None));
             }
         };
         let draft = read::document(&Item::root(&root), &mut faults);
         let rules = draft.rules.into_iter().map(|(pointer, rule)| (pointer, rule, true)).collect();
-        Self::compile(draft.settings, rules, catalog, &mut faults, text, Some(&root))
+        Self::compile(draft.settings, rules, catalog, faults, text, Some(&root))
     }
 
     /// Compiles rules that were built in Rust. The pointers of errors are those of the document
@@ -134,19 +134,19 @@ impl RuleSet {
     ) -> Result<Self, DocumentError> {
         let numbered = rules.into_iter().enumerate();
         let rules = numbered.map(|(i, (rule, active))| (format!("/rules/{i}"), rule, active)).collect();
-        Self::compile(settings, rules, catalog, &mut Faults::new(), "", None)
+        Self::compile(settings, rules, catalog, Faults::new(), "", None)
     }
 
     fn compile(
         settings: Settings,
         rules: Vec<(String, Rule, bool)>,
         host: &ActionCatalog,
-        faults: &mut Faults,
+        mut faults: Faults,
         text: &str,
         root: Option<&Node<'_>>,
     ) -> Result<Self, DocumentError> {
         let mut catalog = host.clone();
-        check::settings(&settings, &mut catalog, faults);
+        check::settings(&settings, &mut catalog, &mut faults);
         let mut inner = Inner {
             settings,
             catalog,
@@ -160,7 +160,7 @@ impl RuleSet {
         }
         for (pointer, rule, active) in rules {
             let before = faults.count();
-            check::rule(&pointer, &rule, &inner.settings, &inner.catalog, faults);
+            check::rule(&pointer, &rule, &inner.settings, &inner.catalog, &mut faults);
             if inner.rules.contains_key(&rule.id) {
                 faults.add(format!("{pointer}/id"), RuleFault::RepeatedRule(rule.id.clone()));
             }
@@ -168,8 +168,10 @@ impl RuleSet {
                 inner.add(rule, active);
             }
         }
-        std::mem::replace(faults, Faults::new()).into_result(text, root)?;
-        Ok(Self { inner: Arc::new(inner) })
+        match faults.count() {
+            0 => Ok(Self { inner: Arc::new(inner) }),
+            _ => Err(faults.into_error(text, root)),
+        }
     }
 
     /// Every rule, by id, active or not.
@@ -209,7 +211,9 @@ impl RuleSet {
             Signal::Event(event) => self.of_event(event),
             Signal::Score(reading) => self.on_scale(&reading.scale),
             Signal::Manual(start) => match &start.order {
-                Order::Rule(id) => self.acting(id).filter(|r| r.rule.trigger == Trigger::Manual).into_iter().collect(),
+                Order::Rule(id) => {
+                    self.acting(id).filter(|r| r.rule.trigger == Trigger::Manual).into_iter().collect()
+                }
                 Order::Action { .. } => Vec::new(),
             },
             Signal::Schedule(occurrence) => self.acting(&occurrence.rule).into_iter().collect(),

@@ -31,7 +31,8 @@ impl Settings {
     /// The settings as a JSON document without rules.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let groups = self.groups.iter().map(|(name, members)| (name.as_str(), Some(array(members.iter().map(text)))));
+        let groups =
+            self.groups.iter().map(|(name, members)| (name.as_str(), Some(array(members.iter().map(text)))));
         let approvers = object([
             ("default", self.default_group.as_ref().map(text)),
             ("groups", (!self.groups.is_empty()).then(|| object(groups))),
@@ -121,9 +122,10 @@ fn approval(setting: &ApprovalSetting) -> Option<String> {
 }
 
 fn policy_text(policy: &ApprovalPolicy) -> String {
-    let groups = policy.groups.iter().map(|quorum| {
-        object([("name", Some(text(&quorum.name))), ("need", Some(quorum.need.to_string()))])
-    });
+    let groups = policy
+        .groups
+        .iter()
+        .map(|quorum| object([("name", Some(text(&quorum.name))), ("need", Some(quorum.need.to_string()))]));
     object([
         ("groups", (!policy.groups.is_empty()).then(|| array(groups))),
         ("rejections", Some(policy.rejections.to_string())),
@@ -143,9 +145,10 @@ fn scale(scale: &Scale) -> String {
         Polarity::HighIsSafe => "safe",
         Polarity::HighIsRisky => "risky",
     };
-    let bands = scale.bands().iter().map(|band| {
-        object([("name", Some(text(&band.name))), ("from", Some(band.from.to_string()))])
-    });
+    let bands = scale
+        .bands()
+        .iter()
+        .map(|band| object([("name", Some(text(&band.name))), ("from", Some(band.from.to_string()))]));
     object([
         ("id", Some(text(scale.id()))),
         ("low", Some(scale.low().to_string())),
