@@ -1,0 +1,266 @@
+//! Between what the engine means and what a store keeps: bodies with a format version and the
+//! fields of later versions, and the columns that are derived from them.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::query::Facet;
+use super::record::{Key, Kind, Queue, Record};
+use crate::approval::{Approval, ApprovalState};
+use crate::enforcement::{Enforcement, Purpose};
+use crate::id::Subject;
+use crate::plan::{Decision, Effect};
+use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Timer};
+use crate::time::Time;
+
+/// The format that this version writes. A later one adds fields; those are kept.
+const FORMAT: u32 = 1;
+
+/// A body with what this version does not know of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Stored<T> {
+    v: u32,
+    #[serde(flatten)]
+    pub(crate) body: T,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, serde_json::Value>,
+}
+
+impl<T> Stored<T> {
+    pub(crate) const fn new(body: T) -> Self {
+        Self { v: FORMAT, body, unknown: BTreeMap::new() }
+    }
+
+    /// The same record with another body.
+    pub(crate) fn with(self, body: T) -> Self {
+        Self { body, ..self }
+    }
+}
+
+/// Something that is stored as the body of a record.
+pub(crate) trait Body: Clone + DeserializeOwned + Serialize {
+    const KIND: Kind;
+
+    /// When the record came into being; for those that live on, a fixed time.
+    fn at(&self) -> Time {
+        Time::EPOCH
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        None
+    }
+
+    fn queue(&self) -> Option<Queue> {
+        None
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        Vec::new()
+    }
+
+    /// The kind of this value; only an enforcement may be of two.
+    fn kind(&self) -> Kind {
+        Self::KIND
+    }
+}
+
+/// Reads a record's body.
+pub(crate) fn decode<T: Body>(record: &Record) -> Result<Stored<T>, StoreError> {
+    let corrupt = |fault: String| StoreError::Corrupt { place: record.key.to_string(), fault };
+    let stored: Stored<T> = serde_json::from_str(&record.body).map_err(|error| corrupt(error.to_string()))?;
+    if stored.v > FORMAT {
+        return Err(corrupt(format!("format {} is newer than {FORMAT}, which this version reads", stored.v)));
+    }
+    Ok(stored)
+}
+
+/// The record of a body; `version` is the one that it replaces.
+pub(crate) fn encode<T: Body>(key: Key, version: u64, stored: &Stored<T>) -> Record {
+    Record {
+        key,
+        version,
+        at: stored.body.at(),
+        due_at: stored.body.due_at(),
+        queue: stored.body.queue(),
+        lease: None,
+        token: 0,
+        facets: stored.body.facets(),
+        body: serde_json::to_string(stored).expect("bodies are maps with text keys"),
+    }
+}
+
+pub(super) fn enforcement_record(stored: &Stored<Enforcement>, version: u64) -> Record {
+    let body = &stored.body;
+    encode(Key::new(&body.tenant, body.kind(), body.id.to_string()), version, stored)
+}
+
+impl Body for Enforcement {
+    const KIND: Kind = Kind::Enforcement;
+
+    fn kind(&self) -> Kind {
+        match self.purpose {
+            Purpose::Action => Kind::Enforcement,
+            Purpose::Notice { .. } => Kind::Notice,
+        }
+    }
+
+    fn at(&self) -> Time {
+        self.recorded_at
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        self.state.due_at()
+    }
+
+    fn queue(&self) -> Option<Queue> {
+        let ready_at = self.state.ready_at()?;
+        Some(Queue { channel: self.channel.clone(), ready_at })
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        facets.extend([
+            (Facet::Action, self.action.to_string()),
+            (Facet::Category, self.category.to_string()),
+            (Facet::Trigger, self.origin.kind.to_string()),
+            (Facet::Status, self.status().to_string()),
+            (Facet::Reason, self.reason().to_string()),
+            (Facet::Source, self.origin.source.clone()),
+            (Facet::Signal, self.origin.signal.clone()),
+            (Facet::Mode, crate::rule::Mode::Live.to_string()),
+        ]);
+        facets.extend(self.holders.iter().map(|holder| (Facet::Rule, holder.rule.to_string())));
+        facets.extend(self.votes.iter().map(|vote| (Facet::Approver, vote.actor.to_string())));
+        distinct(facets)
+    }
+}
+
+impl Body for Approval {
+    const KIND: Kind = Kind::Approval;
+
+    fn at(&self) -> Time {
+        self.requested_at
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        (self.state == ApprovalState::Open).then_some(self.expires_at)
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        facets.push((Facet::Action, self.action.to_string()));
+        facets.push((Facet::Status, self.state.to_string()));
+        if let Some(signal) = &self.context.signal {
+            facets.push((Facet::Trigger, signal.kind.to_string()));
+            facets.push((Facet::Source, signal.source.clone()));
+            facets.push((Facet::Signal, signal.id.clone()));
+        }
+        facets.extend(self.rules.iter().map(|rule| (Facet::Rule, rule.to_string())));
+        facets.extend(self.votes.iter().map(|vote| (Facet::Approver, vote.actor.to_string())));
+        distinct(facets)
+    }
+}
+
+impl Body for Decision {
+    const KIND: Kind = Kind::Trigger;
+
+    fn at(&self) -> Time {
+        self.decided_at
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.signal.subject);
+        facets.extend([
+            (Facet::Trigger, self.signal.kind.to_string()),
+            (Facet::Source, self.signal.source.clone()),
+            (Facet::Signal, self.signal.id.clone()),
+        ]);
+        for outcome in &self.outcomes {
+            facets.extend(outcome.rule.as_ref().map(|rule| (Facet::Rule, rule.id.to_string())));
+            facets.push((Facet::Action, outcome.action.to_string()));
+            let mode = match &outcome.effect {
+                Effect::Created { .. } => crate::rule::Mode::Live,
+                Effect::Shadow { .. } => crate::rule::Mode::Shadow,
+                Effect::Suppressed(held) => {
+                    facets.push((Facet::Reason, held.reason.to_string()));
+                    continue;
+                }
+            };
+            facets.push((Facet::Mode, mode.to_string()));
+        }
+        distinct(facets)
+    }
+}
+
+impl Body for SubjectState {
+    const KIND: Kind = Kind::Subject;
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        let bands = self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
+        facets.extend(bands);
+        facets
+    }
+}
+
+impl Body for Timer {
+    const KIND: Kind = Kind::Timer;
+
+    fn due_at(&self) -> Option<Time> {
+        self.next
+    }
+}
+
+impl Body for Run {
+    const KIND: Kind = Kind::Run;
+
+    fn at(&self) -> Time {
+        self.at
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        (!self.done).then_some(self.at)
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        vec![(Facet::Rule, self.rule.to_string())]
+    }
+}
+
+impl Body for RuleStats {
+    const KIND: Kind = Kind::Stats;
+}
+
+impl Body for Control {
+    const KIND: Kind = Kind::Control;
+}
+
+impl Body for Book {
+    const KIND: Kind = Kind::Book;
+}
+
+/// One revision of a rule, as its document.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct RuleDocument {
+    pub(crate) entry: Entry,
+    pub(crate) document: String,
+}
+
+impl Body for RuleDocument {
+    const KIND: Kind = Kind::Rule;
+}
+
+fn of_subject(subject: &Subject) -> Vec<(Facet, String)> {
+    let user = (Facet::User, subject.user.to_string());
+    let session = subject.session.as_ref().map(|session| (Facet::Session, session.to_string()));
+    std::iter::once(user).chain(session).collect()
+}
+
+fn distinct(mut facets: Vec<(Facet, String)>) -> Vec<(Facet, String)> {
+    facets.sort();
+    facets.dedup();
+    facets
+}

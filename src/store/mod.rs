@@ -1,0 +1,174 @@
+//! Where the engine keeps its records: the trait that a host implements, and what it deals in.
+
+mod claim;
+mod codec;
+mod query;
+mod record;
+
+use std::future::Future;
+
+use crate::audit::{AuditDraft, AuditRecord, Head, Salt};
+use crate::id::{CommitId, TenantId, UserId};
+use crate::time::{Span, Time};
+
+pub use claim::{Claim, MAX_CLAIM, Taken};
+pub(crate) use codec::{Body, RuleDocument, Stored, decode, encode};
+pub use query::{Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, MAX_PAGE, Order, Page, Query, Trail};
+pub use record::{Key, Kind, Lease, Queue, Record};
+
+/// Why a store did not do what was asked, and what to do about it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A record is not at the version that was expected: load it again and decide again. Nothing
+    /// was written.
+    #[error("`{0}` has changed meanwhile; reload and decide again")]
+    Conflict(Key),
+    /// The token is not the record's: somebody else has claimed it since. Nothing was written.
+    #[error("the claim of `{0}` is no longer held")]
+    Fenced(Key),
+    /// The answer was lost; it was written or not. Repeat the same call.
+    #[error("the answer was lost ({0}); repeat the call")]
+    Unknown(String),
+    /// The store cannot be reached or is overloaded: try again later. Nothing was written.
+    #[error("the store is not available ({0}); try again later")]
+    Unavailable(String),
+    /// What is stored makes no sense, or the call does not: raise an alarm. Nothing was written.
+    #[error("what is stored at {place} cannot be used: {fault}")]
+    Corrupt {
+        /// Where.
+        place: String,
+        /// What is wrong.
+        fault: String,
+    },
+}
+
+/// One transaction of one tenant: all of it or nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// Recognises a repeat.
+    pub id: CommitId,
+    /// Whose records these are.
+    pub tenant: TenantId,
+    /// Records that were read and must still be at that version; 0 for none there.
+    pub expect: Vec<(Key, u64)>,
+    /// Claims that must still be held: the record and its token.
+    pub fence: Vec<(Key, u64)>,
+    /// Records to write. Each names the version that it replaces, 0 for a new one, and is stored
+    /// with the next.
+    pub put: Vec<Record>,
+    /// What to append to the audit log, in this order.
+    pub audit: Vec<AuditDraft>,
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Committed {
+    /// It was written.
+    Applied,
+    /// It had been written before.
+    AlreadyApplied,
+}
+
+/// A lease to be prolonged.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Renewal {
+    /// The claimed record.
+    pub key: Key,
+    /// The token of the claim.
+    pub token: u64,
+    /// How long it shall last from now, by the store's clock.
+    pub lease: Span,
+}
+
+/// Storage for the engine: a small versioned record store.
+///
+/// # Contract
+/// Each sentence is a law of the conformance suite (feature `conformance`), under the same number.
+///
+/// **Commit**
+/// 1. *Atomic*: a refused commit writes nothing, an accepted one everything.
+/// 2. *Versions*: a put is refused with [`StoreError::Conflict`] unless the record is at the
+///    version that it names; 0 means that there is none. Each put raises the version by one.
+/// 3. *Expectations*: the commit is refused with `Conflict` unless each expected key is at its
+///    version.
+/// 4. *Fences*: the commit is refused with [`StoreError::Fenced`] unless each fenced record has
+///    that token.
+/// 5. *Repeats*: a commit whose id was applied before answers [`Committed::AlreadyApplied`] and
+///    writes nothing, even when versions and tokens have moved on.
+/// 6. *Refused is not applied*: an id whose commit was refused may be used again.
+/// 7. *Kept whole*: [`Store::load`] gives a record back as it was put: body, facets, times, queue,
+///    token.
+/// 8. *Tenants*: nothing of one tenant is seen or changed through another's keys.
+///
+/// **Audit**
+/// 9. *Chained*: each draft is sealed by [`Head::seal`] after the lane's head, in the order of the
+///    commit, within its transaction; heads are per tenant and lane.
+/// 10. *Salted*: each personal field gets a salt of [`Store::unique`]'s quality of its own.
+/// 11. *Read back*: [`Store::trail`] gives the records of a lane by rising sequence number, as
+///     they were sealed, and [`Store::head`] the last one's place and hash.
+/// 12. *Erasure*: [`Store::erase`] removes values and salts of personal fields of every record
+///     about that user, and of nobody else, and the chain still verifies.
+///
+/// **Claim**
+/// 13. *Ready only*: a claim takes records whose queue is on one of its channels and ready, and
+///     no others.
+/// 14. *One holder*: a record under a lease that has not run out is not taken.
+/// 15. *Rescue*: a record whose lease has run out, by the store's clock, is taken again.
+/// 16. *Tokens rise*: each claim of a record raises its token by one, also after a settled one.
+/// 17. *Through `take`*: what a claim writes is what [`Claim::take`] made of the record, with its
+///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
+///     else's place in the batch.
+/// 18. *Repeats*: a claim with a nonce that took records before returns those that it still holds,
+///     unchanged, and takes no others.
+/// 19. *Bounded*: a claim takes at most its `max` records.
+/// 20. *Renewal*: a renewal prolongs the lease of the token's holder and is refused with `Fenced`
+///     for any other token; it changes neither version nor attempt.
+///
+/// **Reading**
+/// 21. *Due*: [`Store::due`] gives exactly the records with a `due_at` not after `until`, by
+///     (tenant, `due_at`, kind, id), in pages of at most `limit`, each going on after the key of
+///     the last record before.
+/// 22. *Query*: [`Store::query`] gives exactly the records that the filter names, by (`at`, id).
+/// 23. *Pages*: following the cursor visits each record that was there from the beginning exactly
+///     once, whatever is inserted meanwhile.
+/// 24. *Own writes*: what was committed is seen by every read that begins later.
+/// 25. *Unique*: [`Store::unique`] never gives the same bytes twice, in any process.
+///
+/// Every call may be repeated. A future that is dropped before it is finished counts as an answer
+/// that was lost.
+pub trait Store: Send + Sync {
+    /// The records at these keys, in the order of the keys; `None` where there is none.
+    fn load(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Option<Record>>, StoreError>> + Send;
+
+    /// Writes one transaction.
+    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send;
+
+    /// Takes records to be carried out; gives them back as they are stored now.
+    fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Vec<Record>, StoreError>> + Send;
+
+    /// Prolongs a lease; gives the time when it runs out now.
+    fn renew(&self, renewal: &Renewal) -> impl Future<Output = Result<Time, StoreError>> + Send;
+
+    /// The next page of records whose timer has run out.
+    fn due(&self, page: &DuePage) -> impl Future<Output = Result<Vec<Record>, StoreError>> + Send;
+
+    /// A page of the records that a query names.
+    fn query(&self, query: &Query) -> impl Future<Output = Result<Page<Record>, StoreError>> + Send;
+
+    /// A page of an audit lane.
+    fn trail(&self, trail: &Trail) -> impl Future<Output = Result<Vec<AuditRecord>, StoreError>> + Send;
+
+    /// Where an audit lane ends.
+    fn head(&self, tenant: &TenantId, lane: u16) -> impl Future<Output = Result<Head, StoreError>> + Send;
+
+    /// Removes what is personal from the audit records about a user; gives how many held any.
+    fn erase(&self, tenant: &TenantId, user: &UserId)
+    -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The store's time, the only judge of leases.
+    fn now(&self) -> impl Future<Output = Result<Time, StoreError>> + Send;
+
+    /// Sixteen bytes that nobody can guess and no process has had before.
+    fn unique(&self) -> impl Future<Output = Result<Salt, StoreError>> + Send;
+}

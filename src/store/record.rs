@@ -1,0 +1,102 @@
+//! A record as a store sees it: a body that it need not understand, and the columns that it
+//! indexes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::query::Facet;
+use crate::action::ActionType;
+use crate::id::{CommitId, TenantId, WorkerId};
+use crate::time::Time;
+use crate::words::words;
+
+words! {
+    /// What a record is.
+    Kind, "kind of record" {
+        Book: "book", "which rules of the tenant are in force";
+        Rule: "rule", "one revision of a rule, never changed";
+        Control: "control", "what people have stopped";
+        Stats: "stats", "what a rule has done";
+        Subject: "subject", "what is known of a subject";
+        Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
+        Enforcement: "enforcement", "one action on one subject";
+        Notice: "notice", "a notice to an approver";
+        Approval: "approval", "a request for people's agreement";
+        Timer: "timer", "where a timetable stands";
+        Run: "run", "one run of a timetable over its audience";
+    }
+}
+
+/// Where a record stands: tenant first.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Key {
+    /// Its owner.
+    pub tenant: TenantId,
+    /// What it is.
+    pub kind: Kind,
+    /// Its id within the kind: at most 600 bytes of text.
+    pub id: String,
+}
+
+impl Key {
+    /// The key of that kind and id.
+    #[must_use]
+    pub fn new(tenant: &TenantId, kind: Kind, id: impl Into<String>) -> Self {
+        Self { tenant: tenant.clone(), kind, id: id.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.tenant, self.kind, self.id)
+    }
+}
+
+/// A record with the columns that a store indexes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Record {
+    /// Where it stands.
+    pub key: Key,
+    /// How often it was written. In a put: the version that it replaces, 0 for a new record.
+    pub version: u64,
+    /// When it came into being: the order of queries. It never changes.
+    pub at: Time,
+    /// When its timer runs out, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Time>,
+    /// Where it waits to be claimed, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// Who holds it, if it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// The token of the last claim; 0 before the first. A put keeps it.
+    #[serde(default)]
+    pub token: u64,
+    /// What queries filter by; a facet may have several values.
+    #[serde(default)]
+    pub facets: Vec<(Facet, String)>,
+    /// The content: JSON text that only the engine reads.
+    pub body: String,
+}
+
+/// Where a record waits to be claimed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Queue {
+    /// Which channel must carry it.
+    pub channel: ActionType,
+    /// From when it may be claimed, in decision time.
+    pub ready_at: Time,
+}
+
+/// Who holds a claimed record.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Lease {
+    /// The process.
+    pub worker: WorkerId,
+    /// The nonce of its claim.
+    pub nonce: CommitId,
+    /// When the lease runs out, by the store's clock.
+    pub until: Time,
+}
