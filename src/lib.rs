@@ -6,6 +6,7 @@ mod hash;
 mod id;
 mod json;
 mod ready;
+mod schedule;
 mod score;
 mod time;
 
@@ -18,6 +19,9 @@ pub use id::{
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
 pub use ready::{WouldBlock, ready};
+pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
+#[doc(hidden)]
+pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
     Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
     MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
