@@ -5,11 +5,13 @@ mod action;
 mod approval;
 mod audit;
 mod decimal;
+mod delivery;
 mod enforcement;
 mod guard;
 mod hash;
 mod id;
 mod json;
+mod memory;
 mod pattern;
 mod plan;
 mod ready;
@@ -18,6 +20,7 @@ mod schedule;
 mod score;
 mod signal;
 mod state;
+mod store;
 mod time;
 mod words;
 
@@ -37,6 +40,7 @@ pub use audit::{
     Severity, Verifier, verify,
 };
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES};
+pub use delivery::{Answer, Delivered, Delivery, Job, Probe};
 pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
     Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
@@ -49,6 +53,7 @@ pub use id::{
     WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
+pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use pattern::Choice;
 pub use pattern::{
@@ -67,18 +72,24 @@ pub use rule::{
     MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
     RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
 };
-pub use schedule::{CronError, Timetable, Zone};
+pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
+#[doc(hidden)]
+pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
     Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
     MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
     Skipped, Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualStart, Occurrence, Order,
-    ScoreReading, Signal, SignalInfo, TriggerKind,
+    DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading,
+    Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
     Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
+};
+pub use store::{
+    Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,
+    MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
 };
 pub use time::{Span, SpanError, Time, TimeError};
 pub use words::WordError;

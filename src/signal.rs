@@ -180,13 +180,13 @@ pub struct ManualStart {
     /// Why; at most [`MAX_REASON_BYTES`].
     pub reason: String,
     /// What is ordered.
-    pub order: Order,
+    pub order: ManualOrder,
 }
 
 /// What a manual start starts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Order {
+pub enum ManualOrder {
     /// One action, under the default approval of its type.
     Action {
         /// The type.
@@ -200,7 +200,7 @@ pub enum Order {
 
 /// One subject's turn in an occurrence of a rule's timetable.
 #[derive(Clone, Debug)]
-pub struct Occurrence {
+pub struct Turn {
     /// Its owner.
     pub tenant: TenantId,
     /// The rule.
@@ -224,7 +224,7 @@ pub enum Signal {
     /// A person's order.
     Manual(ManualStart),
     /// A subject's turn in an occurrence; the engine makes these itself.
-    Schedule(Occurrence),
+    Schedule(Turn),
 }
 
 impl From<Event> for Signal {
@@ -365,8 +365,8 @@ impl Signal {
             Self::Manual(s) => {
                 let hasher = hasher.text("manual").text(s.operator.as_str()).text(&s.reason);
                 match &s.order {
-                    Order::Rule(rule) => hasher.text("rule").text(rule.as_str()),
-                    Order::Action { action, params } => {
+                    ManualOrder::Rule(rule) => hasher.text("rule").text(rule.as_str()),
+                    ManualOrder::Action { action, params } => {
                         feed_params(hasher.text("action").text(action.as_str()), params)
                     }
                 }

@@ -16,7 +16,7 @@ use crate::id::{ActorId, EnforcementId, RuleId};
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode, Trigger};
 use crate::score::{BandName, Fire, Scale, Transition, TransitionError};
-use crate::signal::{MAX_REASON_BYTES, ManualStart, Order, ScoreReading, Signal, feed_params};
+use crate::signal::{MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading, Signal, feed_params};
 use crate::state::Cooling;
 use crate::time::{Span, Time};
 
@@ -150,14 +150,14 @@ impl<'a> Planner<'a> {
             return Err(PlanError::Reason(length));
         }
         let (action, params) = match &start.order {
-            Order::Rule(id) if rules.is_empty() => return Err(PlanError::UnknownRule(id.clone())),
-            Order::Rule(_) => {
+            ManualOrder::Rule(id) if rules.is_empty() => return Err(PlanError::UnknownRule(id.clone())),
+            ManualOrder::Rule(_) => {
                 for rule in rules {
                     self.rule(rule, None, None, false);
                 }
                 return Ok(());
             }
-            Order::Action { action, params } => (action, params),
+            ManualOrder::Action { action, params } => (action, params),
         };
         let catalog = self.facts.rules.catalog();
         let spec = catalog.get(action).ok_or_else(|| PlanError::UnknownAction(action.clone()))?;

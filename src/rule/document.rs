@@ -7,7 +7,7 @@ use crate::action::{ParamProblem, SpecFault};
 use crate::id::{GroupId, IdError, RuleId};
 use crate::json::{Member, Node, SyntaxFault, Value, error};
 use crate::pattern::PatternFault;
-use crate::schedule::CronError;
+use crate::schedule::{CronError, ZoneError};
 use crate::score::{BandNameError, ScaleFault};
 use crate::time::SpanError;
 use crate::words::WordError;
@@ -128,8 +128,8 @@ pub enum RuleFault {
     #[error(transparent)]
     Cron(#[from] CronError),
     /// No zone of the IANA database.
-    #[error("unknown zone; accepted: a name of the IANA time zone database, such as `Europe/Berlin`")]
-    Zone,
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
     /// A fault in a scale.
     #[error(transparent)]
     Scale(#[from] ScaleFault),

@@ -188,14 +188,8 @@ fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandN
 fn schedule_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     let object = item.object(&["cron", "zone", "audience"], "an object", faults)?;
     let zone = match object.get("zone") {
-        None => Some(Zone::utc()),
-        Some(item) => item.text(faults).and_then(|name| {
-            let zone = name.parse().ok();
-            if zone.is_none() {
-                faults.add_at(&item.pointer, item.node.at, RuleFault::Zone);
-            }
-            zone
-        }),
+        None => Some(Zone::UTC),
+        Some(item) => item.parsed(faults),
     };
     let cron = object.need("cron", faults);
     let line = cron.as_ref().and_then(|cron| cron.text(faults));

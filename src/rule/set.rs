@@ -13,7 +13,7 @@ use crate::action::{ActionCatalog, ActionSpec};
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActionKey, RuleId, ScaleId, Source};
 use crate::json::{self, Node};
-use crate::signal::{Event, Order, Signal};
+use crate::signal::{Event, ManualOrder, Signal};
 
 /// The rules of a tenant, checked and compiled. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -211,10 +211,10 @@ impl RuleSet {
             Signal::Event(event) => self.of_event(event),
             Signal::Score(reading) => self.on_scale(&reading.scale),
             Signal::Manual(start) => match &start.order {
-                Order::Rule(id) => {
+                ManualOrder::Rule(id) => {
                     self.acting(id).filter(|r| r.rule.trigger == Trigger::Manual).into_iter().collect()
                 }
-                Order::Action { .. } => Vec::new(),
+                ManualOrder::Action { .. } => Vec::new(),
             },
             Signal::Schedule(occurrence) => self.acting(&occurrence.rule).into_iter().collect(),
         };

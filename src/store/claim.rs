@@ -53,7 +53,8 @@ impl Claim {
     /// nobody holds it. A store that selects in its own language is compared to this.
     #[must_use]
     pub fn may_take(&self, record: &Record, store_now: Time) -> bool {
-        let carried = |channel| self.channels.as_ref().is_none_or(|channels| channels.contains(channel));
+        let carried =
+            |channel: &ActionType| self.channels.as_ref().is_none_or(|channels| channels.contains(channel));
         let ready = |queue: &super::Queue| carried(&queue.channel) && queue.ready_at <= self.until;
         record.queue.as_ref().is_some_and(ready)
             && record.lease.as_ref().is_none_or(|lease| lease.until <= store_now)
@@ -84,10 +85,11 @@ impl Claim {
         let token = record.token.saturating_add(1);
         let input = Input::Claim { token, worker: self.worker.clone(), at: store_now };
         let actor = Actor::Worker(self.worker.clone());
-        let (next, audit) = enforcement.step(&input, actor, self.until).map_err(|error| StoreError::Corrupt {
-            place: record.key.to_string(),
-            fault: format!("it waits to be claimed, but {error}"),
-        })?;
+        let (next, audit) =
+            enforcement.step(&input, actor, self.until).map_err(|error| StoreError::Corrupt {
+                place: record.key.to_string(),
+                fault: format!("it waits to be claimed, but {error}"),
+            })?;
         let mut record = enforcement_record(&stored.with(next), record.version);
         record.token = token;
         record.lease = Some(Lease {

@@ -200,7 +200,8 @@ impl Body for SubjectState {
 
     fn facets(&self) -> Vec<(Facet, String)> {
         let mut facets = of_subject(&self.subject);
-        let bands = self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
+        let bands =
+            self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
         facets.extend(bands);
         facets
     }

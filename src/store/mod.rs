@@ -13,7 +13,9 @@ use crate::time::{Span, Time};
 
 pub use claim::{Claim, MAX_CLAIM, Taken};
 pub(crate) use codec::{Body, RuleDocument, Stored, decode, encode};
-pub use query::{Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, MAX_PAGE, Order, Page, Query, Trail};
+pub use query::{
+    Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, MAX_PAGE, Order, Page, Query, Trail,
+};
 pub use record::{Key, Kind, Lease, Queue, Record};
 
 /// Why a store did not do what was asked, and what to do about it.

@@ -1,0 +1,256 @@
+//! The reference store: everything in memory, behind one lock. For tests, examples and programs
+//! that need no durability.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::audit::{AuditRecord, Head, Salt};
+use crate::hash::Hasher;
+use crate::id::{CommitId, TenantId, UserId};
+use crate::store::{
+    Claim, Commit, Committed, Cursor, DuePage, Key, MAX_CLAIM, Order, Page, Query, Record, Renewal, Store,
+    StoreError, Trail,
+};
+use crate::time::Time;
+
+/// A store that forgets when the process ends. Cheap to clone; clones share their content.
+///
+/// The core reads no clock, so its time is the latest decision time that a claim has named, unless
+/// [`MemoryStore::with_clock`] gives it one. Its salts are different from each other, but can be
+/// guessed: what must be erased for good belongs into a durable store.
+#[derive(Clone)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+    clock: Option<Arc<dyn Fn() -> Time + Send + Sync>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    records: BTreeMap<Key, Record>,
+    commits: BTreeSet<(TenantId, CommitId)>,
+    trails: BTreeMap<(TenantId, u16), Vec<AuditRecord>>,
+    now: Option<Time>,
+    salts: u64,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { inner: Arc::default(), clock: None }
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let inner = self.lock();
+        f.debug_struct("MemoryStore").field("records", &inner.records.len()).finish_non_exhaustive()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store whose leases run by this clock.
+    pub fn with_clock(clock: impl Fn() -> Time + Send + Sync + 'static) -> Self {
+        Self { clock: Some(Arc::new(clock)), ..Self::default() }
+    }
+
+    /// A poisoned lock is taken all the same: every change is made as a whole, at the end.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time(&self, inner: &Inner) -> Time {
+        match &self.clock {
+            Some(clock) => clock(),
+            None => inner.now.unwrap_or(Time::EPOCH),
+        }
+    }
+}
+
+impl Inner {
+    fn version(&self, key: &Key) -> u64 {
+        self.records.get(key).map_or(0, |record| record.version)
+    }
+
+    fn salt(&mut self) -> Salt {
+        self.salts += 1;
+        let hash = Hasher::new("tipstaff/memory/salt").number(self.salts).finish();
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&hash.bytes()[..16]);
+        Salt::from(salt)
+    }
+
+    fn head(&self, tenant: &TenantId, lane: u16) -> Head {
+        let last = self.trails.get(&(tenant.clone(), lane)).and_then(|trail| trail.last());
+        last.map_or_else(Head::default, |record| Head { seq: record.seq, hash: record.hash })
+    }
+
+    fn write(&mut self, record: Record) -> Record {
+        let record = Record { version: record.version.saturating_add(1), ..record };
+        self.records.insert(record.key.clone(), record.clone());
+        record
+    }
+
+    fn append(&mut self, drafts: impl IntoIterator<Item = crate::audit::AuditDraft>) {
+        for draft in drafts {
+            let (tenant, lane) = (draft.tenant.clone(), draft.lane);
+            let head = self.head(&tenant, lane);
+            let (record, _) = head.seal(draft, &mut || self.salt());
+            self.trails.entry((tenant, lane)).or_default().push(record);
+        }
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<Committed, StoreError> {
+        let id = (commit.tenant.clone(), commit.id);
+        if self.commits.contains(&id) {
+            return Ok(Committed::AlreadyApplied);
+        }
+        for (key, token) in &commit.fence {
+            if self.records.get(key).map(|record| record.token) != Some(*token) {
+                return Err(StoreError::Fenced(key.clone()));
+            }
+        }
+        let named = commit.put.iter().map(|record| (&record.key, record.version));
+        for (key, version) in commit.expect.iter().map(|(key, version)| (key, *version)).chain(named) {
+            if self.version(key) != version {
+                return Err(StoreError::Conflict(key.clone()));
+            }
+        }
+        for record in &commit.put {
+            self.write(record.clone());
+        }
+        self.append(commit.audit.iter().cloned());
+        self.commits.insert(id);
+        Ok(Committed::Applied)
+    }
+
+    fn claim(&mut self, claim: &Claim, now: Time) -> Result<Vec<Record>, StoreError> {
+        let held = |record: &&Record| {
+            record.lease.as_ref().is_some_and(|l| l.nonce == claim.nonce && l.worker == claim.worker)
+        };
+        let again: Vec<Record> = self.records.values().filter(held).cloned().collect();
+        if !again.is_empty() {
+            return Ok(again);
+        }
+        let candidates: Vec<Key> = self
+            .records
+            .values()
+            .filter(|record| claim.may_take(record, now))
+            .map(|record| record.key.clone())
+            .collect();
+        let mut taken = Vec::new();
+        for key in candidates {
+            if taken.len() >= claim.max.clamp(1, MAX_CLAIM) {
+                break;
+            }
+            let control = self.records.get(&Claim::control_key(&key.tenant));
+            let Some(record) = self.records.get(&key) else { continue };
+            if let Some(made) = claim.take(record, control, now)? {
+                taken.push(made);
+            }
+        }
+        // All takes have succeeded: now they are written, and none alone.
+        Ok(taken
+            .into_iter()
+            .map(|made| {
+                self.append(made.audit);
+                self.write(made.record)
+            })
+            .collect())
+    }
+
+    fn query(&self, query: &Query) -> Page<Record> {
+        let mut rows: Vec<&Record> = self.records.values().filter(|record| query.names(record)).collect();
+        rows.sort_by(|a, b| (a.at, &a.key.id).cmp(&(b.at, &b.key.id)));
+        if query.order == Order::Newest {
+            rows.reverse();
+        }
+        let place = |record: &Record| Cursor { at: record.at, id: record.key.id.clone() };
+        let beyond = |record: &&Record| match (&query.after, query.order) {
+            (None, _) => true,
+            (Some(after), Order::Newest) => place(record) < *after,
+            (Some(after), _) => place(record) > *after,
+        };
+        let mut rows = rows.into_iter().filter(beyond).cloned();
+        let page: Vec<Record> = rows.by_ref().take(query.page_size()).collect();
+        let next = rows.next().and_then(|_| page.last().map(place));
+        Page { rows: page, next }
+    }
+
+    fn due(&self, page: &DuePage) -> Vec<Record> {
+        let mut due: Vec<_> = self
+            .records
+            .values()
+            .filter_map(|record| Some((DuePage::place(record)?, record)))
+            .filter(|(place, _)| place.1 <= page.until)
+            .filter(|(place, _)| page.after.as_ref().is_none_or(|after| place > after))
+            .collect();
+        due.sort_by(|a, b| a.0.cmp(&b.0));
+        due.into_iter().take(page.limit.max(1)).map(|(_, record)| record.clone()).collect()
+    }
+}
+
+impl Store for MemoryStore {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        let inner = self.lock();
+        Ok(keys.iter().map(|key| inner.records.get(key).cloned()).collect())
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        self.lock().commit(commit)
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        let mut inner = self.lock();
+        inner.now = inner.now.max(Some(claim.until));
+        let now = self.time(&inner);
+        inner.claim(claim, now)
+    }
+
+    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
+        let mut inner = self.lock();
+        let until = self.time(&inner).after(renewal.lease);
+        let fenced = || StoreError::Fenced(renewal.key.clone());
+        let record = inner.records.get_mut(&renewal.key).ok_or_else(fenced)?;
+        match &mut record.lease {
+            Some(lease) if record.token == renewal.token => lease.until = until,
+            _ => return Err(fenced()),
+        }
+        Ok(until)
+    }
+
+    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
+        Ok(self.lock().due(page))
+    }
+
+    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
+        Ok(self.lock().query(query))
+    }
+
+    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
+        let inner = self.lock();
+        let records = inner.trails.get(&(trail.tenant.clone(), trail.lane));
+        let after = records.into_iter().flatten().filter(|record| record.seq > trail.after);
+        Ok(after.take(trail.limit.max(1)).cloned().collect())
+    }
+
+    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
+        Ok(self.lock().head(tenant, lane))
+    }
+
+    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        let lanes = (Bound::Included((tenant.clone(), 0)), Bound::Included((tenant.clone(), u16::MAX)));
+        let records = inner.trails.range_mut(lanes).flat_map(|(_, trail)| trail.iter_mut());
+        let about = records.filter(|record| record.subject.as_ref().is_some_and(|s| &s.user == user));
+        Ok(about.filter_map(|record| record.erase().then_some(1)).sum())
+    }
+
+    async fn now(&self) -> Result<Time, StoreError> {
+        let inner = self.lock();
+        Ok(self.time(&inner))
+    }
+
+    async fn unique(&self) -> Result<Salt, StoreError> {
+        Ok(self.lock().salt())
+    }
+}
