@@ -7,12 +7,14 @@ mod audit;
 mod decimal;
 mod delivery;
 mod enforcement;
+mod engine;
 mod guard;
 mod hash;
 mod id;
 mod json;
 mod memory;
 mod pattern;
+mod people;
 mod plan;
 mod ready;
 mod rule;
@@ -45,6 +47,7 @@ pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
     Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
 };
+pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
@@ -61,6 +64,7 @@ pub use pattern::{
     MAX_PATTERN_FIELDS, MAX_PAYLOAD_BYTES, MAX_SEEN_BYTES, MAX_SEEN_VALUES, MAX_WILDCARDS, Pattern,
     PatternError, PatternErrors, PatternFault, Payload, PayloadError, PayloadFault, Seen,
 };
+pub use people::{People, PeopleError};
 pub use plan::{
     ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
 };

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::action::ActionType;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
-use crate::rule::Mode;
 use crate::score::{BandName, Reading};
 use crate::time::Time;
 
@@ -125,26 +124,27 @@ pub struct RuleStats {
     pub failed: u64,
 }
 
-/// Which rules of a tenant are in force.
+/// What names the set of rules that is in force: it changes whenever a rule or a setting does, so
+/// that a decision by an older set is refused. The rules themselves are [entries](Entry).
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Book {
     /// The settings, as their document.
     pub settings: String,
-    /// The rules, each with the revision in force.
-    pub rules: BTreeMap<RuleId, Entry>,
+    /// How often anything changed.
+    pub changes: u64,
 }
 
-/// A rule in the book.
+/// A rule that a tenant has, and which revision of it is in force.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Entry {
+    /// The rule.
+    pub rule: RuleId,
     /// The revision in force, from 1.
     pub revision: u32,
     /// The digest of what it says.
     pub digest: Hash,
     /// Whether it is active.
     pub active: bool,
-    /// Its mode, for lists; the document is what counts.
-    pub mode: Mode,
     /// When this revision came.
     pub since: Time,
 }

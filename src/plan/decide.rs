@@ -23,25 +23,30 @@ use crate::time::{Span, Time};
 /// Decides on a signal: what follows by which rule, what is held back and why, and all that is to
 /// be written with it.
 ///
-/// The signal is taken as new; whether it came before is the store's knowledge.
+/// `concerned` are the rules that [`RuleSet::concerned`](crate::RuleSet::concerned) names for the
+/// signal. The signal is taken as new; whether it came before is the store's knowledge.
 ///
 /// # Errors
 /// [`PlanError`] when no decision can be made on the signal; nothing follows from it then.
-pub fn plan(signal: &Signal, facts: &Facts<'_>, now: Time) -> Result<Plan, PlanError> {
-    let rules = facts.rules.concerned(signal);
+pub fn plan(
+    signal: &Signal,
+    concerned: &[Arc<CompiledRule>],
+    facts: &Facts<'_>,
+    now: Time,
+) -> Result<Plan, PlanError> {
     let mut planner = Planner::new(signal, facts, now);
-    planner.plan.decision.evidence = evidence::of(signal, &rules);
+    planner.plan.decision.evidence = evidence::of(signal, concerned);
     match signal {
-        Signal::Score(reading) => planner.score(reading, &rules)?,
-        Signal::Manual(start) => planner.manual(start, &rules)?,
+        Signal::Score(reading) => planner.score(reading, concerned)?,
+        Signal::Manual(start) => planner.manual(start, concerned)?,
         Signal::Event(event) => {
             let tree = event.payload.tree();
-            for rule in &rules {
+            for rule in concerned {
                 planner.rule(rule, None, Some(&tree), false);
             }
         }
         Signal::Schedule(_) => {
-            for rule in &rules {
+            for rule in concerned {
                 planner.rule(rule, None, None, false);
             }
         }

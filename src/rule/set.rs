@@ -24,6 +24,7 @@ pub struct RuleSet {
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
+    host: ActionCatalog,
     catalog: ActionCatalog,
     rules: BTreeMap<RuleId, Arc<CompiledRule>>,
     by_source: BTreeMap<Source, Vec<Arc<CompiledRule>>>,
@@ -149,6 +150,7 @@ impl RuleSet {
         check::settings(&settings, &mut catalog, &mut faults);
         let mut inner = Inner {
             settings,
+            host: host.clone(),
             catalog,
             rules: BTreeMap::new(),
             by_source: BTreeMap::new(),
@@ -195,6 +197,12 @@ impl RuleSet {
     #[must_use]
     pub fn catalog(&self) -> &ActionCatalog {
         &self.inner.catalog
+    }
+
+    /// The action types without the tenant's own: the built-in ones and the host's.
+    #[must_use]
+    pub fn host_catalog(&self) -> &ActionCatalog {
+        &self.inner.host
     }
 
     /// What authors should know.
@@ -296,6 +304,29 @@ impl Inner {
     }
 }
 
+impl Settings {
+    /// Reads the settings of a document.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with every fault.
+    pub fn from_json(text: &str) -> Result<Self, DocumentError> {
+        draft(text).map(|draft| draft.settings)
+    }
+}
+
+/// Reads a document without checking it as a set.
+fn draft(text: &str) -> Result<read::Draft, DocumentError> {
+    let mut faults = Faults::new();
+    match json::parse(text.as_bytes()) {
+        Err(error) => faults.add_at("", error.offset, error.fault),
+        Ok(root) => {
+            let draft = read::document(&Item::root(&root), &mut faults);
+            return if faults.count() == 0 { Ok(draft) } else { Err(faults.into_error(text, Some(&root))) };
+        }
+    }
+    Err(faults.into_error(text, None))
+}
+
 impl CompiledRule {
     /// Whether it does anything: active, and not off.
     #[must_use]
@@ -314,6 +345,20 @@ impl CompiledRule {
 }
 
 impl Rule {
+    /// Reads one rule's document. What it means beside other rules and settings is checked when a
+    /// set is compiled.
+    ///
+    /// # Errors
+    /// [`DocumentError`] with every fault.
+    pub fn from_json(text: &str) -> Result<Self, DocumentError> {
+        let draft = draft(text)?;
+        draft.rules.into_iter().next().map(|(_, rule)| rule).ok_or_else(|| {
+            let mut faults = Faults::new();
+            faults.add("", RuleFault::Count { what: "rules", found: 0, least: 1, most: 1 });
+            faults.into_error(text, None)
+        })
+    }
+
     /// The digest of what the rule says, whatever its revision's number.
     #[must_use]
     pub fn digest(&self) -> Hash {

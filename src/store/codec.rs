@@ -243,10 +243,13 @@ impl Body for Book {
     const KIND: Kind = Kind::Book;
 }
 
+impl Body for Entry {
+    const KIND: Kind = Kind::Entry;
+}
+
 /// One revision of a rule, as its document.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct RuleDocument {
-    pub(crate) entry: Entry,
     pub(crate) document: String,
 }
 

@@ -15,6 +15,7 @@ words! {
     /// What a record is.
     Kind, "kind of record" {
         Book: "book", "which rules of the tenant are in force";
+        Entry: "entry", "which revision of a rule is in force, and whether it is active";
         Rule: "rule", "one revision of a rule, never changed";
         Control: "control", "what people have stopped";
         Stats: "stats", "what a rule has done";

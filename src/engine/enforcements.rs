@@ -1,0 +1,124 @@
+//! What people and targets say of an enforcement that is under way.
+
+use super::approvals::approval_key;
+use super::intake::{enforcement_key, replace};
+use super::{Engine, EngineError, not_found, until_settled};
+use crate::approval::{Approval, ApprovalInput, ApprovalState};
+use crate::audit::{Actor, AuditDraft};
+use crate::delivery::Delivery;
+use crate::enforcement::{Enforcement, Input};
+use crate::id::{ActorId, CommitId, EnforcementId, TenantId, UserId};
+use crate::signal::MAX_REASON_BYTES;
+use crate::store::Store;
+use crate::time::Time;
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Calls off what has not been carried out. A request for its approval is withdrawn with it.
+    ///
+    /// # Errors
+    /// [`EngineError::Move`] for what runs or is over; [`EngineError::NotFound`];
+    /// [`EngineError::Reason`].
+    pub async fn cancel(
+        &self,
+        tenant: &TenantId,
+        id: EnforcementId,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<Enforcement, EngineError> {
+        if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
+            return Err(EngineError::Reason(reason.len()));
+        }
+        until_settled!({
+            let mut tx = self.tx(tenant);
+            let key = enforcement_key(tenant, id);
+            tx.load([key.clone()]).await?;
+            let stored = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", id))?;
+            let commit = CommitId::derive(|h| h.text("cancel").bytes(id.bytes()).number(tx.version(&key)));
+            let person = Actor::Person(actor.clone());
+            let request = stored.body.approval.map(|approval| approval_key(tenant, approval));
+            tx.load(request.clone()).await?;
+            let open = match &request {
+                Some(key) => tx.get::<Approval>(key)?.filter(|asked| asked.body.state == ApprovalState::Open),
+                None => None,
+            };
+            match (request, open) {
+                (Some(request), Some(asked)) => {
+                    let withdrawn = asked.body.step(&ApprovalInput::Withdraw, now)?;
+                    self.decided(&mut tx, &withdrawn, person, now).await?;
+                    tx.put(request, &asked.with(withdrawn));
+                }
+                _ => {
+                    let (next, audit) = stored.body.step(&Input::Cancel, person, now)?;
+                    self.count_end(&mut tx, &next).await?;
+                    tx.log(audit.into_iter().map(|draft| draft.personal("reason", reason)));
+                    replace(&mut tx, key.clone(), next)?;
+                }
+            }
+            let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", id))?;
+            tx.commit(commit).await?;
+            Ok(cancelled.body)
+        })
+    }
+
+    /// Takes the later report of a target that confirms: whether the action of that key is done.
+    ///
+    /// # Errors
+    /// [`EngineError::Move`] for what was not delivered or is over; [`EngineError::NotFound`].
+    pub async fn confirm(
+        &self,
+        tenant: &TenantId,
+        key: EnforcementId,
+        done: bool,
+        now: Time,
+    ) -> Result<Enforcement, EngineError> {
+        until_settled!({
+            let mut tx = self.tx(tenant);
+            let place = enforcement_key(tenant, key);
+            tx.load([place.clone()]).await?;
+            let stored = tx.get::<Enforcement>(&place)?.ok_or_else(|| not_found("enforcement", key))?;
+            let commit =
+                CommitId::derive(|h| h.text("confirm").bytes(key.bytes()).number(tx.version(&place)));
+            let (next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
+            tx.log(audit);
+            self.count_end(&mut tx, &next).await?;
+            tx.put(place, &stored.with(next.clone()));
+            tx.commit(commit).await?;
+            Ok(next)
+        })
+    }
+
+    /// Writes an audit record of the host's own. `commit` recognises a repeat.
+    ///
+    /// # Errors
+    /// [`EngineError::Audit`] for a record that is refused.
+    pub async fn record(&self, draft: AuditDraft, commit: CommitId) -> Result<(), EngineError> {
+        let mut tx = self.tx(&draft.tenant);
+        tx.log([draft]);
+        tx.commit(commit).await?;
+        Ok(())
+    }
+
+    /// Removes what is personal from the audit records about a user, and audits that. The chain
+    /// still verifies. Gives how many records held any.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn erase(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        actor: &ActorId,
+        now: Time,
+    ) -> Result<u64, EngineError> {
+        let erased = self.store.erase(tenant, user).await?;
+        let salt = self.store.unique().await?;
+        let person = Actor::Person(actor.clone());
+        let draft =
+            AuditDraft::new(tenant.clone(), crate::audit::AuditCode::PolicyPersonalDataErased, person, now)
+                .subject(crate::id::Subject::user(user.clone()))
+                .detail("records", erased);
+        self.record(draft, CommitId::derive(|h| h.text("erased").bytes(salt.bytes()))).await?;
+        Ok(erased)
+    }
+}

@@ -1,0 +1,269 @@
+//! Signals in, decisions out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::rules::{Installed, book_key};
+use super::tx::Tx;
+use super::{Engine, EngineError, until_settled};
+use crate::approval::Approval;
+use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::delivery::Delivery;
+use crate::hash::Hash;
+use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
+use crate::plan::{Decision, Facts, Plan, plan};
+use crate::rule::{CompiledRule, RuleSet};
+use crate::signal::{ManualOrder, ManualStart, Signal};
+use crate::state::{Control, Roster, SubjectState};
+use crate::store::{Claim, Committed, Key, Kind, Store};
+use crate::time::Time;
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Decides on a signal and commits what follows. `now` is the decision time: the present, or
+    /// the signal's own time when the past is replayed.
+    ///
+    /// The first decision on a signal stands: when the signal comes again, that decision is given
+    /// back, whatever the rules are by then. A signal that concerns no rule writes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing has been written then, except that a reused id is audited.
+    pub async fn submit(&self, signal: impl Into<Signal>, now: Time) -> Result<Decision, EngineError> {
+        let signal = signal.into();
+        until_settled!({ self.decide(&signal, now).await })
+    }
+
+    /// Decides on signals one after the other. One that fails does not hold up the others.
+    pub async fn submit_all(
+        &self,
+        signals: impl IntoIterator<Item = Signal>,
+        now: Time,
+    ) -> Vec<Result<Decision, EngineError>> {
+        let mut decisions = Vec::new();
+        for signal in signals {
+            decisions.push(self.submit(signal, now).await);
+        }
+        decisions
+    }
+
+    /// Starts what a person orders; the same as [`Engine::submit`] of the order.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn start(&self, order: ManualStart, now: Time) -> Result<Decision, EngineError> {
+        self.submit(order, now).await
+    }
+
+    async fn decide(&self, signal: &Signal, now: Time) -> Result<Decision, EngineError> {
+        let tenant = signal.tenant();
+        let installed = self.rules_of(tenant, now).await?;
+        let concerned = installed.rules.concerned(signal);
+        let mut tx = self.tx(tenant);
+        let trigger = trigger_key(tenant, signal.trigger_id());
+        tx.load([book_key(tenant), trigger.clone()]).await?;
+        if let Some(known) = tx.get::<Decision>(&trigger)? {
+            return self.repeated(signal, known.body, now).await;
+        }
+        if tx.version(&book_key(tenant)) != installed.version {
+            self.forget(tenant);
+            return Err(crate::store::StoreError::Conflict(book_key(tenant)).into());
+        }
+        if !is_concerned(signal, &installed, &concerned) {
+            return Ok(nothing(signal, now));
+        }
+        let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
+        let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
+        match tx.commit(commit).await? {
+            Committed::Applied => Ok(planned.decision),
+            // Another process, or an earlier life of this one, decided first: that decision stands.
+            Committed::AlreadyApplied => Err(crate::store::StoreError::Conflict(trigger).into()),
+        }
+    }
+
+    async fn repeated(&self, signal: &Signal, known: Decision, now: Time) -> Result<Decision, EngineError> {
+        let given = signal.digest();
+        if given == known.digest {
+            return Ok(Decision { repeat: true, ..known });
+        }
+        self.refuse_reuse(signal, &known, given, now).await?;
+        Err(EngineError::SignalReused { id: known.signal.id, trigger: known.id, known: known.digest, given })
+    }
+
+    /// Writes down that an id was used again with other content: once for each content.
+    async fn refuse_reuse(
+        &self,
+        signal: &Signal,
+        known: &Decision,
+        given: Hash,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let mut tx = self.tx(signal.tenant());
+        let draft =
+            AuditDraft::new(signal.tenant().clone(), AuditCode::PolicySignalRefused, Actor::Engine, now)
+                .subject(signal.subject().clone())
+                .target(known.signal.id.as_str())
+                .trigger(known.id)
+                .detail("known", known.digest.to_string())
+                .detail("given", given.to_string());
+        tx.log([draft]);
+        tx.commit(CommitId::derive(|h| h.text("reused").bytes(known.id.bytes()).hash(&given))).await?;
+        Ok(())
+    }
+
+    /// Plans a signal on what the transaction sees, and puts all that follows into it.
+    pub(super) async fn plan_into(
+        &self,
+        tx: &mut Tx<'_, S>,
+        rules: &RuleSet,
+        concerned: &[Arc<CompiledRule>],
+        signal: &Signal,
+        now: Time,
+    ) -> Result<Plan, EngineError> {
+        let tenant = signal.tenant();
+        let subject = subject_key(tenant, signal.subject());
+        let control = Claim::control_key(tenant);
+        let stats: Vec<(RuleId, Key)> =
+            concerned.iter().map(|rule| (rule.rule.id.clone(), stats_key(tenant, &rule.rule.id))).collect();
+        let keys = stats.iter().map(|(_, key)| key.clone());
+        tx.load(keys.chain([subject.clone(), control.clone()])).await?;
+        let mut known = BTreeMap::new();
+        for (rule, key) in &stats {
+            if let Some(stats) = tx.get(key)? {
+                known.insert(rule.clone(), stats.body);
+            }
+        }
+        let of_subject = tx.get::<SubjectState>(&subject)?;
+        let facts = Facts {
+            rules,
+            subject: of_subject
+                .as_ref()
+                .map_or_else(|| SubjectState::new(signal.subject().clone()), |stored| stored.body.clone()),
+            control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
+            stats: known,
+            roster: self.roster(tenant, rules, signal, concerned).await?,
+        };
+        let planned = plan(signal, concerned, &facts, now)?;
+        self.put_plan(tx, &planned, &facts, of_subject.is_none())?;
+        Ok(planned)
+    }
+
+    fn put_plan(
+        &self,
+        tx: &mut Tx<'_, S>,
+        planned: &Plan,
+        facts: &Facts<'_>,
+        new_subject: bool,
+    ) -> Result<(), EngineError> {
+        let tenant = &planned.decision.tenant;
+        tx.put_new(trigger_key(tenant, planned.decision.id), planned.decision.clone());
+        for made in &planned.enforcements {
+            tx.put_new(enforcement_key(tenant, made.id), made.clone());
+        }
+        for notice in &planned.notices {
+            tx.put_new(notice_key(tenant, notice.id), notice.clone());
+        }
+        for asked in &planned.approvals {
+            tx.put_new(approval_key(tenant, asked), asked.clone());
+        }
+        // A subject is known from the first decision on; a scheduled rule reaches them from then on.
+        if new_subject || planned.subject != facts.subject {
+            let key = subject_key(tenant, &planned.subject.subject);
+            replace(tx, key, planned.subject.clone())?;
+        }
+        for (rule, stats) in &planned.stats {
+            replace(tx, stats_key(tenant, rule), stats.clone())?;
+        }
+        tx.log(planned.audit.iter().cloned());
+        Ok(())
+    }
+
+    /// The people of every group that the signal's actions may ask.
+    async fn roster(
+        &self,
+        tenant: &TenantId,
+        rules: &RuleSet,
+        signal: &Signal,
+        concerned: &[Arc<CompiledRule>],
+    ) -> Result<Roster, EngineError> {
+        let policies = concerned.iter().flat_map(|rule| &rule.actions).filter_map(|a| a.approval.as_ref());
+        let mut names: BTreeSet<GroupId> =
+            policies.flat_map(|policy| &policy.groups).map(|quorum| quorum.name.clone()).collect();
+        if matches!(signal, Signal::Manual(ManualStart { order: ManualOrder::Action { .. }, .. })) {
+            names.extend(rules.settings().default_group.clone());
+        }
+        let mut roster = Roster::default();
+        for name in names {
+            let members = match &self.people {
+                Some(people) => people.members(tenant, &name).await?,
+                None => rules.settings().groups.get(&name).cloned().unwrap_or_default(),
+            };
+            roster.groups.insert(name, members);
+        }
+        Ok(roster)
+    }
+}
+
+/// Puts a body in the place of what was read, keeping what this version does not know of it.
+pub(super) fn replace<T: crate::store::Body, S: Store>(
+    tx: &mut Tx<'_, S>,
+    key: Key,
+    body: T,
+) -> Result<(), EngineError> {
+    match tx.get::<T>(&key)? {
+        Some(stored) => tx.put(key, &stored.with(body)),
+        None => tx.put_new(key, body),
+    }
+    Ok(())
+}
+
+/// A score concerns the tenant as soon as a rule reads its scale; a manual start always does.
+fn is_concerned(signal: &Signal, installed: &Installed, concerned: &[Arc<CompiledRule>]) -> bool {
+    match signal {
+        Signal::Score(reading) => installed.rules.reads_scale(&reading.scale),
+        Signal::Manual(_) => true,
+        Signal::Event(_) | Signal::Schedule(_) => !concerned.is_empty(),
+    }
+}
+
+fn nothing(signal: &Signal, now: Time) -> Decision {
+    Decision {
+        id: signal.trigger_id(),
+        tenant: signal.tenant().clone(),
+        signal: signal.info(),
+        digest: signal.digest(),
+        decided_at: now,
+        evidence: BTreeMap::new(),
+        moved: None,
+        outcomes: Vec::new(),
+        repeat: false,
+    }
+}
+
+pub(super) fn trigger_key(tenant: &TenantId, id: TriggerId) -> Key {
+    Key::new(tenant, Kind::Trigger, id.to_string())
+}
+
+pub(super) fn enforcement_key(tenant: &TenantId, id: EnforcementId) -> Key {
+    Key::new(tenant, Kind::Enforcement, id.to_string())
+}
+
+fn notice_key(tenant: &TenantId, id: EnforcementId) -> Key {
+    Key::new(tenant, Kind::Notice, id.to_string())
+}
+
+fn approval_key(tenant: &TenantId, approval: &Approval) -> Key {
+    Key::new(tenant, Kind::Approval, approval.id.to_string())
+}
+
+pub(super) fn stats_key(tenant: &TenantId, rule: &RuleId) -> Key {
+    Key::new(tenant, Kind::Stats, rule.as_str())
+}
+
+/// The user's length keeps a user whose name has a colon apart from a session.
+pub(super) fn subject_key(tenant: &TenantId, subject: &Subject) -> Key {
+    let user = subject.user.as_str();
+    let id = match &subject.session {
+        None => format!("user:{user}"),
+        Some(session) => format!("session:{}:{user}:{session}", user.len()),
+    };
+    Key::new(tenant, Kind::Subject, id)
+}

@@ -1,0 +1,219 @@
+//! The shell around the core: the only place that awaits. It loads, plans, commits, claims,
+//! delivers and settles; every decision is made by pure functions on lower floors.
+
+mod approvals;
+mod enforcements;
+mod intake;
+mod queries;
+mod rules;
+mod run;
+mod timetable;
+mod tx;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::approval::ApprovalError;
+use crate::audit::AuditError;
+use crate::delivery::Delivery;
+use crate::enforcement::MoveError;
+use crate::hash::Hash;
+use crate::id::{CommitId, IdError, RuleId, TenantId, TriggerId, WorkerId};
+use crate::people::{People, PeopleError};
+use crate::plan::PlanError;
+use crate::rule::{DocumentError, RuleSet};
+use crate::store::{Store, StoreError};
+use crate::time::Span;
+
+pub use approvals::ApprovalView;
+pub use rules::{RuleChange, RuleRow};
+pub use run::{Fault, RunReport};
+
+use rules::Installed;
+use tx::Tx;
+
+/// How often a decision is made anew because what it was made on had changed.
+const CONFLICTS: usize = 64;
+/// How many records one claim takes.
+const BATCH: usize = 32;
+/// How long a worker holds what it claimed, unless the host says otherwise.
+const LEASE: Span = Span::secs(60);
+
+/// The engine: give it signals, and run what is due.
+///
+/// It is safe as it stands: without a directory of people nobody may approve, and what needs
+/// approval is held. All of its state is in the store, so any number of engines may work on one
+/// store; each needs a worker id of its own, which it takes from the store unless
+/// [`Engine::worker`] names one.
+///
+/// Every call may be repeated; see [`EngineError`] for what an error asks of the caller.
+pub struct Engine<S, D> {
+    store: S,
+    delivery: D,
+    seed: RuleSet,
+    people: Option<Arc<dyn People>>,
+    lease: Span,
+    worker: Mutex<Option<WorkerId>>,
+    claims: AtomicU64,
+    installed: Mutex<BTreeMap<TenantId, Arc<Installed>>>,
+}
+
+/// Why the engine did not do what was asked, and what to do about it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The store failed; its error says whether to repeat, to wait or to raise an alarm.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No decision can be made on the signal: correct it.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The signal's id was used before with other content: it is refused, and that is audited.
+    #[error(
+        "signal `{id}` came before with other content (digest {known}, now {given}); a new signal needs a new id"
+    )]
+    SignalReused {
+        /// The signal's id.
+        id: String,
+        /// The record of the first.
+        trigger: TriggerId,
+        /// The digest of the first content.
+        known: Hash,
+        /// The digest of what was given.
+        given: Hash,
+    },
+    /// The rules do not fit together: correct them.
+    #[error(transparent)]
+    Rules(#[from] DocumentError),
+    /// That revision of the rule exists already, with another content.
+    #[error(
+        "rule `{rule}` has a revision {revision} that says something else; give the new one a higher number, or none"
+    )]
+    RevisionTaken {
+        /// The rule.
+        rule: RuleId,
+        /// The revision.
+        revision: u32,
+    },
+    /// There is no such thing.
+    #[error("no {what} `{id}`")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// Under which id.
+        id: String,
+    },
+    /// The request does not take the answer.
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
+    /// The enforcement does not take the order.
+    #[error(transparent)]
+    Move(#[from] MoveError),
+    /// The directory of people does not answer: try again later.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// An audit record is refused: correct it.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// An id is none.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// The reason of an order has a length that is not accepted.
+    #[error("the reason has {0} bytes; accepted: 1 to 4096")]
+    Reason(usize),
+    /// What the decision was made on kept changing: try again.
+    #[error("the records concerned keep changing; try again")]
+    Busy,
+}
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// An engine on this store and delivery. The rules are those of every tenant that has none in
+    /// the store yet; from then on the store's rules are in force, and
+    /// [`Engine::add_rules`] changes them.
+    #[must_use]
+    pub fn new(store: S, delivery: D, rules: RuleSet) -> Self {
+        Self {
+            store,
+            delivery,
+            seed: rules,
+            people: None,
+            lease: LEASE,
+            worker: Mutex::new(None),
+            claims: AtomicU64::new(0),
+            installed: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// The engine with the host's directory of people.
+    #[must_use]
+    pub fn people(self, people: impl People + 'static) -> Self {
+        Self { people: Some(Arc::new(people)), ..self }
+    }
+
+    /// The engine under this worker id, which no other process may have.
+    #[must_use]
+    pub fn worker(self, worker: WorkerId) -> Self {
+        Self { worker: Mutex::new(Some(worker)), ..self }
+    }
+
+    /// The engine with leases of that length, at least a second; longer than any delivery takes.
+    #[must_use]
+    pub fn lease(self, lease: Span) -> Self {
+        Self { lease: lease.max(Span::secs(1)), ..self }
+    }
+
+    /// The store.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The delivery.
+    pub const fn delivery(&self) -> &D {
+        &self.delivery
+    }
+
+    fn tx(&self, tenant: &TenantId) -> Tx<'_, S> {
+        Tx::new(&self.store, tenant)
+    }
+
+    /// The worker id: the host's, or one that nobody else has.
+    async fn worker_id(&self) -> Result<WorkerId, EngineError> {
+        let known = self.worker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(worker) = known {
+            return Ok(worker);
+        }
+        let fresh: WorkerId = format!("w-{}", self.store.unique().await?).parse()?;
+        Ok(self.worker.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fresh).clone())
+    }
+
+    /// A nonce that no other claim has.
+    async fn nonce(&self) -> Result<CommitId, EngineError> {
+        let salt = self.store.unique().await?;
+        let count = self.claims.fetch_add(1, Ordering::Relaxed);
+        Ok(CommitId::derive(|h| h.text("claim").bytes(salt.bytes()).number(count)))
+    }
+}
+
+/// Runs a block until it does not conflict with somebody else's change.
+macro_rules! until_settled {
+    ($attempt:block) => {{
+        let mut settled = Err($crate::engine::EngineError::Busy);
+        for _ in 0..$crate::engine::CONFLICTS {
+            let outcome: Result<_, $crate::engine::EngineError> = async { $attempt }.await;
+            match outcome {
+                Err($crate::engine::EngineError::Store($crate::store::StoreError::Conflict(_))) => {}
+                other => {
+                    settled = other;
+                    break;
+                }
+            }
+        }
+        settled
+    }};
+}
+use until_settled;
+
+fn not_found(what: &'static str, id: impl ToString) -> EngineError {
+    EngineError::NotFound { what, id: id.to_string().chars().take(300).collect() }
+}

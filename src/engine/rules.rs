@@ -1,0 +1,501 @@
+//! The rules of a tenant: in the store, versioned, audited; compiled here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use super::intake::{replace, stats_key};
+use super::{Engine, EngineError, not_found, until_settled};
+use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::delivery::Delivery;
+use crate::hash::Hasher;
+use crate::id::{ActorId, CommitId, RuleId, TenantId};
+use crate::rule::{CompiledRule, Rule, RuleSet, RuleWarning, Settings, Trigger};
+use crate::signal::MAX_REASON_BYTES;
+use crate::state::{Book, Control, Entry, KillScope, RuleStats, Stop, Timer};
+use crate::store::{Claim, Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
+use crate::time::Time;
+
+/// A tenant's rules as they stood at a version of its book.
+pub(super) struct Installed {
+    pub(super) version: u64,
+    pub(super) rules: RuleSet,
+}
+
+/// What adding rules changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RuleChange {
+    /// Rules that are new, or have a new revision now.
+    pub added: Vec<(RuleId, u32)>,
+    /// Rules that said the same already.
+    pub unchanged: Vec<RuleId>,
+    /// What their authors should know.
+    pub warnings: Vec<RuleWarning>,
+}
+
+/// A rule as a list shows it.
+#[derive(Clone, Debug)]
+pub struct RuleRow {
+    /// The rule with its revision and activity.
+    pub rule: Arc<CompiledRule>,
+    /// Since when this revision or activity is in force.
+    pub since: Time,
+    /// What it has done.
+    pub stats: RuleStats,
+}
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// The rules of a tenant that are in force.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn rules(&self, tenant: &TenantId, now: Time) -> Result<RuleSet, EngineError> {
+        Ok(self.rules_of(tenant, now).await?.rules.clone())
+    }
+
+    /// Adds rules, new or as new revisions of known ones, and replaces the settings if the set
+    /// declares any. Rules of the tenant that the set does not name stay as they are.
+    ///
+    /// A rule that names no revision becomes the next one of its id, unless it says what the
+    /// revision in force says. What is added is active.
+    ///
+    /// # Errors
+    /// [`EngineError::RevisionTaken`]; [`EngineError::Rules`] where the rules do not fit beside
+    /// those that stay. Nothing is changed then.
+    pub async fn add_rules(
+        &self,
+        tenant: &TenantId,
+        rules: &RuleSet,
+        actor: &Actor,
+        now: Time,
+    ) -> Result<RuleChange, EngineError> {
+        self.rules_of(tenant, now).await?;
+        until_settled!({ self.write_rules(tenant, rules, actor, now).await })
+    }
+
+    /// Makes a rule active again. It acts then as its mode says.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`].
+    pub async fn activate(
+        &self,
+        tenant: &TenantId,
+        rule: &RuleId,
+        actor: &ActorId,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        until_settled!({ self.set_active(tenant, rule, true, actor, now).await })
+    }
+
+    /// Makes a rule inactive: it does nothing until it is activated again. What it asked for
+    /// before goes on.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`].
+    pub async fn deactivate(
+        &self,
+        tenant: &TenantId,
+        rule: &RuleId,
+        actor: &ActorId,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        until_settled!({ self.set_active(tenant, rule, false, actor, now).await })
+    }
+
+    /// Every rule of a tenant, by id, with what it has done.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn rule_rows(&self, tenant: &TenantId, now: Time) -> Result<Vec<RuleRow>, EngineError> {
+        let installed = self.rules_of(tenant, now).await?;
+        let ids: Vec<&RuleId> = installed.rules.rules().map(|rule| &rule.rule.id).collect();
+        let keys: Vec<Key> =
+            ids.iter().flat_map(|id| [entry_key(tenant, id), stats_key(tenant, id)]).collect();
+        let records = self.store.load(&keys).await?;
+        let mut rows = Vec::new();
+        for (rule, pair) in installed.rules.rules().zip(records.chunks(2)) {
+            let entry = pair.first().and_then(Option::as_ref).map(decode::<Entry>).transpose()?;
+            let stats = pair.get(1).and_then(Option::as_ref).map(decode::<RuleStats>).transpose()?;
+            rows.push(RuleRow {
+                rule: Arc::clone(rule),
+                since: entry.map_or(Time::EPOCH, |stored| stored.body.since),
+                stats: stats.map(|stored| stored.body).unwrap_or_default(),
+            });
+        }
+        Ok(rows)
+    }
+
+    /// Stops a tenant, a rule or an action type: no new enforcement of that scope is made, and
+    /// none is claimed, from the moment this returns. Notices to approvers go on.
+    ///
+    /// # Errors
+    /// [`EngineError::Reason`] without a reason.
+    pub async fn engage_kill_switch(
+        &self,
+        tenant: &TenantId,
+        scope: &KillScope,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let stop = Stop { by: actor.clone(), at: now, reason: reason.to_owned() };
+        until_settled!({ self.switch(tenant, scope, Some(stop.clone()), actor, reason, now).await })
+    }
+
+    /// Lets go what a kill switch stopped.
+    ///
+    /// # Errors
+    /// As [`Engine::engage_kill_switch`].
+    pub async fn release_kill_switch(
+        &self,
+        tenant: &TenantId,
+        scope: &KillScope,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        until_settled!({ self.switch(tenant, scope, None, actor, reason, now).await })
+    }
+
+    /// What people have stopped.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn control(&self, tenant: &TenantId) -> Result<Control, EngineError> {
+        let mut tx = self.tx(tenant);
+        tx.load([Claim::control_key(tenant)]).await?;
+        Ok(tx.get::<Control>(&Claim::control_key(tenant))?.map(|stored| stored.body).unwrap_or_default())
+    }
+
+    /// The compiled rules: from the cache, from the store, or, for a tenant that has none, the
+    /// engine's own, which are written to the store first.
+    pub(super) async fn rules_of(&self, tenant: &TenantId, now: Time) -> Result<Arc<Installed>, EngineError> {
+        let cached = self.installed.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
+        if let Some(installed) = cached {
+            return Ok(installed);
+        }
+        let installed = until_settled!({
+            match self.read_rules(tenant).await? {
+                Some(installed) => Ok(installed),
+                None => {
+                    self.write_rules(tenant, &self.seed, &Actor::Engine, now).await?;
+                    Err(StoreError::Conflict(book_key(tenant)).into())
+                }
+            }
+        })?;
+        let installed = Arc::new(installed);
+        let mut cache = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(tenant.clone(), Arc::clone(&installed));
+        Ok(installed)
+    }
+
+    /// Forgets what was compiled; the next use reads the store.
+    pub(super) fn forget(&self, tenant: &TenantId) {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+    }
+
+    /// Reads and compiles what the store has; none where the tenant has no book.
+    async fn read_rules(&self, tenant: &TenantId) -> Result<Option<Installed>, EngineError> {
+        let mut before = self.tx(tenant);
+        before.load([book_key(tenant)]).await?;
+        let Some(book) = before.get::<Book>(&book_key(tenant))? else { return Ok(None) };
+        let version = before.version(&book_key(tenant));
+        let entries = self.entries(tenant).await?;
+        let keys: Vec<Key> = entries.values().map(|entry| document_key(tenant, entry)).collect();
+        let documents = self.store.load(&keys).await?;
+        let mut rules = Vec::new();
+        for ((entry, key), document) in entries.values().zip(&keys).zip(documents) {
+            let missing =
+                || StoreError::Corrupt { place: key.to_string(), fault: "the rule is missing".into() };
+            let document = decode::<RuleDocument>(&document.ok_or_else(missing)?)?.body.document;
+            let rule = Rule { revision: Some(entry.revision), ..Rule::from_json(&document)? };
+            rules.push((rule, entry.active));
+        }
+        // Entries were read page by page; if the book moved meanwhile they do not belong together.
+        let mut after = self.tx(tenant);
+        after.load([book_key(tenant)]).await?;
+        if after.version(&book_key(tenant)) != version {
+            return Err(StoreError::Conflict(book_key(tenant)).into());
+        }
+        let settings = Settings::from_json(&book.body.settings)?;
+        let rules = RuleSet::with_activity(settings, rules, self.seed.host_catalog())?;
+        Ok(Some(Installed { version, rules }))
+    }
+
+    async fn entries(&self, tenant: &TenantId) -> Result<BTreeMap<RuleId, Entry>, EngineError> {
+        let mut entries = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let query = Query {
+                tenant: tenant.clone(),
+                kind: Kind::Entry,
+                from: None,
+                until: None,
+                facets: Vec::new(),
+                order: Order::Oldest,
+                after,
+                limit: crate::store::MAX_PAGE,
+            };
+            let page = self.store.query(&query).await?;
+            for record in &page.rows {
+                let entry = decode::<Entry>(record)?.body;
+                entries.insert(entry.rule.clone(), entry);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    async fn write_rules(
+        &self,
+        tenant: &TenantId,
+        set: &RuleSet,
+        actor: &Actor,
+        now: Time,
+    ) -> Result<RuleChange, EngineError> {
+        let known = self.read_rules(tenant).await?;
+        let mut tx = self.tx(tenant);
+        let entry_keys = set.rules().map(|rule| entry_key(tenant, &rule.rule.id));
+        tx.load(entry_keys.chain([book_key(tenant)])).await?;
+        if tx.version(&book_key(tenant)) != known.as_ref().map_or(0, |known| known.version) {
+            return Err(StoreError::Conflict(book_key(tenant)).into());
+        }
+        let mut change = RuleChange { warnings: set.warnings().to_vec(), ..RuleChange::default() };
+        let mut all: BTreeMap<RuleId, (Rule, bool)> = BTreeMap::new();
+        if let Some(known) = &known {
+            let rules = known.rules.rules();
+            all.extend(rules.map(|rule| (rule.rule.id.clone(), (rule.rule.clone(), rule.active))));
+        }
+        for rule in set.rules() {
+            let id = &rule.rule.id;
+            let entry = tx.get::<Entry>(&entry_key(tenant, id))?.map(|stored| stored.body);
+            let Some(revision) = next_revision(&rule.rule, rule.digest, entry.as_ref())? else {
+                change.unchanged.push(id.clone());
+                continue;
+            };
+            let numbered = Rule { revision: Some(revision), ..rule.rule.clone() };
+            let next = Entry { rule: id.clone(), revision, digest: rule.digest, active: true, since: now };
+            let document = document_key(tenant, &next);
+            // It must not be there: a revision never changes.
+            tx.load([document.clone()]).await?;
+            if tx.record(&document).is_some() {
+                return Err(EngineError::RevisionTaken { rule: id.clone(), revision });
+            }
+            tx.put_new(document, RuleDocument { document: numbered.to_json() });
+            replace(&mut tx, entry_key(tenant, id), next)?;
+            self.set_timer(&mut tx, tenant, &numbered, true, now).await?;
+            let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRuleAdded, actor.clone(), now)
+                .target(id.as_str())
+                .detail("revision", i64::from(revision))
+                .detail("mode", numbered.mode.as_str())
+                .detail("digest", rule.digest.to_string());
+            tx.log([draft]);
+            all.insert(id.clone(), (numbered, true));
+            change.added.push((id.clone(), revision));
+        }
+        for RuleWarning::ApprovalLoosened { rule, key, title } in set.warnings() {
+            if change.added.iter().any(|(added, _)| added == rule) {
+                let draft =
+                    AuditDraft::new(tenant.clone(), AuditCode::PolicyApprovalLoosened, actor.clone(), now)
+                        .target(rule.as_str())
+                        .detail("key", key.as_str())
+                        .detail("action", title.as_str());
+                tx.log([draft]);
+            }
+        }
+        let book = tx.get::<Book>(&book_key(tenant))?.map(|stored| stored.body);
+        let old = book.clone().unwrap_or_default();
+        let given = set.settings().to_json();
+        let settings = if given == "{}" && book.is_some() { old.settings.clone() } else { given };
+        if change.added.is_empty() && book.is_some() && settings == old.settings {
+            return Ok(change);
+        }
+        // All together must make a set: a group that another rule needs must still be there.
+        let checked = Settings::from_json(&settings)?;
+        RuleSet::with_activity(checked, all.into_values().collect(), self.seed.host_catalog())?;
+        let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRulesInstalled, actor.clone(), now)
+            .detail("added", change.added.len())
+            .detail("unchanged", change.unchanged.len());
+        tx.log([draft]);
+        let version = tx.version(&book_key(tenant));
+        replace(&mut tx, book_key(tenant), Book { settings: settings.clone(), changes: old.changes + 1 })?;
+        let content = Hasher::new("rules").text(&settings);
+        let content = change.added.iter().fold(content, |h, (id, n)| h.text(id.as_str()).number((*n).into()));
+        let content = content.finish();
+        tx.commit(CommitId::derive(|h| h.text("rules").number(version).hash(&content))).await?;
+        self.forget(tenant);
+        Ok(change)
+    }
+
+    async fn set_active(
+        &self,
+        tenant: &TenantId,
+        rule: &RuleId,
+        active: bool,
+        actor: &ActorId,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let installed = self.rules_of(tenant, now).await?;
+        let mut tx = self.tx(tenant);
+        tx.load([book_key(tenant), entry_key(tenant, rule)]).await?;
+        let entry = tx.get::<Entry>(&entry_key(tenant, rule))?;
+        let (Some(entry), Some(compiled)) = (entry, installed.rules.rule(rule)) else {
+            return Err(not_found("rule", rule));
+        };
+        if entry.body.active == active {
+            return Ok(());
+        }
+        let (code, version) = match active {
+            true => (AuditCode::PolicyRuleActivated, tx.version(&entry_key(tenant, rule))),
+            false => (AuditCode::PolicyRuleDeactivated, tx.version(&entry_key(tenant, rule))),
+        };
+        let revision = entry.body.revision;
+        let next = Entry { active, since: now, ..entry.body };
+        replace(&mut tx, entry_key(tenant, rule), next)?;
+        self.set_timer(&mut tx, tenant, &compiled.rule, active, now).await?;
+        let book = tx.get::<Book>(&book_key(tenant))?.map(|stored| stored.body).unwrap_or_default();
+        replace(&mut tx, book_key(tenant), Book { changes: book.changes + 1, ..book })?;
+        let draft = AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)
+            .target(rule.as_str())
+            .detail("revision", i64::from(revision));
+        tx.log([draft]);
+        let id = CommitId::derive(|h| h.text("active").text(rule.as_str()).number(version));
+        tx.commit(id).await?;
+        self.forget(tenant);
+        Ok(())
+    }
+
+    /// Winds the timer of a scheduled rule up, or stops it.
+    async fn set_timer(
+        &self,
+        tx: &mut super::Tx<'_, S>,
+        tenant: &TenantId,
+        rule: &Rule,
+        active: bool,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let key = timer_key(tenant, &rule.id);
+        tx.load([key.clone()]).await?;
+        let old = tx.get::<Timer>(&key)?.map(|stored| stored.body);
+        let next = match &rule.trigger {
+            Trigger::Schedule { timetable, .. } if active && rule.mode != crate::rule::Mode::Off => {
+                timetable.after(now)
+            }
+            _ => None,
+        };
+        // A disabled rule creates no timer; one that had a timer keeps it, stopped.
+        if old.is_none() && next.is_none() {
+            return Ok(());
+        }
+        let running = old.and_then(|timer| timer.running);
+        replace(tx, key, Timer { rule: rule.id.clone(), next, running })
+    }
+
+    async fn switch(
+        &self,
+        tenant: &TenantId,
+        scope: &KillScope,
+        stop: Option<Stop>,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
+            return Err(EngineError::Reason(reason.len()));
+        }
+        let key = Claim::control_key(tenant);
+        let mut tx = self.tx(tenant);
+        tx.load([key.clone()]).await?;
+        let version = tx.version(&key);
+        let mut control = tx.get::<Control>(&key)?.map(|stored| stored.body).unwrap_or_default();
+        let engaged = stop.is_some();
+        let target = match scope {
+            KillScope::Tenant => {
+                control.tenant = stop;
+                "tenant".to_owned()
+            }
+            KillScope::Rule(rule) => {
+                match stop {
+                    Some(stop) => drop(control.rules.insert(rule.clone(), stop)),
+                    None => drop(control.rules.remove(rule)),
+                }
+                format!("rule {rule}")
+            }
+            KillScope::Type(action) => {
+                match stop {
+                    Some(stop) => drop(control.types.insert(action.clone(), stop)),
+                    None => drop(control.types.remove(action)),
+                }
+                format!("type {action}")
+            }
+        };
+        control.epoch += 1;
+        let epoch = control.epoch;
+        replace(&mut tx, key, control)?;
+        let code = match engaged {
+            true => AuditCode::PolicyKillSwitchEngaged,
+            false => AuditCode::PolicyKillSwitchReleased,
+        };
+        let draft = AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)
+            .target(target)
+            .detail("epoch", i64::try_from(epoch).unwrap_or(i64::MAX))
+            .personal("reason", reason);
+        tx.log([draft]);
+        tx.commit(CommitId::derive(|h| h.text("switch").number(version).number(epoch))).await?;
+        Ok(())
+    }
+}
+
+/// The revision that a rule becomes; none where it is in force as it is.
+fn next_revision(
+    rule: &Rule,
+    digest: crate::hash::Hash,
+    entry: Option<&Entry>,
+) -> Result<Option<u32>, EngineError> {
+    let Some(entry) = entry else { return Ok(Some(rule.revision.unwrap_or(1))) };
+    let taken = |revision| EngineError::RevisionTaken { rule: rule.id.clone(), revision };
+    match rule.revision {
+        _ if entry.digest == digest && rule.revision.is_none_or(|n| n == entry.revision) => Ok(None),
+        None => entry.revision.checked_add(1).map(Some).ok_or_else(|| taken(entry.revision)),
+        Some(revision) if revision > entry.revision => Ok(Some(revision)),
+        Some(revision) => Err(taken(revision)),
+    }
+}
+
+pub(super) fn book_key(tenant: &TenantId) -> Key {
+    Key::new(tenant, Kind::Book, "book")
+}
+
+pub(super) fn timer_key(tenant: &TenantId, rule: &RuleId) -> Key {
+    Key::new(tenant, Kind::Timer, rule.as_str())
+}
+
+fn entry_key(tenant: &TenantId, rule: &RuleId) -> Key {
+    Key::new(tenant, Kind::Entry, rule.as_str())
+}
+
+fn document_key(tenant: &TenantId, entry: &Entry) -> Key {
+    Key::new(tenant, Kind::Rule, format!("{}@{}", entry.rule, entry.revision))
+}
+
+/// The rule at an earlier revision, compiled beside the settings of today.
+pub(super) async fn rule_at<S: Store, D: Delivery>(
+    engine: &Engine<S, D>,
+    tenant: &TenantId,
+    installed: &Installed,
+    rule: &RuleId,
+    revision: u32,
+) -> Result<RuleSet, EngineError> {
+    let known = installed.rules.rule(rule);
+    if known.is_some_and(|known| known.revision == revision && known.active) {
+        return Ok(installed.rules.clone());
+    }
+    let key = Key::new(tenant, Kind::Rule, format!("{rule}@{revision}"));
+    let record = engine.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
+    let record = record.ok_or_else(|| not_found("revision of a rule", &key.id))?;
+    let document = decode::<RuleDocument>(&record)?.body.document;
+    let rule = Rule { revision: Some(revision), ..Rule::from_json(&document)? };
+    let settings = installed.rules.settings().clone();
+    Ok(RuleSet::with_activity(settings, vec![(rule, true)], engine.seed.host_catalog())?)
+}

@@ -1,0 +1,397 @@
+//! What is due: timers are stepped, ready enforcements are claimed, delivered and settled.
+
+use super::intake::{replace, stats_key};
+use super::rules::rule_at;
+use super::tx::Tx;
+use super::{BATCH, Engine, EngineError, until_settled};
+use crate::action::RetrySafety;
+use crate::approval::{Approval, ApprovalInput, ApprovalState};
+use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::delivery::{Delivered, Delivery, Job, Probe};
+use crate::enforcement::{Attempt, Enforcement, Input, Outcome, Purpose, Reason, Status};
+use crate::id::{CommitId, WorkerId};
+use crate::state::RuleStats;
+use crate::store::{Claim, DuePage, Key, Kind, Record, Store, StoreError, decode};
+use crate::time::Time;
+
+/// How many due records are read at once.
+const DUE_PAGE: usize = 100;
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunReport {
+    /// Timers that were stepped: requests that ran out, occurrences, missed starts.
+    pub timers: usize,
+    /// Attempts that were made.
+    pub attempts: usize,
+    /// Enforcements and notices that succeeded.
+    pub succeeded: usize,
+    /// Those that failed.
+    pub failed: usize,
+    /// Those that wait for another attempt.
+    pub waiting: usize,
+    /// Answers that came too late: the claim was somebody else's by then.
+    pub stale: usize,
+    /// Records that could not be stepped. The others were; these are tried again at the next run.
+    pub faults: Vec<Fault>,
+}
+
+/// A record that could not be stepped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Which.
+    pub key: Key,
+    /// Why.
+    pub error: EngineError,
+}
+
+impl RunReport {
+    /// Whether there was nothing to do.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Does what is due at `now`: steps timers that ran out, then claims, delivers and settles
+    /// what is ready, until nothing is. Whatever any process left unfinished is taken up when its
+    /// lease has run out.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store fails as a whole. A fault of one record is reported, and
+    /// holds up no other.
+    pub async fn run_due(&self, now: Time) -> Result<RunReport, EngineError> {
+        let mut report = RunReport::default();
+        self.run_timers(now, &mut report).await?;
+        self.run_ready(now, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn run_timers(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
+        let mut after = None;
+        loop {
+            let page = DuePage { until: now, after: after.clone(), limit: DUE_PAGE };
+            let due = self.store.due(&page).await?;
+            let Some(last) = due.last() else { return Ok(()) };
+            after = DuePage::place(last);
+            for record in &due {
+                match until_settled!({ self.step_timer(&record.key, now).await }) {
+                    Ok(()) => report.timers += 1,
+                    Err(EngineError::Store(
+                        error @ (StoreError::Unavailable(_) | StoreError::Unknown(_)),
+                    )) => {
+                        return Err(error.into());
+                    }
+                    Err(error) => report.faults.push(Fault { key: record.key.clone(), error }),
+                }
+            }
+        }
+    }
+
+    /// Steps one record's timer as often as it is due. Another process may have been faster; then
+    /// nothing is due any more.
+    async fn step_timer(&self, key: &Key, now: Time) -> Result<(), EngineError> {
+        loop {
+            let mut tx = self.tx(&key.tenant);
+            tx.load([key.clone()]).await?;
+            let due = tx.record(key).and_then(|record| record.due_at).is_some_and(|due| due <= now);
+            if !due {
+                return Ok(());
+            }
+            match key.kind {
+                Kind::Approval => self.expire(tx, key, now).await?,
+                Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
+                Kind::Timer => self.step_timetable(tx, key, now).await?,
+                Kind::Run => self.step_run(tx, key, now).await?,
+                _ => {
+                    let fault = "it has a timer, but records of its kind have none".to_owned();
+                    return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());
+                }
+            }
+        }
+    }
+
+    async fn expire(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
+        let Some(stored) = tx.get::<Approval>(key)? else { return Ok(()) };
+        let next = stored.body.step(&ApprovalInput::Elapsed, now)?;
+        let id = step_id(&tx, key);
+        self.decided(&mut tx, &next, Actor::Engine, now).await?;
+        replace(&mut tx, key.clone(), next)?;
+        tx.commit(id).await?;
+        Ok(())
+    }
+
+    async fn elapse(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
+        let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
+        let id = step_id(&tx, key);
+        let (next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
+        tx.log(audit);
+        self.count_end(&mut tx, &next).await?;
+        replace(&mut tx, key.clone(), next)?;
+        tx.commit(id).await?;
+        Ok(())
+    }
+
+    async fn run_ready(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
+        let worker = self.worker_id().await?;
+        loop {
+            let claim = Claim {
+                worker: worker.clone(),
+                nonce: self.nonce().await?,
+                channels: self.delivery.channels(),
+                max: BATCH,
+                until: now,
+                lease: self.lease,
+            };
+            let batch = match self.store.claim(&claim).await {
+                Err(StoreError::Unknown(_)) => self.store.claim(&claim).await?,
+                known => known?,
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for record in batch {
+                let key = record.key.clone();
+                if let Err(error) = self.carry_out(&record, &worker, now, report).await {
+                    if let EngineError::Store(StoreError::Unavailable(_) | StoreError::Unknown(_)) = error {
+                        return Err(error);
+                    }
+                    report.faults.push(Fault { key, error });
+                }
+            }
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        record: &Record,
+        worker: &WorkerId,
+        now: Time,
+        report: &mut RunReport,
+    ) -> Result<(), EngineError> {
+        let enforcement = decode::<Enforcement>(record)?.body;
+        let delivered = match self.verdict(&enforcement).await? {
+            Some(known) => known,
+            None => {
+                report.attempts += 1;
+                self.attempt(&enforcement).await
+            }
+        };
+        match self.settle(record, worker, delivered, now).await? {
+            None => report.stale += 1,
+            Some(settled) => match settled.status() {
+                Status::Succeeded => report.succeeded += 1,
+                Status::Failed => report.failed += 1,
+                Status::Pending => report.waiting += 1,
+            },
+        }
+        Ok(())
+    }
+
+    /// What is known before any delivery: that there must be none. Where an earlier attempt was
+    /// lost with its process and a repeat would do harm, the target is asked first.
+    async fn verdict(&self, enforcement: &Enforcement) -> Result<Option<Delivered>, EngineError> {
+        if enforcement.attempts > enforcement.retry.attempts {
+            return Ok(Some(Delivered::retry("no attempt is left: earlier ones ended without an answer")));
+        }
+        if let Some(fault) = self.approval_fault(enforcement).await? {
+            return Ok(Some(Delivered::permanent(fault)));
+        }
+        let earlier = enforcement.history.iter().rev().nth(1);
+        let lost = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
+        if !lost || enforcement.retry.safety != RetrySafety::NotIdempotent {
+            return Ok(None);
+        }
+        Ok(match self.delivery.probe(&Job::from(enforcement)).await {
+            Probe::NotDone => None,
+            Probe::Done => Some(Delivered::done().message("an earlier attempt carried it out")),
+            Probe::Unknown => {
+                Some(Delivered::from(Outcome::Unknown).message("an earlier attempt ended without an answer"))
+            }
+        })
+    }
+
+    /// Why nothing may be delivered: the approval that was asked for is not there, or is for
+    /// something else. The states allow no such thing; this stands between them and a stored
+    /// record that was changed by hand.
+    async fn approval_fault(&self, enforcement: &Enforcement) -> Result<Option<String>, EngineError> {
+        let Some(id) = enforcement.approval.filter(|_| enforcement.purpose == Purpose::Action) else {
+            return Ok(None);
+        };
+        let key = Key::new(&enforcement.tenant, Kind::Approval, id.to_string());
+        let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
+        let Some(approval) = record.as_ref().map(decode::<Approval>).transpose()?.map(|stored| stored.body)
+        else {
+            return Ok(Some("the approval that it waits for does not exist".to_owned()));
+        };
+        let digest = Approval::digest_of(
+            &enforcement.tenant,
+            &enforcement.subject,
+            &enforcement.action,
+            &enforcement.params,
+            &approval.context,
+        );
+        Ok(if approval.state != ApprovalState::Granted {
+            Some(format!("its approval is {}", approval.state))
+        } else if digest != approval.digest || approval.enforcement != enforcement.id {
+            Some("its approval is for other content".to_owned())
+        } else {
+            None
+        })
+    }
+
+    async fn attempt(&self, enforcement: &Enforcement) -> Delivered {
+        let job = Job::from(enforcement);
+        let delivered = self.delivery.deliver(&job).await;
+        // A lost answer of something that must not be repeated: perhaps the target can tell.
+        if delivered.outcome == Outcome::Unknown && enforcement.retry.safety == RetrySafety::NotIdempotent {
+            let outcome = match self.delivery.probe(&job).await {
+                Probe::Done => Outcome::Done,
+                Probe::NotDone => Outcome::Retry { after: None },
+                Probe::Unknown => Outcome::Unknown,
+            };
+            return Delivered { outcome, ..delivered };
+        }
+        delivered
+    }
+
+    /// Writes down how a delivery came back. `None` when the claim was somebody else's by then.
+    async fn settle(
+        &self,
+        claimed: &Record,
+        worker: &WorkerId,
+        delivered: Delivered,
+        now: Time,
+    ) -> Result<Option<Enforcement>, EngineError> {
+        let actor = Actor::Worker(worker.clone());
+        let settled = until_settled!({
+            let mut tx = self.tx(&claimed.key.tenant);
+            tx.load([claimed.key.clone()]).await?;
+            let Some(stored) = tx.get::<Enforcement>(&claimed.key)? else { return Ok(None) };
+            let input = Input::Settle { token: claimed.token, outcome: delivered.outcome };
+            let Ok((next, audit)) = stored.body.step(&input, actor.clone(), now) else { return Ok(None) };
+            let next = next.reported(claimed.token, delivered.report.clone());
+            tx.log(audit);
+            self.count_end(&mut tx, &next).await?;
+            tx.fence(claimed.key.clone(), claimed.token);
+            tx.put(claimed.key.clone(), &stored.with(next.clone()));
+            let id = CommitId::derive(|h| h.text("settle").text(&claimed.key.id).number(claimed.token));
+            match tx.commit(id).await {
+                Ok(_) => Ok(Some(next)),
+                Err(EngineError::Store(StoreError::Fenced(_))) => Ok(None),
+                Err(other) => Err(other),
+            }
+        })?;
+        if settled.is_none() {
+            self.refuse_settle(claimed, &actor, &delivered, now).await?;
+        }
+        Ok(settled)
+    }
+
+    /// A stale answer changes nothing, and is audited: its effect may have been a second one.
+    async fn refuse_settle(
+        &self,
+        claimed: &Record,
+        actor: &Actor,
+        delivered: &Delivered,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let enforcement = decode::<Enforcement>(claimed)?.body;
+        let mut tx = self.tx(&claimed.key.tenant);
+        let outcome = serde_json::to_string(&delivered.outcome).unwrap_or_default();
+        let draft = enforcement
+            .draft(AuditCode::EnforcementSettleRefused, actor.clone(), now)
+            .detail("token", i64::try_from(claimed.token).unwrap_or(i64::MAX))
+            .detail("outcome", outcome);
+        tx.log([draft]);
+        let id = CommitId::derive(|h| h.text("stale").text(&claimed.key.id).number(claimed.token));
+        tx.commit(id).await?;
+        Ok(())
+    }
+
+    /// Counts the end of an enforcement for the rules that asked for it.
+    pub(super) async fn count_end(&self, tx: &mut Tx<'_, S>, next: &Enforcement) -> Result<(), EngineError> {
+        let status = next.status();
+        if status == Status::Pending || next.purpose != Purpose::Action {
+            return Ok(());
+        }
+        for holder in &next.holders {
+            let key = stats_key(&next.tenant, &holder.rule);
+            tx.load([key.clone()]).await?;
+            let mut stats = tx.get::<RuleStats>(&key)?.map(|stored| stored.body).unwrap_or_default();
+            match status {
+                Status::Succeeded => stats.succeeded += 1,
+                _ => stats.failed += 1,
+            }
+            if next.reason() == Reason::Rejected {
+                stats.rejected += 1;
+            }
+            replace(tx, key, stats)?;
+        }
+        Ok(())
+    }
+
+    /// What follows for the enforcement when its request is over: the log, the next state, the
+    /// counters of its rules. The caller writes the request itself.
+    pub(super) async fn decided(
+        &self,
+        tx: &mut Tx<'_, S>,
+        approval: &Approval,
+        actor: Actor,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let (code, input) = match approval.state {
+            ApprovalState::Open => return Ok(()),
+            ApprovalState::Granted => (AuditCode::ApprovalGranted, Input::Approve),
+            ApprovalState::Rejected => (AuditCode::ApprovalRejected, Input::Reject),
+            ApprovalState::Expired => (AuditCode::ApprovalExpired, Input::ExpireApproval),
+            ApprovalState::Withdrawn => (AuditCode::ApprovalWithdrawn, Input::Cancel),
+        };
+        let draft = AuditDraft::new(approval.tenant.clone(), code, actor.clone(), now)
+            .subject(approval.subject.clone())
+            .target(approval.action.as_str())
+            .approval(approval.id)
+            .enforcement(approval.enforcement)
+            .trigger(approval.context.trigger);
+        tx.log([draft]);
+        let key = super::intake::enforcement_key(&approval.tenant, approval.enforcement);
+        tx.load([key.clone()]).await?;
+        let Some(stored) = tx.get::<Enforcement>(&key)? else {
+            let fault = "the enforcement of an approval is missing".to_owned();
+            return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());
+        };
+        let (mut next, audit) = stored.body.step(&input, actor, now)?;
+        next.votes.clone_from(&approval.votes);
+        tx.log(audit);
+        self.count_end(tx, &next).await?;
+        if approval.state == ApprovalState::Granted {
+            for rule in &approval.rules {
+                let key = stats_key(&approval.tenant, rule);
+                tx.load([key.clone()]).await?;
+                let mut stats = tx.get::<RuleStats>(&key)?.map(|stored| stored.body).unwrap_or_default();
+                stats.approved += 1;
+                replace(tx, key, stats)?;
+            }
+        }
+        replace(tx, key, next)
+    }
+
+    /// The rules as they were when a run began.
+    pub(super) async fn rules_at(
+        &self,
+        key: &Key,
+        rule: &crate::id::RuleId,
+        revision: u32,
+        now: Time,
+    ) -> Result<crate::rule::RuleSet, EngineError> {
+        let installed = self.rules_of(&key.tenant, now).await?;
+        rule_at(self, &key.tenant, &installed, rule, revision).await
+    }
+}
+
+/// The id of a step of one record: the same step is made once.
+pub(super) fn step_id<S: Store>(tx: &Tx<'_, S>, key: &Key) -> CommitId {
+    let version = tx.version(key);
+    CommitId::derive(|h| h.text("step").text(key.kind.as_str()).text(&key.id).number(version))
+}
