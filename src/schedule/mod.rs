@@ -48,7 +48,7 @@ pub use zone::{Zone, ZoneError};
 /// assert_eq!(next, ["2026-03-29T03:00:00+02:00 Europe/Berlin", "2026-03-30T02:30:00+02:00 Europe/Berlin"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Timetable {
     text: String,
     zone: Zone,
@@ -134,6 +134,15 @@ impl Timetable {
     fn occurrence(&self, at: Time) -> Occurrence {
         let offset = self.zone.offset(at.micros().div_euclid(1_000_000));
         Occurrence { at, zone: self.zone, offset }
+    }
+}
+
+impl fmt::Debug for Timetable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timetable")
+            .field("line", &self.text)
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
     }
 }
 
