@@ -306,7 +306,7 @@ impl Spec {
         let longer = |name: &&str| {
             text.len() > 3 && name.get(..text.len()).is_some_and(|n| n.eq_ignore_ascii_case(text))
         };
-        if let Some(place) = self.names.iter().position(|name| longer(name)) {
+        if let Some(place) = self.names.iter().position(longer) {
             return self.error(word, CronFault::FullName(self.shorts[place]));
         }
         let fault = match extension(text) {
