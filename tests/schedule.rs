@@ -185,6 +185,9 @@ fn changes_of_the_clock_are_met_as_isc_cron_does() {
         ),
         ("0 9 * * FRI", "Pacific/Apia", "2011-12-30T05:00:00Z", &["2011-12-31T00:00:00+14:00"]),
         ("* 9 30 12 *", "Pacific/Apia", "2011-12-30T05:00:00Z", &["2012-12-30T09:00:00+14:00"]),
+        // The whole of 30 September 1969 twice; asked late in its second pass.
+        ("0 22 * * *", "Pacific/Kwajalein", "1969-10-01T09:00:00Z", &["1969-10-01T22:00:00-12:00"]),
+        ("* 22 * * *", "Pacific/Kwajalein", "1969-10-01T09:00:00Z", &["1969-09-30T22:00:00-12:00"]),
         // Half an hour, from 02:00.
         ("15 2 * * *", "Australia/Lord_Howe", "2017-09-30T12:00:00Z", &["2017-10-01T02:30:00+11:00"]),
         // Local mean time, with seconds.

@@ -161,11 +161,16 @@ pub struct Occurrence {
     pub at: Time,
     /// The zone of the timetable.
     pub zone: Zone,
-    /// Seconds that the zone's clock is ahead of UTC then.
-    pub offset: i64,
+    offset: i64,
 }
 
 impl Occurrence {
+    /// Seconds that the zone's clock is ahead of UTC then; negative if it is behind.
+    #[must_use]
+    pub const fn offset_seconds(&self) -> i64 {
+        self.offset
+    }
+
     /// What the zone's clock shows, with its offset from UTC: `2026-03-29T03:00:00+02:00`. The offset
     /// has seconds where a zone had no whole minutes yet.
     #[must_use]
