@@ -27,19 +27,22 @@ pub(super) fn describe(line: &Line) -> String {
     let every_day = line.days.count() == 31;
     let every_weekday = line.weekdays.count() == 7;
     let days = || days_of_month(line.days);
-    let weekdays = || weekdays(line.weekdays);
+    let weekdays = |and| weekdays(line.weekdays, and);
     let dates = match (every_day, every_weekday) {
         (true, true) => " every day".to_owned(),
         // Either field is enough, and one of them always holds.
         (true, false) | (false, true) if !line.both_days => " every day".to_owned(),
-        (true, false) => format!(" on {}", weekdays()),
+        (true, false) => format!(" on {}", weekdays("and")),
         (false, true) => format!(" on {}", days()),
-        (false, false) if line.both_days => format!(" on {} if it is {}", days(), weekdays()),
-        (false, false) => format!(" on {} and on {}", days(), weekdays()),
+        (false, false) if line.both_days => format!(" on {} if it is {}", days(), weekdays("or")),
+        (false, false) => format!(" on {} and on {}", days(), weekdays("and")),
     };
     text.push_str(&dates);
     if line.months.count() < 12 {
-        text.push_str(&format!(" in {}", named(line.months, |month| MONTHS[month as usize - 1].to_owned())));
+        text.push_str(&format!(
+            " in {}",
+            named(line.months, "and", |month| MONTHS[month as usize - 1].to_owned())
+        ));
     }
     text
 }
@@ -49,7 +52,7 @@ fn times(minutes: Values, hours: Values) -> String {
     if minutes.count() * hours.count() <= TIMES {
         let times = hours.iter().flat_map(|hour| minutes.iter().map(move |minute| (hour, minute)));
         let times: Vec<_> = times.map(|(hour, minute)| format!("{hour:02}:{minute:02}")).collect();
-        return format!("at {}", join(&times));
+        return format!("at {}", join(&times, "and"));
     }
     let minutes = match (minutes.count(), step(minutes, 60)) {
         (60, _) => "every minute".to_owned(),
@@ -80,16 +83,18 @@ fn days_of_month(days: Values) -> String {
     format!("{noun} {} of the month", numbers(days))
 }
 
-fn weekdays(days: Values) -> String {
-    named(days, |day| DAYS[day as usize].to_owned())
+fn weekdays(days: Values, and: &str) -> String {
+    // From Monday on, so that a weekend is in one piece.
+    let from_monday = Values { mask: days.mask & !1 | (days.mask & 1) << 7, ..days };
+    named(from_monday, and, |day| DAYS[day as usize % 7].to_owned())
 }
 
 fn numbers(values: Values) -> String {
-    named(values, |value| value.to_string())
+    named(values, "and", |value| value.to_string())
 }
 
 /// A list in words; three and more in a row as a range.
-fn named(values: Values, name: impl Fn(u32) -> String) -> String {
+fn named(values: Values, and: &str, name: impl Fn(u32) -> String) -> String {
     let all: Vec<u32> = values.iter().collect();
     let runs = all.chunk_by(|a, b| a + 1 == *b);
     let words: Vec<String> = runs
@@ -98,14 +103,14 @@ fn named(values: Values, name: impl Fn(u32) -> String) -> String {
             _ => run.iter().map(|value| name(*value)).collect(),
         })
         .collect();
-    join(&words)
+    join(&words, and)
 }
 
-fn join(words: &[String]) -> String {
+fn join(words: &[String], and: &str) -> String {
     match words {
         [] => String::new(),
         [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
     }
 }
 

@@ -48,7 +48,7 @@ pub use zone::{Zone, ZoneError};
 /// assert_eq!(next, ["2026-03-29T03:00:00+02:00 Europe/Berlin", "2026-03-30T02:30:00+02:00 Europe/Berlin"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Timetable {
     text: String,
     zone: Zone,
@@ -137,6 +137,15 @@ impl Timetable {
     }
 }
 
+impl fmt::Debug for Timetable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timetable")
+            .field("line", &self.text)
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Timetable {
     /// The line and its zone: `0 9 * * MON Europe/Berlin`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,11 +161,16 @@ pub struct Occurrence {
     pub at: Time,
     /// The zone of the timetable.
     pub zone: Zone,
-    /// Seconds that the zone's clock is ahead of UTC then.
-    pub offset: i64,
+    offset: i64,
 }
 
 impl Occurrence {
+    /// Seconds that the zone's clock is ahead of UTC then; negative if it is behind.
+    #[must_use]
+    pub const fn offset_seconds(&self) -> i64 {
+        self.offset
+    }
+
     /// What the zone's clock shows, with its offset from UTC: `2026-03-29T03:00:00+02:00`. The offset
     /// has seconds where a zone had no whole minutes yet.
     #[must_use]

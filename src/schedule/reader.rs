@@ -91,9 +91,13 @@ fn error(field: Option<CronField>, offset: usize, found: &str, fault: CronFault)
 
 /// The words of a line with their offsets; blanks and tabs separate them.
 fn words(text: &str) -> Vec<(usize, &str)> {
-    let base = text.as_ptr() as usize;
-    let words = text.split([' ', '\t']).filter(|word| !word.is_empty());
-    words.map(|word| (word.as_ptr() as usize - base, word)).collect()
+    let mut next = 0;
+    let words = text.split([' ', '\t']).map(|word| {
+        let offset = next;
+        next += word.len() + 1;
+        (offset, word)
+    });
+    words.filter(|(_, word)| !word.is_empty()).collect()
 }
 
 /// The macros (crontab(5) of ISC cron), and what they stand for.
@@ -306,7 +310,7 @@ impl Spec {
         let longer = |name: &&str| {
             text.len() > 3 && name.get(..text.len()).is_some_and(|n| n.eq_ignore_ascii_case(text))
         };
-        if let Some(place) = self.names.iter().position(|name| longer(name)) {
+        if let Some(place) = self.names.iter().position(longer) {
             return self.error(word, CronFault::FullName(self.shorts[place]));
         }
         let fault = match extension(text) {
