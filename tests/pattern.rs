@@ -129,8 +129,8 @@ fn existence_is_about_values() {
     // Nothing is picked, so all elements count; where one is picked, it alone does.
     check(
         r#"{"x":{"y":[{"exists":false}]}}"#,
-        &["{}", r#"{"x":[{"z":1},{}]}"#],
-        &[r#"{"x":[{"y":1},{"z":1}]}"#],
+        &["{}", r#"{"x":[{"z":1},{}]}"#, r#"{"x":[{"y":[]},{"y":{}}]}"#],
+        &[r#"{"x":[{"y":1},{"z":1}]}"#, r#"{"x":[{"y":[]},{"y":1}]}"#, r#"{"x":[[{"y":[{}]}],{"y":1}]}"#],
     );
     for order in [r#"{"x":{"y":[{"exists":false}],"z":[1]}}"#, r#"{"x":{"z":[1],"y":[{"exists":false}]}}"#] {
         check(order, &[r#"{"x":[{"y":1},{"z":1}]}"#], &[r#"{"x":[{"y":1,"z":1},{"z":2}]}"#]);

@@ -75,6 +75,8 @@ fn fields() -> impl Strategy<Value = Vec<(Vec<&'static str>, String)>> {
         "{\"anything-but\":1}",
         "{\"exists\":true}",
         "{\"exists\":false}",
+        "{\"exists\":false}",
+        "{\"exists\":false}",
         "{\"numeric\":[\">\",1]}",
     ]);
     let list = proptest::collection::vec(alternative, 1..3).prop_map(|list| format!("[{}]", list.join(",")));
