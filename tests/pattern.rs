@@ -118,6 +118,8 @@ fn networks_of_both_families() {
     check_values(r#"[{"cidr":"::1/128"}]"#, &[r#""0:0:0:0:0:0:0:1""#], &[r#""::2""#]);
     check_values(r#"[{"cidr":"0.0.0.0/0"}]"#, &[r#""203.0.113.9""#], &[r#""::1""#]);
     check_values(r#"[{"cidr":"::/0"}]"#, &[r#""::1""#], &[r#""203.0.113.9""#]);
+    check_values(r#"[{"cidr":"::ffff:0:0/96"}]"#, &[r#""10.1.1.1""#], &[r#""::1""#]);
+    check_values(r#"[{"cidr":"::ffff:0:0/95"}]"#, &[r#""::fffe:0:1""#], &[r#""10.1.1.1""#]);
     check_values(r#"[{"cidr":"::ffff:10.0.0.0/104"}]"#, &[r#""10.1.1.1""#], &[r#""11.1.1.1""#]);
 }
 
@@ -203,6 +205,8 @@ fn or_needs_one_of_its_objects() {
         &[r#"{"d":[{"k":1,"y":3}]}"#],
         &[r#"{"d":[{"k":1},{"x":2,"y":3}]}"#],
     );
+    // Only inside `$or` are operators' names reserved.
+    check(r#"{"prefix":["a"],"$or":[{"b":[1]},{"c":[1]}]}"#, &[r#"{"prefix":"a","b":1}"#], &[r#"{"b":1}"#]);
     // The same field outside and inside: both lists.
     let both = r#"{"n":[{"prefix":"a"}],"$or":[{"n":[{"suffix":"z"}]},{"m":[1]}]}"#;
     check(both, &[r#"{"n":"az"}"#, r#"{"n":"a","m":1}"#], &[r#"{"n":"bz"}"#, r#"{"n":"a"}"#]);
@@ -256,6 +260,7 @@ fn every_refusal_names_its_place_and_what_would_be_accepted() {
         (r#"{"a":[{"numeric":[5,5]}]}"#, "/a/0/numeric", 18, "`numeric` takes [\"=\", 5]"),
         (r#"{"a":[{"numeric":["<",5,">",1]}]}"#, "/a/0/numeric", 24, "the lower one first"),
         (r#"{"a":[{"numeric":[">",5,"<",5]}]}"#, "/a/0/numeric", 17, "no number lies in this range"),
+        (r#"{"a":[{"numeric":[">=",5,"<",5]}]}"#, "/a/0/numeric", 17, "no number lies in this range"),
         (r#"{"a":[{"numeric":[">=",5,"<=",4]}]}"#, "/a/0/numeric", 17, "no number lies in this range"),
         (r#"{"a":[1e9999999999999999]}"#, "/a/0", 6, "exponent of at most 15 digits"),
         (r#"{"a":[{"cidr":"10.0.0.0/33"}]}"#, "/a/0/cidr", 14, "`10.0.0.0/33` is no network"),

@@ -254,6 +254,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_object_satisfies_nothing() {
+        let pattern = Pattern::parse("{\"a\":[{\"exists\":false}]}").unwrap();
+        let accepts = |text: &str| pattern.matches_node(&crate::json::parse(text.as_bytes()).unwrap());
+        assert!(accepts("{}") && !accepts("[]") && !accepts("null"));
+    }
+
+    #[test]
     fn branches_add_up_to_their_fields() {
         let or: Vec<String> = (0..100).map(|i| format!("{{\"b\":[{i}],\"a\":[{i}]}}")).collect();
         let event = "{\"a\":[1000,1001,1002],\"b\":[1000,1001]}";
