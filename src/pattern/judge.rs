@@ -207,7 +207,7 @@ impl<'e, 'a> Found<'e, 'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Pattern, Payload};
+    use super::super::{Pattern, Payload};
 
     use super::*;
 

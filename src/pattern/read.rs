@@ -319,7 +319,7 @@ mod tests {
         let document = json::parse(text.as_bytes()).unwrap();
         let Value::Object(members) = &document.value else { panic!() };
         let Value::Object(members) = &members[0].node.value else { panic!() };
-        let errors = crate::Pattern::from_node(&members[0].node, "/rule/pattern").unwrap_err();
+        let errors = super::super::Pattern::from_node(&members[0].node, "/rule/pattern").unwrap_err();
         assert_eq!((errors[0].pointer.as_str(), errors[0].offset), ("/rule/pattern/a", 24));
     }
 }
