@@ -4,6 +4,8 @@
 //! `pattern`, `event` and `should_match`, or with `pattern` and `valid`, or with an `event` that
 //! must be refused. Prints every disagreement with its reason, field by field, and the sums last.
 
+#![allow(clippy::disallowed_methods, reason = "a program reads its arguments; only the library must not")]
+
 use std::process::ExitCode;
 use std::{env, fs};
 

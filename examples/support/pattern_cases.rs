@@ -11,13 +11,13 @@ use tipstaff::{Choice, Pattern, PatternErrors, PatternFault, Payload};
 const FOREIGN: &str = "shellstyle";
 
 /// One recorded case; patterns and events are JSON text.
-pub struct Case {
-    pub id: String,
-    pub question: Question,
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) question: Question,
 }
 
 /// What a case asks, and the recorded answer.
-pub enum Question {
+pub(crate) enum Question {
     Matches {
         pattern: String,
         event: String,
@@ -34,7 +34,7 @@ pub enum Question {
 }
 
 /// How a case came out.
-pub enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     /// Not as recorded, since the language differs here on purpose.
     ByDesign(&'static str),
@@ -44,16 +44,16 @@ pub enum Outcome {
 
 /// How many cases came out how.
 #[derive(Default)]
-pub struct Tally {
-    pub passed: usize,
-    pub failed: usize,
-    pub by_design: BTreeMap<&'static str, usize>,
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) by_design: BTreeMap<&'static str, usize>,
 }
 
 impl Case {
     /// Reads a line of the data: an object with `pattern`, `event` and `should_match`, with
     /// `pattern` and `valid`, or with `event` alone. Pattern and event are objects or texts.
-    pub fn read(line: &str) -> Result<Self, String> {
+    pub(crate) fn read(line: &str) -> Result<Self, String> {
         serde_json::from_str::<IgnoredAny>(line).map_err(|e| format!("no JSON: {e}"))?;
         let members = members(line);
         let text = |name: &str| {
@@ -75,22 +75,45 @@ impl Case {
     }
 
     /// Asks the crate.
-    pub fn outcome(&self) -> Outcome {
-        let Err((reason, refusal)) = self.question.ask(None) else { return Outcome::Passed };
-        let switched = |choice: &&Choice| self.question.ask(Some(**choice)).is_ok();
-        if let Some(choice) = Choice::ALL.iter().find(switched) {
-            return Outcome::ByDesign(choice.name());
+    pub(crate) fn outcome(&self) -> Outcome {
+        let Err(disagreement) = self.question.ask(None) else { return Outcome::Passed };
+        let mut foreign = disagreement.names(FOREIGN);
+        for choice in Choice::ALL {
+            match self.question.ask(Some(*choice)) {
+                Ok(()) => return Outcome::ByDesign(choice.name()),
+                Err(switched) => foreign |= switched.names(FOREIGN),
+            }
         }
-        let foreign = |fault: &PatternFault| matches!(fault, PatternFault::UnknownOperator { name, .. } if name == FOREIGN);
-        match refusal {
-            Some(errors) if errors.iter().any(|e| foreign(&e.fault)) => Outcome::ByDesign(FOREIGN),
-            _ => Outcome::Failed(reason),
-        }
+        if foreign { Outcome::ByDesign(FOREIGN) } else { Outcome::Failed(disagreement.reason) }
     }
 }
 
-/// Why the answer is not the recorded one; with the pattern's refusal, if that is it.
-type Disagreement = (String, Option<PatternErrors>);
+/// Why the answer is not the recorded one.
+struct Disagreement {
+    reason: String,
+    /// The pattern's refusal, if that is it.
+    refusal: Option<PatternErrors>,
+}
+
+impl Disagreement {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), refusal: None }
+    }
+
+    fn refused(errors: PatternErrors) -> Self {
+        Self { reason: format!("pattern refused:\n{errors}"), refusal: Some(errors) }
+    }
+
+    /// Whether the pattern is refused for an operator of that name.
+    fn names(&self, operator: &str) -> bool {
+        let faults = self.refusal.iter().flatten().map(|error| &error.fault);
+        let mut unknown = faults.filter_map(|fault| match fault {
+            PatternFault::UnknownOperator { name, .. } => Some(name),
+            _ => None,
+        });
+        unknown.any(|name| name == operator)
+    }
+}
 
 impl Question {
     /// Asks with our choices, or with one switched to the peers' answer.
@@ -105,28 +128,29 @@ impl Question {
         };
         match self {
             Self::Matches { pattern: text, event: json, expected } => {
-                let pattern = pattern(text).map_err(|e| (format!("pattern refused:\n{e}"), Some(e)))?;
-                let event = event(json).map_err(|e| (format!("event refused: {e}"), None))?;
-                match pattern.matches(&event) == *expected {
-                    true => Ok(()),
-                    false => Err((pattern.explain(&event).to_string(), None)),
+                let pattern = pattern(text).map_err(Disagreement::refused)?;
+                let event = event(json).map_err(|e| Disagreement::new(format!("event refused: {e}")))?;
+                if pattern.matches(&event) == *expected {
+                    Ok(())
+                } else {
+                    Err(Disagreement::new(pattern.explain(&event).to_string()))
                 }
             }
             Self::Valid { pattern: text, expected } => match (pattern(text), expected) {
                 (Ok(_), true) | (Err(_), false) => Ok(()),
-                (Ok(_), false) => Err(("pattern accepted, and should not be".to_owned(), None)),
-                (Err(e), true) => Err((format!("pattern refused:\n{e}"), Some(e))),
+                (Ok(_), false) => Err(Disagreement::new("pattern accepted, and should not be")),
+                (Err(e), true) => Err(Disagreement::refused(e)),
             },
             Self::BadEvent { event: json } => match event(json) {
                 Err(_) => Ok(()),
-                Ok(_) => Err(("event accepted, and should not be".to_owned(), None)),
+                Ok(_) => Err(Disagreement::new("event accepted, and should not be")),
             },
         }
     }
 }
 
 impl Tally {
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Passed => self.passed += 1,
             Outcome::ByDesign(choice) => *self.by_design.entry(choice).or_default() += 1,
@@ -149,7 +173,7 @@ impl fmt::Display for Tally {
 
 /// The members of a JSON object with their values as they stand in the text, since parsing them
 /// would lose repeated names and the spelling of numbers. The text is known to be JSON.
-fn members(object: &str) -> Vec<(String, &str)> {
+pub(crate) fn members(object: &str) -> Vec<(String, &str)> {
     let mut members = Vec::new();
     let (mut depth, mut inside, mut escaped) = (0_usize, false, false);
     let (mut name, mut start) = (None, 0);

@@ -145,10 +145,9 @@ pub enum PatternFault {
 }
 
 impl PatternErrors {
-    /// None if there is nothing wrong.
-    pub(super) fn of(mut errors: Vec<PatternError>) -> Option<Self> {
+    pub(super) fn new(mut errors: Vec<PatternError>) -> Self {
         errors.sort_by_key(|e| e.offset);
-        (!errors.is_empty()).then_some(Self(errors))
+        Self(errors)
     }
 
     /// The faults in the order of the text.

@@ -32,6 +32,11 @@ pub struct Seen {
 pub struct Explanation {
     /// Whether the pattern matches.
     pub matched: bool,
+    /// Whether it fails only because elements of one array stay together: every list is
+    /// satisfied by itself (with `$or`, every list of one branch), but not by one element.
+    pub apart: bool,
+    /// How many branches `$or` makes; 1 without it. One branch suffices.
+    pub branches: usize,
     /// One verdict for each list of the pattern, in the pattern's order.
     pub fields: Vec<FieldVerdict>,
 }
@@ -39,11 +44,13 @@ pub struct Explanation {
 /// One list of alternatives, and what the event has for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FieldVerdict {
+    /// Where the list stands, as JSON pointer (RFC 6901) in the text that was read.
+    pub pointer: String,
     /// The values at the list's path.
     pub seen: Seen,
     /// The list as its author wrote it, as compact JSON, cut to [`MAX_SEEN_BYTES`].
     pub wanted: String,
-    /// Whether the list is satisfied: as part of the match, or taken alone where there is none.
+    /// Whether the list is satisfied: as part of the match, or taken alone.
     pub satisfied: bool,
     /// The first alternative that holds, if the list is satisfied; compact and cut as above.
     pub by: Option<String>,
@@ -54,11 +61,15 @@ impl Pattern {
     /// a path, in the pattern's order.
     #[must_use]
     pub fn evidence(&self, payload: &Payload) -> Vec<Seen> {
-        let tree = payload.tree();
+        self.evidence_node(&payload.tree())
+    }
+
+    /// [`evidence`](Self::evidence) from an event that has been read already.
+    pub(crate) fn evidence_node(&self, event: &Node<'_>) -> Vec<Seen> {
         let fields = &self.inner.fields;
         let first = |i: usize| !fields[..i].iter().any(|earlier| earlier.path == fields[i].path);
         let paths = fields.iter().enumerate().filter(|(i, _)| first(*i));
-        paths.map(|(_, field)| seen(field, &values_at(&tree, &field.path))).collect()
+        paths.map(|(_, field)| seen(field, &values_at(event, &field.path))).collect()
     }
 
     /// Whether the pattern matches an event, and for each of its lists what was wanted, what is
@@ -68,26 +79,32 @@ impl Pattern {
         let tree = payload.tree();
         let Inner { fields, branches, .. } = &*self.inner;
         let matching = branches.iter().find(|branch| Judge::new(fields).accepts(branch, &tree));
-        let verdict = |(i, field): (usize, &Field)| {
-            let satisfied = matching.is_some_and(|branch| branch.has(i))
-                || Judge::new(fields).accepts(&Tree::new(fields, &[i]), &tree);
-            let values = values_at(&tree, &field.path);
-            let holds = |test: &Test| match test {
-                Test::Absent => values.is_empty(),
-                test => values.iter().any(|node| test.passes(&node.value)),
-            };
-            // Nothing holds where a value stands only in elements that the match did not pick.
-            let by = field.alternatives.iter().find(|a| holds(&a.test));
-            let by = by.or_else(|| field.alternatives.iter().find(|a| matches!(a.test, Test::Absent)));
-            FieldVerdict {
-                seen: seen(field, &values),
-                wanted: cut(field.wanted()),
-                satisfied,
-                by: by.filter(|_| satisfied).map(|alternative| cut(alternative.text.clone())),
-            }
-        };
-        let matched = matching.is_some();
-        Explanation { matched, fields: fields.iter().enumerate().map(verdict).collect() }
+        let matched = matching.map(Tree::all).unwrap_or_default();
+        let alone = |i: usize| Judge::new(fields).accepts(&Tree::new(fields, &[i]), &tree);
+        let satisfied: Vec<bool> = (0..fields.len()).map(|i| matched.contains(&i) || alone(i)).collect();
+        let whole = |branch: &Tree| branch.all().into_iter().all(|i| satisfied[i]);
+        Explanation {
+            matched: matching.is_some(),
+            apart: matching.is_none() && branches.iter().any(whole),
+            branches: branches.len(),
+            fields: fields.iter().zip(&satisfied).map(|(field, yes)| verdict(field, *yes, &tree)).collect(),
+        }
+    }
+}
+
+fn verdict(field: &Field, satisfied: bool, event: &Node<'_>) -> FieldVerdict {
+    let values = values_at(event, &field.path);
+    let holds = |test: &Test| values.iter().any(|node| test.passes(&node.value));
+    // Where no value does, the list is satisfied by absence: from the event, or from the array
+    // elements that the rest of the pattern picked.
+    let by = field.alternatives.iter().find(|a| holds(&a.test));
+    let by = by.or_else(|| field.alternatives.iter().find(|a| matches!(a.test, Test::Absent)));
+    FieldVerdict {
+        pointer: field.pointer.clone(),
+        seen: seen(field, &values),
+        wanted: cut(field.wanted()),
+        satisfied,
+        by: by.filter(|_| satisfied).map(|alternative| cut(alternative.text.clone())),
     }
 }
 
@@ -160,13 +177,14 @@ impl fmt::Display for FieldVerdict {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.matched { "matches" } else { "does not match" })?;
+        if self.branches > 1 {
+            write!(f, " (one of {} branches of `$or` suffices)", self.branches)?;
+        }
         for field in &self.fields {
             write!(f, "\n  {} {field}", if field.satisfied { "+" } else { "-" })?;
         }
-        if !self.matched && self.fields.iter().all(|field| field.satisfied) {
-            f.write_str(
-                "\n  each list is satisfied, but no one element of an array satisfies all of its own",
-            )?;
+        if self.apart {
+            f.write_str("\n  each list is satisfied by itself, but not by one and the same array element")?;
         }
         Ok(())
     }

@@ -204,3 +204,66 @@ impl<'e, 'a> Found<'e, 'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Pattern, Payload};
+
+    use super::*;
+
+    /// What a match looks at, every branch tried.
+    fn steps(pattern: &str, event: &str) -> u64 {
+        let pattern = Pattern::parse(pattern).unwrap();
+        let event = Payload::new(event).unwrap();
+        let mut judge = Judge::new(&pattern.inner.fields);
+        let tree = event.tree();
+        assert!(!pattern.inner.branches.iter().any(|branch| judge.accepts(branch, &tree)));
+        judge.steps
+    }
+
+    /// `n` fields of one key each, all of which must be found in one of the copies.
+    fn fields(n: usize, last: &str) -> String {
+        let fields: Vec<String> = (0..n).map(|i| format!("\"f{i}\":[1]")).collect();
+        format!("{{\"a\":{{{},{last}}}}}", fields.join(","))
+    }
+
+    #[test]
+    fn copies_of_keys_and_nested_arrays_cost_no_combinations() {
+        // Each of the n keys has two copies: 2^n ways to choose, were they free of one another.
+        for n in [8, 16, 32, 64] {
+            let copies: Vec<String> =
+                (0..n).map(|i| format!("\"f{i}\":{{\"x\":1}},\"f{i}\":{{\"y\":1}}")).collect();
+            let wanted: Vec<String> = (0..n).map(|i| format!("\"f{i}\":{{\"x\":[1],\"y\":[1]}}")).collect();
+            let (pattern, event) = (format!("{{{}}}", wanted.join(",")), format!("{{{}}}", copies.join(",")));
+            assert!(steps(&pattern, &event) <= 4 * n, "{n}");
+        }
+        // Arrays in arrays: each level is walked once, and each field tried once a value.
+        for depth in [8, 16, 32, 64] {
+            let values = vec!["{\"f0\":1,\"f1\":2}"; 20].join(",");
+            let event = format!("{{\"a\":{}{values}{}}}", "[".repeat(depth), "]".repeat(depth));
+            assert!(steps(&fields(2, "\"no\":[1]"), &event) <= 1 + 20 * 4, "{depth}");
+        }
+    }
+
+    #[test]
+    fn dotted_keys_are_walked_step_by_step() {
+        let name = vec!["s"; 60].join(".");
+        let members = vec![format!("\"{name}\":2"); 50].join(",");
+        let found = steps(&format!("{{\"{name}\":[1]}}"), &format!("{{{members}}}"));
+        assert!(found <= 50 * 61, "{found}");
+    }
+
+    #[test]
+    fn what_is_no_object_satisfies_nothing() {
+        let pattern = Pattern::parse("{\"a\":[{\"exists\":false}]}").unwrap();
+        let accepts = |text: &str| pattern.matches_node(&crate::json::parse(text.as_bytes()).unwrap());
+        assert!(accepts("{}") && !accepts("[]") && !accepts("null"));
+    }
+
+    #[test]
+    fn branches_add_up_to_their_fields() {
+        let or: Vec<String> = (0..100).map(|i| format!("{{\"b\":[{i}],\"a\":[{i}]}}")).collect();
+        let event = "{\"a\":[1000,1001,1002],\"b\":[1000,1001]}";
+        assert!(steps(&format!("{{\"$or\":[{}]}}", or.join(",")), event) <= 100 * 7);
+    }
+}

@@ -32,7 +32,7 @@ use judge::Judge;
 use read::{Field, Reader};
 use tree::Tree;
 
-/// The longest pattern, in bytes of its compact text: 64 KiB.
+/// The longest pattern, in bytes: 64 KiB. Of a pattern inside a document, its compact text counts.
 pub const MAX_PATTERN_BYTES: usize = 1 << 16;
 
 /// The most steps of a field's path; a dotted name is several.
@@ -50,7 +50,7 @@ pub const MAX_ALTERNATIVES: usize = 2_048;
 /// The most `*` in one wildcard text.
 pub const MAX_WILDCARDS: usize = 64;
 
-/// A checked event pattern.
+/// A checked event pattern: a JSON object whose leaves are lists of alternatives.
 ///
 /// ```
 /// use tipstaff::{Pattern, Payload};
@@ -58,8 +58,42 @@ pub const MAX_WILDCARDS: usize = 64;
 /// let pattern: Pattern = r#"{"detail": {"state": ["stopped", {"prefix": "term"}]}}"#.parse()?;
 /// let payload = Payload::new(r#"{"detail": {"state": "terminated"}}"#)?;
 /// assert!(pattern.matches(&payload));
+/// println!("{}", pattern.explain(&payload));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Every field must be satisfied, by any one of its alternatives:
+///
+/// | alternative | is satisfied by |
+/// |---|---|
+/// | `"a"`, `5`, `true`, `null`, `{"exactly": "a"}` | that value; `5`, `5.0` and `5e0` are one number |
+/// | `{"prefix": "a"}`, `{"suffix": "a"}` | a text that begins or ends so |
+/// | `{"equals-ignore-case": "a"}`, also as value of `prefix` and `suffix` | the same in any case |
+/// | `{"wildcard": "a*b"}` | a text; `*` is any characters or none, `\\*` a star, `\\\\` a backslash |
+/// | `{"anything-but": "a"}`, also with a number or a list of either | any value but these |
+/// | `{"anything-but": {"prefix": "a"}}`, also `suffix`, `wildcard`, `equals-ignore-case`, each with a text or a list | any value but such texts |
+/// | `{"numeric": [">=", 0, "<", 5]}` | a number in the range; one end suffices, `"="` names one number |
+/// | `{"cidr": "10.0.0.0/8"}` | a text that writes an address of the network, IPv4 or IPv6 |
+/// | `{"exists": true}` | any value |
+/// | `{"exists": false}` | no value at the path |
+///
+/// `{"$or": [{…}, {…}]}` beside fields is satisfied by any one of its objects.
+///
+/// A value is a text, number, boolean or null; objects and arrays hold values. An array offers
+/// its values and those in its elements, but the fields below an array must be satisfied by *one*
+/// of its objects, and `exists: false` beside them speaks of that object. A missing field
+/// satisfies `exists: false` only. A dotted name and a nested path are the same field, in patterns
+/// and in events; copies of a key that an event repeats count as elements of one array.
+///
+/// The language is event-ruler's, so that its patterns can be used unchanged, but for this:
+/// numbers are exact at any size; a repeated key or field, an empty list, text after the closing
+/// brace and unescaped control characters are refused; text literals that write addresses compare
+/// as texts; `/32`, `/128` and ranges of one number are accepted; a field both outside and inside
+/// `$or` must satisfy both lists; `exists: false` speaks of the picked object whatever the order
+/// of the fields' names.
+///
+/// The work of a match grows with the event's values times the pattern's fields and their
+/// alternatives, whatever either contains; both have stated limits.
 #[derive(Clone)]
 pub struct Pattern {
     inner: Arc<Inner>,
@@ -90,9 +124,11 @@ impl Pattern {
     }
 
     fn parse_with(text: &str, peer: Option<Choice>) -> Result<Self, PatternErrors> {
+        if text.len() > MAX_PATTERN_BYTES {
+            return Err(PatternErrors::new(vec![too_long(text, "", 0)]));
+        }
         let node = json::parse(text.as_bytes())?;
-        Self::read(&node, "", peer)
-            .map_err(|errors| PatternErrors::of(errors).expect("a refusal has a fault"))
+        Self::read(&node, "", peer).map_err(PatternErrors::new)
     }
 
     /// Reads a pattern that is part of a document: `pointer` is its place there, and offsets are
@@ -104,8 +140,7 @@ impl Pattern {
     fn read(node: &Node<'_>, pointer: &str, peer: Option<Choice>) -> Result<Self, Vec<PatternError>> {
         let text = node.to_string();
         if text.len() > MAX_PATTERN_BYTES {
-            let fault = PatternFault::TooLong(text.len());
-            return Err(vec![PatternError { pointer: pointer.to_owned(), offset: node.at, fault }]);
+            return Err(vec![too_long(&text, pointer, node.at)]);
         }
         let (fields, branches) = Reader::new(pointer, peer).pattern(node)?;
         Ok(Self { inner: Arc::new(Inner { text, fields, branches }) })
@@ -128,6 +163,10 @@ impl Pattern {
         let mut judge = Judge::new(&self.inner.fields);
         self.inner.branches.iter().any(|branch| judge.accepts(branch, event))
     }
+}
+
+fn too_long(text: &str, pointer: &str, offset: usize) -> PatternError {
+    PatternError { pointer: pointer.to_owned(), offset, fault: PatternFault::TooLong(text.len()) }
 }
 
 /// Patterns are equal when their compact texts are.

@@ -103,3 +103,26 @@ impl Range {
         within(&self.low, Ordering::Greater) && within(&self.high, Ordering::Less)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_hold_what_they_write_back() {
+        for held in ["0", "-0.0", "0.1", "1e300", "1E-320", "287.48116291799363", "9007199254740992", "5e9"] {
+            assert!(Reading::Doubles.value(held).is_some(), "{held}");
+        }
+        for lost in ["1e309", "-2.0e422", "9007199254740993", "0.10000000000000001", "1e-400"] {
+            assert!(Reading::Doubles.value(lost).is_none(), "{lost}");
+            assert!(Reading::Exact.value(lost).is_some(), "{lost}");
+        }
+    }
+
+    #[test]
+    fn as_doubles_a_number_that_is_not_held_equals_its_text() {
+        let big = Number::new("9007199254740993", Reading::Doubles);
+        assert!(big.equals("9007199254740993") && !big.equals("9007199254740993.0"));
+        assert!(Number::new("9007199254740993", Reading::Exact).equals("9007199254740993.0"));
+    }
+}

@@ -43,6 +43,8 @@ const RESERVED: &[&str] = &[
 pub(super) struct Field {
     /// The steps of its path; a dotted name is several.
     pub(super) path: Vec<String>,
+    /// Where its list stands, as JSON pointer.
+    pub(super) pointer: String,
     pub(super) alternatives: Vec<Alternative>,
     /// Whether one alternative is that there is no value.
     pub(super) absent: bool,
@@ -186,7 +188,7 @@ impl Reader {
             self.leave(back);
         }
         let absent = alternatives.iter().any(|a| matches!(a.test, Test::Absent));
-        let field = Field { path: self.path.clone(), alternatives, absent };
+        let field = Field { path: self.path.clone(), pointer: self.pointer.clone(), alternatives, absent };
         let same = |item: &Item| matches!(item, Item::Field(i) if self.fields[*i].path == field.path);
         if let Some(earlier) = scope.items.iter().position(same) {
             if !self.peer_has(Choice::RepeatedKeys) {
@@ -226,7 +228,7 @@ impl Scope {
     /// How many branches it multiplies out to, and how many fields they have in sum.
     fn size(&self) -> (u64, u64) {
         self.items.iter().fold((1, 0), |(branches, fields), item| match item {
-            Item::Field(_) => (branches, fields + branches),
+            Item::Field(_) => (branches, fields.saturating_add(branches)),
             Item::Or(scopes) => {
                 let (inner_branches, inner_fields) =
                     scopes.iter().map(Self::size).fold((0_u64, 0_u64), |(b, f), (branches, fields)| {
@@ -276,4 +278,48 @@ fn add(branch: &mut Vec<usize>, field: usize, fields: &[Field], replace: bool) {
         branch.retain(|other| fields[*other].path != fields[field].path);
     }
     branch.push(field);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    /// The fields of each branch, sorted, as `path pointer`.
+    fn branches(text: &str, peer: Option<Choice>) -> Vec<Vec<String>> {
+        let node = json::parse(text.as_bytes()).unwrap();
+        let (fields, trees) = Reader::new("/rule", peer).pattern(&node).unwrap();
+        let name = |i: usize| format!("{} {}", fields[i].dotted(), fields[i].pointer);
+        trees.iter().map(|tree| tree.all().into_iter().map(name).collect()).collect()
+    }
+
+    #[test]
+    fn or_multiplies_out() {
+        let text = r#"{"a":[1],"$or":[{"b":[1]},{"c":[1],"d.e":[2]}],"f":{"$or":[{"g":[1]},{"h":[1]}]}}"#;
+        let names: Vec<String> = branches(text, None).iter().map(|branch| branch.join(" & ")).collect();
+        let [b, g, h] = ["b /rule/$or/0/b", "f.g /rule/f/$or/0/g", "f.h /rule/f/$or/1/h"];
+        let c = "c /rule/$or/1/c & d.e /rule/$or/1/d.e";
+        let expected = [(b, g), (b, h), (c, g), (c, h)].map(|(x, y)| format!("a /rule/a & {x} & {y}"));
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_peers_let_the_later_list_replace_the_earlier() {
+        let text = r#"{"a":[1],"$or":[{"a":[2]},{"b":[3]}]}"#;
+        let count = |peer| branches(text, peer).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(count(None), [2, 2]);
+        assert_eq!(count(Some(Choice::FieldInAndOutOfOr)), [1, 2]);
+        let replaced = branches(r#"{"a":[1],"a":[2]}"#, Some(Choice::RepeatedKeys));
+        assert_eq!(replaced, [["a /rule/a"]]);
+    }
+
+    #[test]
+    fn offsets_and_pointers_are_those_of_the_document() {
+        let text = r#"{"rule":{"pattern":{"a":[]}}}"#;
+        let document = json::parse(text.as_bytes()).unwrap();
+        let Value::Object(members) = &document.value else { panic!() };
+        let Value::Object(members) = &members[0].node.value else { panic!() };
+        let errors = super::super::Pattern::from_node(&members[0].node, "/rule/pattern").unwrap_err();
+        assert_eq!((errors[0].pointer.as_str(), errors[0].offset), ("/rule/pattern/a", 24));
+    }
 }

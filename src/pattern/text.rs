@@ -109,3 +109,47 @@ impl Wildcard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_character_folds_as_its_other_cases_do() {
+        for c in '\0'..=char::MAX {
+            let folded = Folded::new(&c.to_string());
+            for other in [c.to_lowercase().to_string(), c.to_uppercase().to_string(), folded.0.clone()] {
+                assert_eq!(Folded::new(&other), folded, "{c:?} and {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wildcard_without_a_star_is_one_part() {
+        assert_eq!(Wildcard::new("").unwrap().stars(), 0);
+        assert_eq!(Wildcard::new("a\\*b*").unwrap().stars(), 1);
+        assert_eq!(Wildcard::new("aé\\").unwrap_err(), WildcardFault::Escape(3));
+        assert_eq!(Wildcard::new("é**").unwrap_err(), WildcardFault::Adjacent(2));
+    }
+
+    /// What a wildcard means, tried out in every way: exponential, and so only for short texts.
+    fn tries(wildcard: &[char], text: &[char]) -> bool {
+        match (wildcard, text) {
+            ([], []) => true,
+            (['*', rest @ ..], _) => (0..=text.len()).any(|n| tries(rest, &text[n..])),
+            ([w, wildcard @ ..], [t, text @ ..]) => w == t && tries(wildcard, text),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_leftmost_place_is_enough(wildcard in "[ab]{0,3}(\\*[ab]{1,3}){0,3}\\*?", text in "[ab]{0,10}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            let passes = Wildcard::new(&wildcard).unwrap().passes(&text);
+            prop_assert_eq!(passes, tries(&chars(&wildcard), &chars(&text)));
+        }
+    }
+}

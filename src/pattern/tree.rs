@@ -1,6 +1,6 @@
 //! The fields of one branch as a tree over the steps of their paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::Field;
 
@@ -9,7 +9,7 @@ use super::read::Field;
 pub(super) struct Tree {
     /// The fields whose path ends here; several where one stands inside and one outside `$or`.
     pub(super) fields: Vec<usize>,
-    pub(super) below: BTreeMap<String, Tree>,
+    pub(super) below: BTreeMap<String, Self>,
     /// Whether every field below accepts that there is no value.
     pub(super) below_absent: bool,
     /// Whether every field here and below does.
@@ -28,9 +28,11 @@ impl Tree {
         root
     }
 
-    /// Whether a field stands in it.
-    pub(super) fn has(&self, field: usize) -> bool {
-        self.fields.contains(&field) || self.below.values().any(|tree| tree.has(field))
+    /// Every field that stands in it.
+    pub(super) fn all(&self) -> BTreeSet<usize> {
+        let mut all: BTreeSet<usize> = self.fields.iter().copied().collect();
+        self.below.values().for_each(|tree| all.extend(tree.all()));
+        all
     }
 
     fn mark(&mut self, all: &[Field]) {
