@@ -10,7 +10,7 @@ use std::fmt;
 use crate::hash::Hasher;
 
 /// The deepest nesting of arrays and objects that is read.
-pub const MAX_JSON_DEPTH: usize = 128;
+pub const MAX_JSON_DEPTH: usize = 512;
 
 /// Where a JSON text stops being one.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum SyntaxFault {
     #[error("no JSON number")]
     Number,
     /// Nested deeper than [`MAX_JSON_DEPTH`].
-    #[error("nested deeper than 128 levels")]
+    #[error("nested deeper than 512 levels")]
     TooDeep,
     /// Text after the value.
     #[error("text after the value's end")]
