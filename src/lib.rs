@@ -1,4 +1,23 @@
-//! tipstaff: an embeddable policy engine for security products.
+//! An embeddable policy engine for security products: signals in; approved, audited, durable
+//! enforcement out.
+//!
+//! A host feeds an [`Engine`] with signals ([`Event`], [`ScoreReading`], [`ManualStart`], and the
+//! passing of time through [`Engine::run_due`]). By the tenant's [`RuleSet`] it decides which
+//! actions follow, holds those that hurt people until approvers agree ([`Engine::approve`]), keeps
+//! one [`Enforcement`] for each, hands it to the host's [`Delivery`], and writes an audit trail of
+//! typed codes ([`AuditCode`]) whose records are chained. Storage is the host's as well: a
+//! [`Store`]; [`MemoryStore`] is the one to begin with.
+//!
+//! The core reads no clock, no environment and no randomness: time is an argument everywhere
+//! ([`Time`]), and the same inputs give the same [`Decision`].
+//!
+//! # Where to look
+//! - Rules: [`RuleSet::from_json`], or [`Rule`] and [`RuleAction`] in Rust; patterns: [`Pattern`];
+//!   crontab lines: [`Timetable`]; scores: [`Scale`].
+//! - The life of an enforcement: [`State`], of a request for approval: [`ApprovalState`].
+//! - To implement storage: the contract of [`Store`] and, with the feature `conformance`, the suite
+//!   that proves it.
+//! - To verify an audit trail: [`Verifier`].
 #![warn(missing_docs)]
 
 mod action;
@@ -97,3 +116,8 @@ pub use store::{
 };
 pub use time::{Span, SpanError, Time, TimeError};
 pub use words::WordError;
+
+/// The README's code is tested as it stands.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

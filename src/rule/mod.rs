@@ -1,6 +1,7 @@
 //! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
 
 mod check;
+mod describe;
 mod document;
 mod read;
 mod set;

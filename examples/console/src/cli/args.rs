@@ -1,0 +1,303 @@
+//! The command line: what can be said, and how.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tipstaff::{
+    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, Mode, Reason,
+    RuleId, SessionId, Severity, Span, Status, TenantId, Time, TriggerKind, UserId,
+};
+
+/// Signals in, decisions out: a complete host of the tipstaff policy engine.
+///
+/// Exit status: 0 when it did what was asked; 1 when it could not, or when a check found a fault;
+/// 2 when the command line itself is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "tipstaff-console", version, max_term_width = 100)]
+pub struct Cli {
+    /// The SQLite file.
+    #[arg(long, global = true, value_name = "FILE", default_value = "tipstaff.db")]
+    pub db: PathBuf,
+    /// Whose rules and records.
+    #[arg(long, global = true, value_name = "ID", default_value = "default")]
+    pub tenant: TenantId,
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The time to act at; without it, the present. A database of past events wants a past time.
+    #[arg(long, global = true, value_name = "RFC3339")]
+    pub now: Option<Time>,
+    /// The folder that stands for mail, chat, tickets and webhooks; without it, `outbox` beside
+    /// the database.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub outbox: Option<PathBuf>,
+    /// How the outbox answers: which targets fail, and how.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub outbox_config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a fortnight of events, scores and timetables through the engine, and show what follows.
+    Demo {
+        /// Where to put the database, the outbox and the rejected lines. It is emptied first.
+        #[arg(long, value_name = "DIR", default_value = "tipstaff-demo")]
+        dir: PathBuf,
+    },
+    /// Feed files of events and scores, one JSON object a line, at their own times.
+    Replay(Replay),
+    /// Carry out what is due now.
+    Run,
+    /// The rules of the tenant.
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Start an action by hand, or a rule with a manual trigger (`rule:ID`).
+    Start(Start),
+    /// The enforcements; `log show ID` tells all about one.
+    Log(Log),
+    /// The signals that concerned a rule, and what was decided.
+    Signals(Filters),
+    /// The requests for people's agreement.
+    #[command(subcommand)]
+    Approvals(Approvals),
+    /// The audit trail.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Every action type and every audit code.
+    Catalog,
+}
+
+/// What to replay.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// The rules: a JSON document.
+    #[arg(long, value_name = "FILE")]
+    pub rules: PathBuf,
+    /// The events and scores; several files are fed one after the other.
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    pub events: Vec<PathBuf>,
+    /// How to read lines of another form.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
+    /// What is known of people: attributes by user, for rules that ask for them.
+    #[arg(long, value_name = "FILE")]
+    pub people: Option<PathBuf>,
+    /// Where to write lines that cannot be read; without it, `rejects.ndjson` beside the database.
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// How long a worker holds what it claimed. A replay that was killed goes on after that.
+    #[arg(long, value_name = "SPAN", default_value = "60s")]
+    pub lease: Span,
+    /// Announce each commit and delivery on standard output, and pause there: for drills.
+    #[arg(long, hide = true)]
+    pub drill: bool,
+}
+
+/// The rules of the tenant.
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Add the rules of a document, as new ones or as new revisions.
+    Add {
+        /// The document.
+        file: PathBuf,
+    },
+    /// List the rules with their conditions and what they have done.
+    List,
+    /// Let a rule act again.
+    Activate {
+        /// The rule.
+        rule: RuleId,
+        /// Who says so.
+        #[arg(long, value_name = "ACTOR", default_value = "operator")]
+        by: ActorId,
+    },
+    /// Stop a rule. What it asked for before goes on.
+    Deactivate {
+        /// The rule.
+        rule: RuleId,
+        /// Who says so.
+        #[arg(long, value_name = "ACTOR", default_value = "operator")]
+        by: ActorId,
+    },
+    /// Check a document without a database: every fault with its place, every warning.
+    Check {
+        /// The document.
+        file: PathBuf,
+    },
+}
+
+/// What to start.
+#[derive(Args, Debug)]
+pub struct Start {
+    /// The action's type, or `rule:` and the id of a rule with a manual trigger.
+    pub action: String,
+    /// For whom: a user's id.
+    pub subject: UserId,
+    /// Only for this session of theirs.
+    #[arg(long, value_name = "ID")]
+    pub session: Option<SessionId>,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// A parameter of the action; may be repeated.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    pub params: Vec<(String, String)>,
+    /// Who orders it. They cannot approve it.
+    #[arg(long, value_name = "ACTOR", default_value = "operator")]
+    pub by: ActorId,
+    /// The order's id: the same id twice is one order. Without it, one is made of the order and
+    /// its time.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("accepted: NAME=VALUE".to_owned()),
+    }
+}
+
+/// The enforcements.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Log {
+    /// Tell all about one.
+    #[command(subcommand)]
+    pub show: Option<LogShow>,
+    /// Which.
+    #[command(flatten)]
+    pub filters: Filters,
+}
+
+/// Tell all about one.
+#[derive(Debug, Subcommand)]
+pub enum LogShow {
+    /// Tell all about one enforcement: its signal, its approval, its attempts, its audit records.
+    Show {
+        /// Its id.
+        id: EnforcementId,
+    },
+}
+
+/// Which rows, in any combination.
+#[derive(Args, Debug, Default)]
+pub struct Filters {
+    /// About this user, with all of their sessions.
+    #[arg(long, value_name = "ID")]
+    pub subject: Option<UserId>,
+    /// About this session.
+    #[arg(long, value_name = "ID")]
+    pub session: Option<SessionId>,
+    /// Of this action type; may be repeated.
+    #[arg(long, value_name = "TYPE")]
+    pub action: Vec<ActionType>,
+    /// Of this category; may be repeated.
+    #[arg(long, value_name = "CATEGORY")]
+    pub category: Vec<Category>,
+    /// Initiated by: event, score, schedule, manual; may be repeated.
+    #[arg(long, value_name = "KIND")]
+    pub trigger: Vec<TriggerKind>,
+    /// pending, succeeded or failed; may be repeated.
+    #[arg(long, value_name = "STATUS")]
+    pub status: Vec<Status>,
+    /// Why it stands there, such as `awaiting_approval`; may be repeated.
+    #[arg(long, value_name = "REASON")]
+    pub reason: Vec<Reason>,
+    /// Asked for by this rule; may be repeated.
+    #[arg(long, value_name = "ID")]
+    pub rule: Vec<RuleId>,
+    /// Answered by this approver.
+    #[arg(long, value_name = "ACTOR")]
+    pub approver: Option<ActorId>,
+    /// live or shadow.
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Of signals from this source.
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// Not before this time.
+    #[arg(long, value_name = "RFC3339")]
+    pub from: Option<Time>,
+    /// Before this time.
+    #[arg(long, value_name = "RFC3339")]
+    pub until: Option<Time>,
+    /// The oldest first.
+    #[arg(long)]
+    pub oldest: bool,
+    /// Rows of a page, 1 to 200.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Go on after a page.
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<Cursor>,
+}
+
+/// The requests for people's agreement.
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// List them, the open ones unless said otherwise, with what an approver should know.
+    List {
+        /// open, granted, rejected, expired or withdrawn.
+        #[arg(long, value_name = "STATE", default_value = "open")]
+        state: ApprovalState,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Agree.
+    Approve(Answer),
+    /// Refuse.
+    Reject(Answer),
+}
+
+/// An answer.
+#[derive(Args, Debug)]
+pub struct Answer {
+    /// The request.
+    pub id: ApprovalId,
+    /// Who answers.
+    #[arg(long, value_name = "ACTOR")]
+    pub by: ActorId,
+    /// What they say to it.
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// The digest of what they were shown; without it, what is asked now.
+    #[arg(long, value_name = "HEX")]
+    pub digest: Option<Hash>,
+}
+
+/// The audit trail.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// List records, the gravest first.
+    List {
+        /// Of this severity at least: Info, Notice, Warning or Critical.
+        #[arg(long, value_name = "SEVERITY", default_value = "Info")]
+        severity: Severity,
+        /// Of this code; may be repeated.
+        #[arg(long, value_name = "CODE")]
+        code: Vec<String>,
+        /// About this user.
+        #[arg(long, value_name = "ID")]
+        subject: Option<UserId>,
+        /// In the order of the trail instead of by severity.
+        #[arg(long)]
+        trail: bool,
+        /// At most that many.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Verify the chain; against a head that was kept, also that nothing was cut off.
+    Verify {
+        /// A head that `audit head` printed earlier.
+        #[arg(long, value_name = "SEQ:HASH")]
+        head: Option<Head>,
+    },
+    /// Print where the trail ends, to be kept elsewhere.
+    Head,
+}

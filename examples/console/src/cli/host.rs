@@ -1,0 +1,99 @@
+//! The engine on a SQLite file, with the outbox beside it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use tipstaff::{Engine, EngineError, RuleSet, Settings, TenantId, Time, WouldBlock, ready};
+use tipstaff_sqlite::SqliteStore;
+
+use super::args::Cli;
+use super::{Failure, Output};
+use crate::outbox::Outbox;
+
+/// The engine of this host.
+pub type ConsoleEngine = Engine<SqliteStore, Outbox>;
+
+/// An open engine, and how the command line wants it used.
+pub struct Host {
+    /// The engine.
+    pub engine: ConsoleEngine,
+    /// Whose rules and records.
+    pub tenant: TenantId,
+    /// The time to act at.
+    pub now: Time,
+    /// Whether to print JSON.
+    pub json: bool,
+}
+
+impl Host {
+    /// The engine on the database that the command line names. The database must be there: only
+    /// `demo`, `replay` and `rules add` make one.
+    pub fn open(cli: &Cli) -> Result<Self, Failure> {
+        let makes_one = matches!(cli.command, super::Command::Rules(super::args::Rules::Add { .. }));
+        if !makes_one && !cli.db.exists() {
+            let db = cli.db.display();
+            return Err(format!("no database `{db}`; `replay`, `demo` or `rules add` make one, `--db` names another").into());
+        }
+        let store = SqliteStore::open(&cli.db)?;
+        let outbox = outbox(cli)?;
+        let none = RuleSet::new(Settings::default(), Vec::new(), &tipstaff::ActionCatalog::default())?;
+        Ok(Self {
+            engine: Engine::new(store, outbox, none),
+            tenant: cli.tenant.clone(),
+            now: cli.now.unwrap_or_else(|| Time::from(SystemTime::now())),
+            json: cli.json,
+        })
+    }
+
+    /// Carries out what is due.
+    pub fn run_now(&self) -> Result<Output, Failure> {
+        let report = wait(self.engine.run_due(self.now))?;
+        let faults: Vec<String> =
+            report.faults.iter().map(|fault| format!("{}: {}", fault.key, fault.error)).collect();
+        let ok = faults.is_empty();
+        let text = if self.json {
+            let value = serde_json::json!({
+                "at": self.now, "timers": report.timers, "attempts": report.attempts, "succeeded": report.succeeded,
+                "failed": report.failed, "waiting": report.waiting, "stale": report.stale, "faults": faults,
+            });
+            format!("{value:#}\n")
+        } else {
+            let mut text = format!(
+                "{}: {} timers stepped, {} attempts: {} succeeded, {} failed, {} to be tried again\n",
+                self.now, report.timers, report.attempts, report.succeeded, report.failed, report.waiting
+            );
+            faults.iter().for_each(|fault| text.push_str(&format!("fault: {fault}\n")));
+            text
+        };
+        Ok(Output { text, ok })
+    }
+}
+
+/// The outbox that the command line names, or the one beside the database.
+pub fn outbox(cli: &Cli) -> Result<Outbox, Failure> {
+    let dir = cli.outbox.clone().unwrap_or_else(|| beside(cli, "outbox"));
+    let outbox = Outbox::open(dir)?;
+    Ok(match &cli.outbox_config {
+        Some(file) => outbox.config(read(file)?.parse()?),
+        None => outbox,
+    })
+}
+
+/// A path beside the database.
+pub fn beside(cli: &Cli, name: &str) -> PathBuf {
+    cli.db.with_file_name(name)
+}
+
+/// Reads a file, and names it where that fails.
+pub fn read(file: &std::path::Path) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+/// The outcome of a call of the engine: SQLite never waits, so one poll finishes it.
+pub fn wait<T>(call: impl Future<Output = Result<T, EngineError>>) -> Result<T, Failure> {
+    match ready(call) {
+        Ok(outcome) => Ok(outcome?),
+        Err(would_block @ WouldBlock) => Err(would_block.into()),
+    }
+}

@@ -1,0 +1,82 @@
+//! The command line.
+
+mod approvals;
+mod args;
+mod audit;
+mod catalog;
+mod demo;
+mod feed;
+mod host;
+mod log;
+mod operators;
+mod replay;
+mod rules;
+mod show;
+mod start;
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Cli;
+use args::Command;
+use host::Host;
+
+/// What a command prints, and whether it found all well.
+pub struct Output {
+    /// For standard output.
+    pub text: String,
+    /// Whether the command did what was asked and found no fault.
+    pub ok: bool,
+}
+
+impl Output {
+    fn ok(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ok: true }
+    }
+
+    fn json(value: &serde_json::Value) -> Self {
+        Self::ok(format!("{value:#}\n"))
+    }
+}
+
+/// What stops a command.
+type Failure = Box<dyn std::error::Error>;
+
+/// Reads the command line, does what it says, prints the outcome.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(output) => match io::stdout().lock().write_all(output.text.as_bytes()) {
+            // A reader that has seen enough, such as `head`, is no fault.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => fail(&error),
+            _ if output.ok => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        },
+        Err(error) => fail(&*error),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    // Standard error may be closed as well; there is nobody left to tell then.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::FAILURE
+}
+
+fn run(cli: &Cli) -> Result<Output, Failure> {
+    match &cli.command {
+        Command::Demo { dir } => demo::run(cli, dir),
+        Command::Catalog => Ok(catalog::run(cli)),
+        Command::Rules(args::Rules::Check { file }) => rules::check(cli, file),
+        Command::Replay(replay) => replay::run(cli, replay),
+        Command::Run => Host::open(cli)?.run_now(),
+        Command::Rules(command) => rules::run(&Host::open(cli)?, command),
+        Command::Start(start) => start::run(&Host::open(cli)?, start),
+        Command::Log(log) => log::run(&Host::open(cli)?, log),
+        Command::Signals(filters) => log::signals(&Host::open(cli)?, filters),
+        Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
+        Command::Audit(command) => audit::run(&Host::open(cli)?, command),
+    }
+}

@@ -1,0 +1,118 @@
+//! Feeding files of the past.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use tipstaff::{Actor, Engine, RuleSet, Time};
+use tipstaff_sqlite::SqliteStore;
+
+use super::args::{Cli, Replay};
+use super::feed::Feed;
+use super::host::{ConsoleEngine, beside, outbox, read, wait};
+use super::{Failure, Output};
+use crate::input::{Layout, Map, People, Reader, RejectFile};
+
+/// How long a drill pauses where it announces itself, so that a kill can meet it there.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Feeds the files.
+pub fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
+    let set =
+        RuleSet::from_json(&read(&replay.rules)?).map_err(|error| format!("{}: {error}", replay.rules.display()))?;
+    let layout = match &replay.map {
+        Some(file) => {
+            let map: Map = read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?;
+            Layout::Mapped(Arc::new(map))
+        }
+        None => Layout::Native,
+    };
+    let people: People = match &replay.people {
+        Some(file) => read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?,
+        None => People::default(),
+    };
+    let people = Arc::new(people);
+    let engine = open(cli, replay, set.clone())?;
+    let rejects = replay.rejects.clone().unwrap_or_else(|| beside(cli, "rejects.ndjson"));
+    let mut rejects = RejectFile::create(&rejects).map_err(|error| format!("{}: {error}", rejects.display()))?;
+    let mut feed = Feed::new(&engine, &cli.tenant);
+    let bar = bar(replay)?;
+    let mut installed = false;
+    for file in &replay.events {
+        let input = File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let mut reader = Reader::new(BufReader::new(bar.wrap_read(input)), cli.tenant.clone(), layout.clone())
+            .people(Arc::clone(&people));
+        while let Some(line) = reader.next() {
+            match line {
+                Err(bad) => rejects.write(&bad)?,
+                Ok(signal) => {
+                    // In force from the first signal on: timetables begin then, not today.
+                    if !installed {
+                        install(&engine, cli, &set, signal.at())?;
+                        installed = true;
+                    }
+                    if let Err(refused) = feed.signal(signal)? {
+                        rejects.write(&reader.refuse(refused))?;
+                    }
+                }
+            }
+        }
+    }
+    feed.drain()?;
+    bar.finish_and_clear();
+    let refused = rejects.count();
+    rejects.finish()?;
+    let fed = feed.fed;
+    if cli.json {
+        return Ok(Output::json(&json!({
+            "signals": fed.signals, "concerned": fed.concerned, "repeats": fed.repeats, "firings": fed.firings,
+            "rejected": refused, "until": fed.now,
+        })));
+    }
+    let mut text: String = set.warnings().iter().map(|warning| format!("warning: {warning}\n")).collect();
+    text.push_str(&format!(
+        "{} signals taken, {} concerned a rule ({} had come before), {} rule firings, {refused} lines rejected\n",
+        fed.signals, fed.concerned, fed.repeats, fed.firings
+    ));
+    Ok(Output::ok(text))
+}
+
+fn install(engine: &ConsoleEngine, cli: &Cli, set: &RuleSet, at: Time) -> Result<(), Failure> {
+    wait(engine.add_rules(&cli.tenant, set, &Actor::Host, at))?;
+    Ok(())
+}
+
+fn open(cli: &Cli, replay: &Replay, set: RuleSet) -> Result<ConsoleEngine, Failure> {
+    let mut store = SqliteStore::open(&cli.db)?;
+    let mut outbox = outbox(cli)?;
+    if replay.drill {
+        store = store.on_commit(Box::new(|phase| announce(&format!("commit {phase:?}"))));
+        outbox = outbox.on_step(Box::new(|step| announce(&format!("delivery {step:?}"))));
+    }
+    Ok(Engine::new(store, outbox, set).lease(replay.lease))
+}
+
+/// Says where the process is, and lingers there.
+fn announce(place: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody may listen any more; a drill goes on all the same.
+    let _ = writeln!(out, "{place}").and_then(|()| out.flush());
+    drop(out);
+    sleep(PAUSE);
+}
+
+/// A bar over the bytes of all files; none where standard error is no terminal.
+fn bar(replay: &Replay) -> Result<ProgressBar, Failure> {
+    let mut bytes = 0;
+    for file in &replay.events {
+        let size = std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+        bytes += size;
+    }
+    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:40} {percent}% of {total_bytes}, {eta} left")?;
+    Ok(bar.with_style(style))
+}

@@ -1,0 +1,147 @@
+//! The rules of the tenant.
+
+use std::path::Path;
+
+use comfy_table::Cell;
+use serde_json::{Value, json};
+use tipstaff::{Actor, RuleSet, RuleStats};
+
+use super::args::{Cli, Rules};
+use super::host::{Host, read, wait};
+use super::{Failure, Output, show};
+
+/// Reads a document and tells every fault and every warning.
+pub fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
+    let text = read(file)?;
+    let outcome = RuleSet::from_json(&text);
+    if cli.json {
+        let faults = outcome.as_ref().err().map(|error| {
+            let fault = |f: &tipstaff::DocumentFault| {
+                json!({ "pointer": f.pointer, "line": f.line, "column": f.column, "fault": f.fault.to_string() })
+            };
+            error.faults.iter().map(fault).collect::<Vec<_>>()
+        });
+        let warnings = outcome.as_ref().map(|set| set.warnings().iter().map(ToString::to_string).collect::<Vec<_>>());
+        let value = json!({
+            "file": file, "ok": outcome.is_ok(), "rules": outcome.as_ref().map_or(0, |set| set.rules().count()),
+            "faults": faults.unwrap_or_default(), "warnings": warnings.unwrap_or_default(),
+        });
+        return Ok(Output { text: format!("{value:#}\n"), ok: outcome.is_ok() });
+    }
+    match outcome {
+        Err(error) => Err(format!("{}: {error}", file.display()).into()),
+        Ok(set) => {
+            let mut text = String::new();
+            for warning in set.warnings() {
+                text.push_str(&format!("warning: {warning}\n"));
+            }
+            text.push_str(&format!("{}: {} rules, no fault\n", file.display(), set.rules().count()));
+            Ok(Output::ok(text))
+        }
+    }
+}
+
+/// Adds, lists, activates, deactivates.
+pub fn run(host: &Host, command: &Rules) -> Result<Output, Failure> {
+    let (tenant, now) = (&host.tenant, host.now);
+    match command {
+        Rules::Check { .. } => Err("`rules check` needs no database".into()),
+        Rules::List => list(host),
+        Rules::Activate { rule, by } => {
+            wait(host.engine.activate(tenant, rule, by, now))?;
+            Ok(told(host, &format!("rule `{rule}` is active")))
+        }
+        Rules::Deactivate { rule, by } => {
+            wait(host.engine.deactivate(tenant, rule, by, now))?;
+            Ok(told(host, &format!("rule `{rule}` is not active")))
+        }
+        Rules::Add { file } => {
+            let set = RuleSet::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))?;
+            let change = wait(host.engine.add_rules(tenant, &set, &Actor::Host, now))?;
+            if host.json {
+                let added: Vec<_> =
+                    change.added.iter().map(|(rule, n)| json!({ "rule": rule, "revision": n })).collect();
+                let warnings: Vec<_> = change.warnings.iter().map(ToString::to_string).collect();
+                return Ok(Output::json(
+                    &json!({ "added": added, "unchanged": change.unchanged, "warnings": warnings }),
+                ));
+            }
+            let mut text: String =
+                change.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+            for (rule, revision) in &change.added {
+                text.push_str(&format!("added `{rule}`, revision {revision}\n"));
+            }
+            text.push_str(&format!("{} added, {} unchanged\n", change.added.len(), change.unchanged.len()));
+            Ok(Output::ok(text))
+        }
+    }
+}
+
+fn told(host: &Host, text: &str) -> Output {
+    if host.json { Output::json(&json!({ "done": text })) } else { Output::ok(format!("{text}\n")) }
+}
+
+fn list(host: &Host) -> Result<Output, Failure> {
+    if host.json {
+        return Ok(Output::json(&Value::Array(rows(host)?)));
+    }
+    let rows = wait(host.engine.rule_rows(&host.tenant, host.now))?;
+    let mut table = show::table(&["rule", "mode", "active", "when", "does", "last fired", "fired", "what became of it"]);
+    for row in &rows {
+        let rule = &row.rule.rule;
+        table.add_row(vec![
+            Cell::new(format!("{} r{}\n{}", rule.id, row.rule.revision, rule.title)),
+            Cell::new(rule.mode),
+            Cell::new(if row.rule.active { "yes" } else { "no" }),
+            Cell::new(rule.conditions()),
+            Cell::new(actions(&row.rule)),
+            Cell::new(row.stats.last_fired.map(|at| at.to_string()).unwrap_or_else(|| "never".to_owned())),
+            Cell::new(row.stats.fired),
+            Cell::new(counts(&row.stats)),
+        ]);
+    }
+    Ok(Output::ok(format!("{table}\n{}", show::footer(rows.len(), None))))
+}
+
+/// The rules as JSON.
+pub fn rows(host: &Host) -> Result<Vec<Value>, Failure> {
+    let rows = wait(host.engine.rule_rows(&host.tenant, host.now))?;
+    let row = |row: &tipstaff::RuleRow| {
+        let rule = &row.rule.rule;
+        json!({
+            "id": rule.id, "title": rule.title, "revision": row.rule.revision, "digest": row.rule.digest,
+            "mode": rule.mode, "active": row.rule.active, "since": row.since, "conditions": rule.conditions(),
+            "actions": row.rule.actions.iter().map(|action| json!({
+                "key": action.action.key, "type": action.spec.name, "approval": action.approval,
+            })).collect::<Vec<_>>(),
+            "last_fired": row.stats.last_fired, "executions": row.stats.fired, "stats": row.stats,
+        })
+    };
+    Ok(rows.iter().map(row).collect())
+}
+
+fn actions(rule: &tipstaff::CompiledRule) -> String {
+    let action = |action: &tipstaff::CompiledAction| match &action.approval {
+        None => action.spec.name.to_string(),
+        Some(policy) => {
+            let groups: Vec<_> = policy.groups.iter().map(|q| format!("{} of {}", q.need, q.name)).collect();
+            format!("{} (asks {})", action.spec.name, groups.join(" and "))
+        }
+    };
+    rule.actions.iter().map(action).collect::<Vec<_>>().join(", ")
+}
+
+/// The counters of a rule in words; what never happened is left out.
+pub fn counts(stats: &RuleStats) -> String {
+    let suppressed = stats.suppressed.iter().map(|(reason, n)| (format!("suppressed ({reason})"), *n));
+    let all = [
+        ("enforcements".to_owned(), stats.created),
+        ("approved".to_owned(), stats.approved),
+        ("rejected".to_owned(), stats.rejected),
+        ("succeeded".to_owned(), stats.succeeded),
+        ("failed".to_owned(), stats.failed),
+        ("in shadow".to_owned(), stats.shadow),
+    ];
+    let told = all.into_iter().chain(suppressed).filter(|(_, n)| *n > 0);
+    told.map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+}

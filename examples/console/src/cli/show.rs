@@ -1,0 +1,80 @@
+//! Tables for people.
+
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use tipstaff::{Enforcement, Severity, Status};
+
+/// An empty table with this heading.
+pub fn table(heading: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    // Piped into a file there is no terminal to ask for its width.
+    if table.width().is_none() {
+        table.set_width(160);
+    }
+    table.set_header(heading);
+    table
+}
+
+/// A status in its colour.
+pub fn status(status: Status) -> Cell {
+    let cell = Cell::new(status);
+    match status {
+        Status::Succeeded => cell.fg(Color::Green),
+        Status::Failed => cell.fg(Color::Red),
+        _ => cell.fg(Color::Yellow),
+    }
+}
+
+/// A severity in its colour.
+pub fn severity(severity: Severity) -> Cell {
+    let cell = Cell::new(severity);
+    match severity {
+        Severity::Critical => cell.fg(Color::Red),
+        Severity::Warning => cell.fg(Color::Yellow),
+        Severity::Notice => cell.fg(Color::Cyan),
+        _ => cell,
+    }
+}
+
+/// Who asks for an enforcement: the rules, or the person who ordered it.
+pub fn asked_by(row: &Enforcement) -> String {
+    let mut names: Vec<String> = row.holders.iter().map(|h| format!("{} r{}", h.rule, h.revision)).collect();
+    names.extend(row.origin.operator.as_ref().map(|person| format!("ordered by {person}")));
+    names.join(", ")
+}
+
+/// What the last attempt brought: the target's message and reference.
+pub fn outcome(row: &Enforcement) -> String {
+    let Some(last) = row.history.last() else { return String::new() };
+    let report = &last.report;
+    let told = [&report.message, &report.recipient, &report.reference];
+    told.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" · ")
+}
+
+/// The enforcement table.
+pub fn enforcements(rows: &[Enforcement]) -> Table {
+    let mut out =
+        table(&["recorded", "subject", "action", "status", "reason", "asked for by", "on signal", "outcome", "id"]);
+    for row in rows {
+        out.add_row(vec![
+            Cell::new(row.recorded_at),
+            Cell::new(&row.subject),
+            Cell::new(&row.action),
+            status(row.status()),
+            Cell::new(row.reason()),
+            Cell::new(asked_by(row)),
+            Cell::new(format!("{} {}", row.origin.kind, row.origin.signal)),
+            Cell::new(outcome(row)),
+            Cell::new(row.id),
+        ]);
+    }
+    out
+}
+
+/// `3 rows` and the cursor of the next page, if there is one.
+pub fn footer(count: usize, next: Option<&tipstaff::Cursor>) -> String {
+    match next {
+        Some(cursor) => format!("{count} rows; more with --after {cursor}\n"),
+        None => format!("{count} rows\n"),
+    }
+}
