@@ -43,15 +43,21 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
     }
 }
 
-/// Takes those of the records that may still be taken; gives them by key, as a repeat does.
-pub(crate) fn take(db: &Connection, claim: &Claim, ready: &[Key], now: Time) -> Result<Vec<Record>, Fault> {
+/// Takes those of the records that may still be taken, by key, so that a repeat gives the same list.
+pub(crate) fn take(
+    db: &Connection,
+    claim: &Claim,
+    mut ready: Vec<Key>,
+    now: Time,
+) -> Result<Vec<Record>, Fault> {
     let mut taken = held(db, claim)?;
     if !taken.is_empty() {
         return Ok(taken);
     }
+    ready.sort();
     let mut controls = Controls::default();
     for key in ready {
-        let Some(record) = row::load(db, key)? else { continue };
+        let Some(record) = row::load(db, &key)? else { continue };
         if !claim.may_take(&record, now) {
             continue;
         }
@@ -60,7 +66,6 @@ pub(crate) fn take(db: &Connection, claim: &Claim, ready: &[Key], now: Time) -> 
             write::append(db, &made.audit)?;
         }
     }
-    taken.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(taken)
 }
 

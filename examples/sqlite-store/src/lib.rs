@@ -6,6 +6,8 @@ mod open;
 mod query;
 mod read;
 mod row;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::fmt;
@@ -140,7 +142,7 @@ impl Store for SqliteStore {
             if ready.is_empty() {
                 return Ok(Vec::new());
             }
-            let taken = self.write(|db| claim::take(db, claim, &ready, (self.clock)()))?;
+            let taken = self.write(|db| claim::take(db, claim, ready, (self.clock)()))?;
             // None: others were faster with all of these, and there may be more.
             if !taken.is_empty() {
                 return Ok(taken);

@@ -80,14 +80,16 @@ impl OpenError {
 pub(crate) fn file(path: &Path) -> Result<(Connection, Connection), OpenError> {
     let failed = |error| OpenError::of(path, &error);
     let mut writer = connect(path).map_err(failed)?;
-    // Nothing is written to a file that is not ours.
-    judge(&writer, path)?;
+    // Nothing is written to a file that is not ours, nor to one that needs nothing.
+    let schema = judge(&writer, path)?;
     let mode = patiently(|| writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)));
     let mode: String = mode.map_err(failed)?;
     if mode != "wal" {
         return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
     }
-    migrate(&mut writer, path)?;
+    if schema < SCHEMA {
+        migrate(&mut writer, path)?;
+    }
     let reader = connect(path).map_err(failed)?;
     reader.execute_batch("PRAGMA query_only = ON").map_err(failed)?;
     Ok((writer, reader))
@@ -160,7 +162,9 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Fault> {
     let found: i32 = connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
     match found {
         SCHEMA => Ok(()),
-        _ => Err(Fault::corrupt("the schema", format!("it is {found} now, and this version writes {SCHEMA}"))),
+        _ => {
+            Err(Fault::corrupt("the schema", format!("it is {found} now, and this version writes {SCHEMA}")))
+        }
     }
 }
 

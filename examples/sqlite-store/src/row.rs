@@ -53,10 +53,9 @@ pub(crate) fn key(row: &Row<'_>, first: usize) -> Result<Key, Fault> {
 pub(crate) fn record(row: &Row<'_>) -> Result<Record, Fault> {
     let key = key(row, 0)?;
     let queue = match (row.get::<_, Option<String>>(6)?, time(row, 7)?) {
-        (Some(channel), Some(ready_at)) => Some(Queue {
-            channel: channel.parse().map_err(|error| Fault::corrupt(&key, error))?,
-            ready_at,
-        }),
+        (Some(channel), Some(ready_at)) => {
+            Some(Queue { channel: channel.parse().map_err(|error| Fault::corrupt(&key, error))?, ready_at })
+        }
         _ => None,
     };
     let lease = match (row.get::<_, Option<String>>(8)?, row.get::<_, Option<String>>(9)?, time(row, 10)?) {
@@ -98,7 +97,8 @@ pub(crate) fn version(db: &Connection, key: &Key) -> Result<Option<(u64, u64)>, 
     const SQL: &str = "SELECT version, token FROM records WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
     let mut statement = db.prepare_cached(SQL)?;
     let values = params![key.tenant.as_str(), number(key.kind)?, key.id];
-    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()));
+    let read =
+        |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()));
     Ok(statement.query_row(values, read).optional()?)
 }
 

@@ -14,7 +14,8 @@ use crate::{read, row};
 pub(crate) fn commit(db: &Connection, commit: &Commit, now: Time) -> Result<Committed, Fault> {
     refuse_other_tenants(commit)?;
     let id = params![commit.tenant.as_str(), commit.id.bytes(), now.micros()];
-    if db.prepare_cached("INSERT INTO commits VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute(id)? == 0 {
+    if db.prepare_cached("INSERT INTO commits VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute(id)? == 0
+    {
         return Ok(Committed::AlreadyApplied);
     }
     for (key, token) in &commit.fence {
@@ -102,7 +103,8 @@ type Facets = BTreeSet<(i64, (Facet, String))>;
 fn index(db: &Connection, key: &Key, had: &Facets, has: &Facets) -> Result<(), Fault> {
     const GONE: &str = "DELETE FROM facets WHERE tenant = ?1 AND kind = ?2 AND facet = ?3 AND value = ?4 \
                         AND at = ?5 AND id = ?6";
-    const NEW: &str = "INSERT INTO facets (tenant, kind, facet, value, at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    const NEW: &str =
+        "INSERT INTO facets (tenant, kind, facet, value, at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let kind = row::number(key.kind)?;
     for (sql, rows) in [(GONE, had.difference(has)), (NEW, has.difference(had))] {
         let mut statement = db.prepare_cached(sql)?;
@@ -115,7 +117,8 @@ fn index(db: &Connection, key: &Key, had: &Facets, has: &Facets) -> Result<(), F
 
 /// Gives each draft its place after its lane's head.
 pub(crate) fn append(db: &Connection, drafts: &[AuditDraft]) -> Result<(), Fault> {
-    const RECORD: &str = "INSERT INTO audit (tenant, lane, seq, personal_of, record) VALUES (?1, ?2, ?3, ?4, ?5)";
+    const RECORD: &str =
+        "INSERT INTO audit (tenant, lane, seq, personal_of, record) VALUES (?1, ?2, ?3, ?4, ?5)";
     const HEAD: &str = "INSERT INTO heads (tenant, lane, seq, hash) VALUES (?1, ?2, ?3, ?4) \
                         ON CONFLICT (tenant, lane) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
     for draft in drafts {
@@ -159,11 +162,14 @@ pub(crate) fn renew(db: &Connection, renewal: &Renewal, now: Time) -> Result<Tim
 
 pub(crate) fn erase(db: &Connection, tenant: &TenantId, user: &UserId) -> Result<u64, Fault> {
     const FIND: &str = "SELECT lane, seq, record FROM audit WHERE tenant = ?1 AND personal_of = ?2";
-    const ERASE: &str = "UPDATE audit SET personal_of = NULL, record = ?4 WHERE tenant = ?1 AND lane = ?2 AND seq = ?3";
+    const ERASE: &str =
+        "UPDATE audit SET personal_of = NULL, record = ?4 WHERE tenant = ?1 AND lane = ?2 AND seq = ?3";
     let mut erased = 0;
     let found: Vec<(u16, i64, String)> = db
         .prepare_cached(FIND)?
-        .query_map(params![tenant.as_str(), user.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map(params![tenant.as_str(), user.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
         .collect::<rusqlite::Result<_>>()?;
     for (lane, seq, text) in found {
         let mut record = read::audit_record(tenant, lane, seq, &text)?;
