@@ -44,8 +44,8 @@ fn every_search_goes_by_an_index_and_none_sorts() {
             let steps = plan(&db, &query::sql(true, others, order));
             let facet = "USING PRIMARY KEY (tenant=? AND kind=? AND facet=? AND value=? AND";
             assert_eq!(steps[0], format!("SEARCH l {facet} {range})"));
-            let other = format!("SEARCH o {facet} at=? AND id=?)");
-            assert_eq!(steps.iter().filter(|step| step.starts_with(&other)).count(), others, "{steps:?}");
+            let other = format!("{facet} at=? AND id=?)");
+            assert_eq!(steps.iter().filter(|step| step.contains(&other)).count(), others, "{steps:?}");
             for step in &steps {
                 assert!(!step.contains("TEMP B-TREE"), "{steps:?}");
                 assert!(!step.starts_with("SCAN") || step.contains("json_each"), "{steps:?}");

@@ -149,7 +149,7 @@ fn facets_follow_their_record() {
 fn pages_visit_each_row_once_while_others_are_inserted() {
     let (store, _) = store();
     let acme = tenant("acme");
-    let user = |n: u64| if n % 2 == 0 { "ana" } else { "ben" };
+    let user = |n: u64| if n.is_multiple_of(2) { "ana" } else { "ben" };
     // Many rows of one time, so that the id decides.
     let rows = (0..25)
         .map(|n| plain(&acme, &format!("{n:02}"), i64::try_from(n / 10).unwrap(), &[(Facet::User, user(n))]));

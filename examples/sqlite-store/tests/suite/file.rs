@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use tipstaff::{Record, Store, StoreError, Subject, Trail};
+use tipstaff::{Committed, Record, Store, StoreError, Subject, Trail};
 use tipstaff_sqlite::{OpenError, Phase, SqliteStore};
 
 use crate::support::{claim, commit, done, draft, plain, queued, tenant, verified};
@@ -24,7 +25,7 @@ fn a_file_that_is_opened_again_goes_on() {
 
     let store = SqliteStore::open(&path).unwrap();
     let repeat = done(store.commit(&written)).unwrap();
-    assert_eq!(repeat, tipstaff::Committed::AlreadyApplied);
+    assert_eq!(repeat, Committed::AlreadyApplied);
     let taken = done(store.claim(&claim(1, 5, 10))).unwrap();
     assert_eq!(taken.iter().map(|taken| &taken.key).collect::<Vec<_>>(), [&record.key]);
     drop(store);
@@ -110,10 +111,9 @@ fn stored_nonsense_is_named_and_never_a_panic() {
         assert!(place.starts_with("acme/"), "{place}");
     }
     edit(&path, "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 99 WHERE name = 'records'");
-    let damaged = SqliteStore::open(&path).and_then(|store| {
+    let damaged = SqliteStore::open(&path).map(|store| {
         let error = done(store.load(std::slice::from_ref(&key))).unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-        Ok(())
     });
     assert!(matches!(damaged, Ok(()) | Err(OpenError::NotADatabase { .. })), "{damaged:?}");
 }
@@ -163,6 +163,42 @@ fn the_hook_stands_on_both_sides_of_the_commit() {
     assert_eq!(*seen.lock().unwrap(), [(Phase::BeforeCommit, false), (Phase::AfterCommit, true)]);
 }
 
+/// Starts this test again in a process of its own that ends at the phase, with no chance to tidy up.
+#[test]
+fn a_process_that_ends_at_the_commit_has_written_all_or_nothing() {
+    const TEST: &str = "file::a_process_that_ends_at_the_commit_has_written_all_or_nothing";
+    let acme = tenant("acme");
+    let record = queued(&acme, 1, "send_email", 1);
+    let call = tipstaff::Commit { audit: vec![draft(&acme, 1)], ..commit(&acme, 1, vec![record]) };
+    if let (Some(path), Ok(last)) = (std::env::var_os("DRILL_FILE"), std::env::var("DRILL_PHASE")) {
+        let end = move |phase| {
+            if format!("{phase:?}") == last {
+                std::process::abort();
+            }
+        };
+        let _ = done(SqliteStore::open(path).unwrap().on_commit(Box::new(end)).commit(&call));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (phase, records) in [(Phase::BeforeCommit, 0), (Phase::AfterCommit, 1)] {
+        let path = folder.path().join(format!("{phase:?}"));
+        let drill = Command::new(std::env::current_exe().unwrap())
+            .args([TEST, "--exact"])
+            .env("DRILL_FILE", &path)
+            .env("DRILL_PHASE", format!("{phase:?}"))
+            .output()
+            .unwrap();
+        assert!(!drill.status.success(), "{drill:?}");
+        let store = SqliteStore::open(&path).unwrap();
+        let found = done(store.load(&[call.put[0].key.clone()])).unwrap();
+        assert_eq!(found.iter().flatten().count() as u64, records);
+        assert_eq!(verified(&store, &acme, 0), records);
+        let repeat = if records == 1 { Committed::AlreadyApplied } else { Committed::Applied };
+        assert_eq!(done(store.commit(&call)), Ok(repeat));
+        assert_eq!(verified(&store, &acme, 0), 1);
+    }
+}
+
 #[test]
 fn a_panic_in_the_middle_leaves_a_store_that_works() {
     let acme = tenant("acme");
@@ -174,7 +210,7 @@ fn a_panic_in_the_middle_leaves_a_store_that_works() {
     let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| done(store.commit(&call))));
     assert!(broken.is_err());
     assert_eq!(done(store.load(&[call.put[0].key.clone()])), Ok(vec![None]));
-    assert_eq!(done(store.commit(&call)), Ok(tipstaff::Committed::Applied));
+    assert_eq!(done(store.commit(&call)), Ok(Committed::Applied));
     let there: Vec<Option<Record>> = done(store.load(&[call.put[0].key.clone()])).unwrap();
     assert!(there[0].is_some());
 }
