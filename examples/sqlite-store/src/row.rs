@@ -1,0 +1,123 @@
+//! Between a record and its row.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tipstaff::{Facet, Key, Kind, Lease, Queue, Record, Time};
+
+use crate::fault::Fault;
+
+/// The columns that [`record`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "tenant, kind, id, version, at, due_at, channel, ready_at, \
+         lease_worker, lease_nonce, lease_until, token, facets, body"
+    };
+}
+pub(crate) use columns;
+
+/// The kinds' numbers in the file. They sort as the kinds do, because `due` pages by kind; the
+/// gaps leave room for kinds that later versions put between. Never change one.
+const KINDS: [(Kind, i64); 11] = [
+    (Kind::Book, 10),
+    (Kind::Rule, 20),
+    (Kind::Control, 30),
+    (Kind::Stats, 40),
+    (Kind::Subject, 50),
+    (Kind::Trigger, 60),
+    (Kind::Enforcement, 70),
+    (Kind::Notice, 80),
+    (Kind::Approval, 90),
+    (Kind::Timer, 100),
+    (Kind::Run, 110),
+];
+
+pub(crate) fn number(kind: Kind) -> Result<i64, Fault> {
+    let row = KINDS.iter().find(|(of, _)| *of == kind);
+    row.map(|(_, number)| *number).ok_or_else(|| Fault::corrupt("kinds", format!("`{kind}` has no number")))
+}
+
+/// Reads a key from three columns, the first at `first`.
+pub(crate) fn key(row: &Row<'_>, first: usize) -> Result<Key, Fault> {
+    let tenant: String = row.get(first)?;
+    let number: i64 = row.get(first + 1)?;
+    let id: String = row.get(first + 2)?;
+    let kind = KINDS.iter().find(|(_, of)| *of == number).map(|(kind, _)| *kind);
+    let place = || format!("{tenant}/{number}/{id}");
+    Ok(Key {
+        tenant: tenant.parse().map_err(|error| Fault::corrupt(place(), error))?,
+        kind: kind.ok_or_else(|| Fault::corrupt(place(), format!("{number} is the number of no kind")))?,
+        id,
+    })
+}
+
+/// Reads a record from its [`columns`].
+pub(crate) fn record(row: &Row<'_>) -> Result<Record, Fault> {
+    let key = key(row, 0)?;
+    let queue = match (row.get::<_, Option<String>>(6)?, time(row, 7)?) {
+        (Some(channel), Some(ready_at)) => {
+            Some(Queue { channel: channel.parse().map_err(|error| Fault::corrupt(&key, error))?, ready_at })
+        }
+        _ => None,
+    };
+    let lease = match (row.get::<_, Option<String>>(8)?, row.get::<_, Option<String>>(9)?, time(row, 10)?) {
+        (Some(worker), Some(nonce), Some(until)) => Some(Lease {
+            worker: worker.parse().map_err(|error| Fault::corrupt(&key, error))?,
+            nonce: nonce.parse().map_err(|error| Fault::corrupt(&key, error))?,
+            until,
+        }),
+        _ => None,
+    };
+    Ok(Record {
+        version: row.get::<_, i64>(3)?.cast_unsigned(),
+        at: Time::from_micros(row.get(4)?),
+        due_at: time(row, 5)?,
+        queue,
+        lease,
+        token: row.get::<_, i64>(11)?.cast_unsigned(),
+        facets: facets(&key, row.get_ref(12)?.as_str().map_err(rusqlite::Error::from)?)?,
+        body: row.get(13)?,
+        key,
+    })
+}
+
+/// Reads the list of a record's facets, in the order of its put.
+pub(crate) fn facets(key: &Key, text: &str) -> Result<Vec<(Facet, String)>, Fault> {
+    serde_json::from_str(text).map_err(|error| Fault::corrupt(key, format!("facets: {error}")))
+}
+
+pub(crate) fn load(db: &Connection, key: &Key) -> Result<Option<Record>, Fault> {
+    const SQL: &str =
+        concat!("SELECT ", columns!(), " FROM records WHERE tenant = ?1 AND kind = ?2 AND id = ?3");
+    let mut statement = db.prepare_cached(SQL)?;
+    let mut rows = statement.query(params![key.tenant.as_str(), number(key.kind)?, key.id])?;
+    rows.next()?.map(record).transpose()
+}
+
+/// The version and the token of a record, both 0 where there is none.
+pub(crate) fn version(db: &Connection, key: &Key) -> Result<Option<(u64, u64)>, Fault> {
+    const SQL: &str = "SELECT version, token FROM records WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
+    let mut statement = db.prepare_cached(SQL)?;
+    let values = params![key.tenant.as_str(), number(key.kind)?, key.id];
+    let read =
+        |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()));
+    Ok(statement.query_row(values, read).optional()?)
+}
+
+/// A number of rows as SQLite takes it.
+pub(crate) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Time>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Time::from_micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_number_that_sorts_as_it_does() {
+        assert_eq!(KINDS.map(|(kind, _)| kind), Kind::ALL);
+        assert!(KINDS.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1));
+    }
+}
