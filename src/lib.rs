@@ -23,6 +23,8 @@
 mod action;
 mod approval;
 mod audit;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decimal;
 mod delivery;
 mod enforcement;
