@@ -12,20 +12,20 @@ use crate::time::Time;
 use crate::words::words;
 
 words! {
-    /// What a record is.
+    /// What a record is. The values sort as their words do, so that a store may keep the words.
     Kind, "kind of record" {
+        Approval: "approval", "a request for people's agreement";
         Book: "book", "which rules of the tenant are in force";
-        Entry: "entry", "which revision of a rule is in force, and whether it is active";
-        Rule: "rule", "one revision of a rule, never changed";
         Control: "control", "what people have stopped";
+        Enforcement: "enforcement", "one action on one subject";
+        Entry: "entry", "which revision of a rule is in force, and whether it is active";
+        Notice: "notice", "a notice to an approver";
+        Rule: "rule", "one revision of a rule, never changed";
+        Run: "run", "one run of a timetable over its audience";
         Stats: "stats", "what a rule has done";
         Subject: "subject", "what is known of a subject";
-        Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
-        Enforcement: "enforcement", "one action on one subject";
-        Notice: "notice", "a notice to an approver";
-        Approval: "approval", "a request for people's agreement";
         Timer: "timer", "where a timetable stands";
-        Run: "run", "one run of a timetable over its audience";
+        Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
     }
 }
 
@@ -100,4 +100,14 @@ pub struct Lease {
     pub nonce: CommitId,
     /// When the lease runs out, by the store's clock.
     pub until: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_sort_as_their_words() {
+        assert!(Kind::ALL.is_sorted_by(|a, b| a < b && a.as_str() < b.as_str()));
+    }
 }

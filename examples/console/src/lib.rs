@@ -3,5 +3,6 @@
 //!
 //! They are a library so that tests and the examples of this package can use them.
 
+pub mod cli;
 pub mod input;
 pub mod outbox;

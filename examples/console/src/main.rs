@@ -1,6 +1,7 @@
 //! The console host's command line.
 
-fn main() {
-    eprintln!("tipstaff-console: no command yet");
-    std::process::exit(2);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tipstaff_console::cli::main()
 }

@@ -27,7 +27,7 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
     let max = claim.max.clamp(1, MAX_CLAIM);
     let mut controls = Controls::default();
     let mut ready = Vec::new();
-    let mut after = Place { ready_at: i64::MIN, key: (String::new(), 0, String::new()) };
+    let mut after = Place { ready_at: i64::MIN, key: (String::new(), String::new(), String::new()) };
     loop {
         let page = page(db, claim, now, &after, max)?;
         let Some((last, _)) = page.last() else { return Ok(Found::Ready(ready)) };
@@ -115,7 +115,7 @@ fn held(db: &Connection, claim: &Claim) -> Result<Vec<Record>, Fault> {
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 struct Place {
     ready_at: i64,
-    key: (String, i64, String),
+    key: (String, String, String),
 }
 
 pub(crate) const READY: &str = "SELECT tenant, kind, id, ready_at FROM records

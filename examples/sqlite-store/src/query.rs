@@ -61,7 +61,7 @@ fn places(db: &Connection, query: &Query, limit: usize) -> Result<Vec<(i64, Stri
     let mut statement = db.prepare_cached(&sql)?;
     let mut places = BTreeSet::new();
     for value in values {
-        let mut bound = vec![Value::from(query.tenant.to_string()), row::number(query.kind)?.into()];
+        let mut bound = vec![Value::from(query.tenant.to_string()), Value::from(query.kind.to_string())];
         bound.extend(range(query));
         bound.push(row::limit(limit).into());
         if let (Some((facet, _)), Some(value)) = (leader, value) {

@@ -26,7 +26,7 @@ pub(crate) fn due(db: &Connection, page: &DuePage) -> Result<Vec<Record>, Fault>
     let mut tenant = String::new();
     if let Some((of, at, kind, id)) = &page.after {
         tenant = of.to_string();
-        due_of(db, &tenant, until, (at.micros(), row::number(*kind)?, id), limit, &mut due)?;
+        due_of(db, &tenant, until, (at.micros(), kind.as_str(), id), limit, &mut due)?;
     }
     let mut next = db.prepare_cached(NEXT_TENANT)?;
     while due.len() < limit {
@@ -34,7 +34,7 @@ pub(crate) fn due(db: &Connection, page: &DuePage) -> Result<Vec<Record>, Fault>
         let Some((found, first)) = next.query_row([&tenant], read).optional()? else { break };
         tenant = found;
         if first <= until {
-            due_of(db, &tenant, until, (i64::MIN, 0, ""), limit, &mut due)?;
+            due_of(db, &tenant, until, (i64::MIN, "", ""), limit, &mut due)?;
         }
     }
     Ok(due)
@@ -44,7 +44,7 @@ fn due_of(
     db: &Connection,
     tenant: &str,
     until: i64,
-    after: (i64, i64, &str),
+    after: (i64, &str, &str),
     limit: usize,
     due: &mut Vec<Record>,
 ) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 //! Between a record and its row.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tipstaff::{Facet, Key, Kind, Lease, Queue, Record, Time};
+use tipstaff::{Facet, Key, Lease, Queue, Record, Time};
 
 use crate::fault::Fault;
 
@@ -14,37 +14,15 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// The kinds' numbers in the file. They sort as the kinds do, because `due` pages by kind; the
-/// gaps leave room for kinds that later versions put between. Never change one.
-const KINDS: [(Kind, i64); 11] = [
-    (Kind::Book, 10),
-    (Kind::Rule, 20),
-    (Kind::Control, 30),
-    (Kind::Stats, 40),
-    (Kind::Subject, 50),
-    (Kind::Trigger, 60),
-    (Kind::Enforcement, 70),
-    (Kind::Notice, 80),
-    (Kind::Approval, 90),
-    (Kind::Timer, 100),
-    (Kind::Run, 110),
-];
-
-pub(crate) fn number(kind: Kind) -> Result<i64, Fault> {
-    let row = KINDS.iter().find(|(of, _)| *of == kind);
-    row.map(|(_, number)| *number).ok_or_else(|| Fault::corrupt("kinds", format!("`{kind}` has no number")))
-}
-
 /// Reads a key from three columns, the first at `first`.
 pub(crate) fn key(row: &Row<'_>, first: usize) -> Result<Key, Fault> {
     let tenant: String = row.get(first)?;
-    let number: i64 = row.get(first + 1)?;
+    let kind: String = row.get(first + 1)?;
     let id: String = row.get(first + 2)?;
-    let kind = KINDS.iter().find(|(_, of)| *of == number).map(|(kind, _)| *kind);
-    let place = || format!("{tenant}/{number}/{id}");
+    let place = || format!("{tenant}/{kind}/{id}");
     Ok(Key {
         tenant: tenant.parse().map_err(|error| Fault::corrupt(place(), error))?,
-        kind: kind.ok_or_else(|| Fault::corrupt(place(), format!("{number} is the number of no kind")))?,
+        kind: kind.parse().map_err(|error| Fault::corrupt(place(), error))?,
         id,
     })
 }
@@ -88,7 +66,7 @@ pub(crate) fn load(db: &Connection, key: &Key) -> Result<Option<Record>, Fault> 
     const SQL: &str =
         concat!("SELECT ", columns!(), " FROM records WHERE tenant = ?1 AND kind = ?2 AND id = ?3");
     let mut statement = db.prepare_cached(SQL)?;
-    let mut rows = statement.query(params![key.tenant.as_str(), number(key.kind)?, key.id])?;
+    let mut rows = statement.query(params![key.tenant.as_str(), key.kind.as_str(), key.id])?;
     rows.next()?.map(record).transpose()
 }
 
@@ -96,7 +74,7 @@ pub(crate) fn load(db: &Connection, key: &Key) -> Result<Option<Record>, Fault> 
 pub(crate) fn version(db: &Connection, key: &Key) -> Result<Option<(u64, u64)>, Fault> {
     const SQL: &str = "SELECT version, token FROM records WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
     let mut statement = db.prepare_cached(SQL)?;
-    let values = params![key.tenant.as_str(), number(key.kind)?, key.id];
+    let values = params![key.tenant.as_str(), key.kind.as_str(), key.id];
     let read =
         |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()));
     Ok(statement.query_row(values, read).optional()?)
@@ -109,15 +87,4 @@ pub(crate) fn limit(rows: usize) -> i64 {
 
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Time>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Time::from_micros))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_has_a_number_that_sorts_as_it_does() {
-        assert_eq!(KINDS.map(|(kind, _)| kind), Kind::ALL);
-        assert!(KINDS.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1));
-    }
 }

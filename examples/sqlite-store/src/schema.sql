@@ -1,11 +1,11 @@
--- Schema 1. The tenant comes first in every key; times are microseconds since 1970, kinds the
--- numbers of src/row.rs, which sort as the kinds do.
+-- Schema 1. The tenant comes first in every key; times are microseconds since 1970, kinds
+-- the library's words, which sort as the kinds do.
 
 -- One row a record. Bodies run to kilobytes, so this is a rowid table ("Clustered Indexes and the
 -- WITHOUT ROWID Optimization", sqlite.org: without rowid suits rows below a twentieth of a page).
 CREATE TABLE records (
     tenant       TEXT    NOT NULL,
-    kind         INTEGER NOT NULL,
+    kind         TEXT    NOT NULL,
     id           TEXT    NOT NULL,
     version      INTEGER NOT NULL,
     at           INTEGER NOT NULL,
@@ -38,7 +38,7 @@ CREATE INDEX records_nonce ON records (lease_nonce) WHERE lease_nonce IS NOT NUL
 -- One row a value of a facet, in the order of pages.
 CREATE TABLE facets (
     tenant TEXT    NOT NULL,
-    kind   INTEGER NOT NULL,
+    kind   TEXT    NOT NULL,
     facet  TEXT    NOT NULL,
     value  TEXT    NOT NULL,
     at     INTEGER NOT NULL,

@@ -64,7 +64,7 @@ pub(crate) fn put(db: &Connection, record: &Record) -> Result<Record, Fault> {
             facets = excluded.facets, body = excluded.body"
     );
     let Record { key, at, queue, lease, .. } = record;
-    let (tenant, kind) = (key.tenant.as_str(), row::number(key.kind)?);
+    let (tenant, kind) = (key.tenant.as_str(), key.kind.as_str());
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
     let old = db.prepare_cached(OLD)?.query_row(params![tenant, kind, key.id], read).optional()?;
     if old.as_ref().map_or(0, |(version, ..)| version.cast_unsigned()) != record.version {
@@ -105,7 +105,7 @@ fn index(db: &Connection, key: &Key, had: &Facets, has: &Facets) -> Result<(), F
                         AND at = ?5 AND id = ?6";
     const NEW: &str =
         "INSERT INTO facets (tenant, kind, facet, value, at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let kind = row::number(key.kind)?;
+    let kind = key.kind.as_str();
     for (sql, rows) in [(GONE, had.difference(has)), (NEW, has.difference(had))] {
         let mut statement = db.prepare_cached(sql)?;
         for (at, (facet, value)) in rows {
@@ -153,7 +153,7 @@ pub(crate) fn renew(db: &Connection, renewal: &Renewal, now: Time) -> Result<Tim
     let Renewal { key, token, lease } = renewal;
     let until = now.after(*lease);
     let values =
-        params![until.micros(), key.tenant.as_str(), row::number(key.kind)?, key.id, token.cast_signed()];
+        params![until.micros(), key.tenant.as_str(), key.kind.as_str(), key.id, token.cast_signed()];
     match db.prepare_cached(SQL)?.execute(values)? {
         0 => Err(StoreError::Fenced(key.clone()).into()),
         _ => Ok(until),

@@ -6,9 +6,7 @@ use super::super::bench::Bench;
 use super::super::broken::{Broken, Checked, holds, same};
 use super::super::props::{LATE, ODD, acme, action, all, at, body, draft, id, plain, record, stored};
 use crate::id::TenantId;
-use crate::store::{
-    Commit, Cursor, DuePage, Facet, Key, Kind, MAX_PAGE, Order, Query, Record,
-};
+use crate::store::{Commit, Cursor, DuePage, Facet, Key, Kind, MAX_PAGE, Order, Query, Record};
 use crate::time::{Span, Time};
 
 /// Timers of several tenants and kinds, many at the same times, some without.
@@ -101,7 +99,12 @@ fn rows(tenant: &TenantId, kind: Kind, n: usize) -> Vec<Record> {
         facets.sort();
         facets.dedup();
         let at = at((i % 7) as u64);
-        Record { at, facets, body: body(&i.to_string()), ..plain(tenant, kind, &format!("{:03}", i * 37 % n)) }
+        Record {
+            at,
+            facets,
+            body: body(&i.to_string()),
+            ..plain(tenant, kind, &format!("{:03}", i * 37 % n))
+        }
     };
     (0..n).map(row).collect()
 }
@@ -125,7 +128,8 @@ pub(in super::super) fn a_query_gives_exactly_what_it_names(bench: &Bench<'_>) -
         records.push(Record { at, ..plain(&tenant, Kind::Enforcement, name) });
     }
     bench.put_all(&records)?;
-    let is = |facet: Facet, values: &[&str]| (facet, values.iter().map(|value| (*value).to_owned()).collect());
+    let is =
+        |facet: Facet, values: &[&str]| (facet, values.iter().map(|value| (*value).to_owned()).collect());
     let mut queries = Vec::new();
     let mut ask = |facets: Vec<(Facet, Vec<String>)>, from, until| {
         for order in [Order::Oldest, Order::Newest] {
@@ -181,7 +185,8 @@ fn follow(
         between(&next)?;
         // Hosts hand cursors on as text.
         let text = next.to_string();
-        query.after = Some(text.parse().map_err(|_| Broken::new("a cursor as text", "one to be read", text))?);
+        query.after =
+            Some(text.parse().map_err(|_| Broken::new("a cursor as text", "one to be read", text))?);
     }
     Err(Broken::new("following a cursor", "an end", "1,000 pages"))
 }
@@ -219,7 +224,13 @@ pub(in super::super) fn pages_hold_while_records_come(bench: &Bench<'_>) -> Chec
         let read = follow(bench, &query, |next| {
             round += 1;
             // At the cursor, before it and after it; the walk ends all the same.
-            let times = [Time::MIN, next.at.before(Span::millis(1)), next.at, next.at.after(Span::millis(1)), Time::MAX];
+            let times = [
+                Time::MIN,
+                next.at.before(Span::millis(1)),
+                next.at,
+                next.at.after(Span::millis(1)),
+                Time::MAX,
+            ];
             let come = times.iter().enumerate().flat_map(|(n, at)| {
                 ["!", "~"].map(|side| {
                     let key = format!("{side}{round:03}{n}");
@@ -243,7 +254,9 @@ pub(in super::super) fn pages_hold_while_records_come(bench: &Bench<'_>) -> Chec
 pub(in super::super) fn a_page_has_its_bounds(bench: &Bench<'_>) -> Checked {
     let tenant = acme();
     bench.put(&tenant, (0..=MAX_PAGE).map(|n| plain(&tenant, Kind::Run, &n.to_string())).collect())?;
-    for (limit, size) in [(0, 1), (1, 1), (MAX_PAGE, MAX_PAGE), (MAX_PAGE + 1, MAX_PAGE), (usize::MAX, MAX_PAGE)] {
+    for (limit, size) in
+        [(0, 1), (1, 1), (MAX_PAGE, MAX_PAGE), (MAX_PAGE + 1, MAX_PAGE), (usize::MAX, MAX_PAGE)]
+    {
         let page = bench.query(&Query { limit, ..all(&tenant, Kind::Run) })?;
         same(&format!("rows of a page with limit {limit}"), &size, &page.rows.len())?;
         let last = page.rows.last().map(|record| Cursor { at: record.at, id: record.key.id.clone() });

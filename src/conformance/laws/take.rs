@@ -3,8 +3,8 @@
 use super::super::bench::Bench;
 use super::super::broken::{Broken, Checked, holds, same};
 use super::super::props::{
-    acme, action, as_sealed, at, attempts, body, channel, control, draft, id, notice, other, record, stored, verified,
-    waiting,
+    acme, action, as_sealed, at, attempts, body, channel, control, draft, id, notice, other, record, stored,
+    verified, waiting,
 };
 use crate::audit::AuditDraft;
 use crate::enforcement::{Enforcement, Holder, State};
@@ -16,11 +16,10 @@ pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Chec
     let tenant = acme();
     let records = [record(&action(&tenant, "one")), record(&notice(&tenant, "two"))];
     let before = draft(&tenant, 0, "ana", "before");
-    bench.apply("a commit of two records", &Commit {
-        put: records.to_vec(),
-        audit: vec![before],
-        ..bench.fresh(&tenant)
-    })?;
+    bench.apply(
+        "a commit of two records",
+        &Commit { put: records.to_vec(), audit: vec![before], ..bench.fresh(&tenant) },
+    )?;
     let head = bench.head(&tenant, 0)?;
     let claim = bench.ask(&id("w1"), 10);
     let taken = bench.claim(&claim)?;
@@ -30,7 +29,11 @@ pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Chec
         same("a taken record as it is stored", record, &bench.get(&record.key)?)?;
         let waiting = records.iter().find(|waiting| waiting.key == record.key);
         let (Some(waiting), Some(started)) = (waiting.map(stored), started(record)?) else {
-            return Err(Broken::new("a taken record", "one that waited, with an attempt", format!("{record:?}")));
+            return Err(Broken::new(
+                "a taken record",
+                "one that waited, with an attempt",
+                format!("{record:?}"),
+            ));
         };
         let Some(made) = claim.take(&waiting, None, started)? else {
             return Err(Broken::new("a taken record", "one that `take` takes", format!("{record:?}")));
@@ -71,7 +74,11 @@ pub(in super::super) fn what_people_stopped_stays_as_it_is(bench: &Bench<'_>) ->
         taken.sort_by(|a, b| a.key.cmp(&b.key));
         let mut expected = [&told.key, &ours.key];
         expected.sort();
-        same(&place, expected.as_slice(), taken.iter().map(|record| &record.key).collect::<Vec<_>>().as_slice())?;
+        same(
+            &place,
+            expected.as_slice(),
+            taken.iter().map(|record| &record.key).collect::<Vec<_>>().as_slice(),
+        )?;
         same("what is stopped", &stored(&held), &bench.get(&held.key)?)?;
         same("the audit lane: only of the notice", &1, &bench.lane(&tenant, 0)?.len())?;
         let none = Record { body: control(&tenant, |_, _| ()).body, ..stored(&stopped) };
@@ -91,7 +98,8 @@ pub(in super::super) fn what_is_declined_takes_no_place(bench: &Bench<'_>) -> Ch
     records.push(switch);
     bench.put(&stopped, records)?;
     let later = State::Queued { since: at(60), start_by: None };
-    let free = ["one", "two"].map(|name| record(&Enforcement { state: later.clone(), ..action(&free, name) }));
+    let free =
+        ["one", "two"].map(|name| record(&Enforcement { state: later.clone(), ..action(&free, name) }));
     bench.put_all(&free)?;
     let taken = bench.claim(&bench.ask(&id("w1"), 2))?;
     let tenants: Vec<_> = taken.iter().map(|record| record.key.tenant.as_str()).collect();

@@ -8,7 +8,7 @@ use super::host::{Host, wait};
 use super::{Failure, Output};
 
 /// Lists requests, or answers one.
-pub fn run(host: &Host, command: &Approvals) -> Result<Output, Failure> {
+pub(super) fn run(host: &Host, command: &Approvals) -> Result<Output, Failure> {
     match command {
         Approvals::List { state, all } => {
             let filter = Filter::new(&host.tenant).order(Order::Oldest).limit(tipstaff::MAX_PAGE);
@@ -31,7 +31,7 @@ pub fn run(host: &Host, command: &Approvals) -> Result<Output, Failure> {
 }
 
 /// Every request that the filter names, as an approver is shown it.
-pub fn views(host: &Host, filter: Filter) -> Result<Vec<ApprovalView>, Failure> {
+pub(super) fn views(host: &Host, filter: Filter) -> Result<Vec<ApprovalView>, Failure> {
     let mut views = Vec::new();
     let mut next = None;
     loop {

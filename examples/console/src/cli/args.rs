@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tipstaff::{
-    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, Mode, Reason,
-    RuleId, SessionId, Severity, Span, Status, TenantId, Time, TriggerKind, UserId,
+    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, Mode,
+    Reason, RuleId, SessionId, Severity, Span, Status, TenantId, Time, TriggerKind, UserId,
 };
 
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.
@@ -14,34 +14,34 @@ use tipstaff::{
 /// 2 when the command line itself is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "tipstaff-console", version, max_term_width = 100)]
-pub struct Cli {
+pub(super) struct Cli {
     /// The SQLite file.
     #[arg(long, global = true, value_name = "FILE", default_value = "tipstaff.db")]
-    pub db: PathBuf,
+    pub(super) db: PathBuf,
     /// Whose rules and records.
     #[arg(long, global = true, value_name = "ID", default_value = "default")]
-    pub tenant: TenantId,
+    pub(super) tenant: TenantId,
     /// Print JSON instead of tables.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(super) json: bool,
     /// The time to act at; without it, the present. A database of past events wants a past time.
     #[arg(long, global = true, value_name = "RFC3339")]
-    pub now: Option<Time>,
+    pub(super) now: Option<Time>,
     /// The folder that stands for mail, chat, tickets and webhooks; without it, `outbox` beside
     /// the database.
     #[arg(long, global = true, value_name = "DIR")]
-    pub outbox: Option<PathBuf>,
+    pub(super) outbox: Option<PathBuf>,
     /// How the outbox answers: which targets fail, and how.
     #[arg(long, global = true, value_name = "FILE")]
-    pub outbox_config: Option<PathBuf>,
+    pub(super) outbox_config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run a fortnight of events, scores and timetables through the engine, and show what follows.
     Demo {
         /// Where to put the database, the outbox and the rejected lines. It is emptied first.
@@ -73,33 +73,33 @@ pub enum Command {
 
 /// What to replay.
 #[derive(Args, Debug)]
-pub struct Replay {
+pub(super) struct Replay {
     /// The rules: a JSON document.
     #[arg(long, value_name = "FILE")]
-    pub rules: PathBuf,
+    pub(super) rules: PathBuf,
     /// The events and scores; several files are fed one after the other.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
-    pub events: Vec<PathBuf>,
+    pub(super) events: Vec<PathBuf>,
     /// How to read lines of another form.
     #[arg(long, value_name = "FILE")]
-    pub map: Option<PathBuf>,
+    pub(super) map: Option<PathBuf>,
     /// What is known of people: attributes by user, for rules that ask for them.
     #[arg(long, value_name = "FILE")]
-    pub people: Option<PathBuf>,
+    pub(super) people: Option<PathBuf>,
     /// Where to write lines that cannot be read; without it, `rejects.ndjson` beside the database.
     #[arg(long, value_name = "FILE")]
-    pub rejects: Option<PathBuf>,
+    pub(super) rejects: Option<PathBuf>,
     /// How long a worker holds what it claimed. A replay that was killed goes on after that.
     #[arg(long, value_name = "SPAN", default_value = "60s")]
-    pub lease: Span,
+    pub(super) lease: Span,
     /// Announce each commit and delivery on standard output, and pause there: for drills.
     #[arg(long, hide = true)]
-    pub drill: bool,
+    pub(super) drill: bool,
 }
 
 /// The rules of the tenant.
 #[derive(Debug, Subcommand)]
-pub enum Rules {
+pub(super) enum Rules {
     /// Add the rules of a document, as new ones or as new revisions.
     Add {
         /// The document.
@@ -132,27 +132,27 @@ pub enum Rules {
 
 /// What to start.
 #[derive(Args, Debug)]
-pub struct Start {
+pub(super) struct Start {
     /// The action's type, or `rule:` and the id of a rule with a manual trigger.
-    pub action: String,
+    pub(super) action: String,
     /// For whom: a user's id.
-    pub subject: UserId,
+    pub(super) subject: UserId,
     /// Only for this session of theirs.
     #[arg(long, value_name = "ID")]
-    pub session: Option<SessionId>,
+    pub(super) session: Option<SessionId>,
     /// Why.
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub(super) reason: String,
     /// A parameter of the action; may be repeated.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
-    pub params: Vec<(String, String)>,
+    pub(super) params: Vec<(String, String)>,
     /// Who orders it. They cannot approve it.
     #[arg(long, value_name = "ACTOR", default_value = "operator")]
-    pub by: ActorId,
+    pub(super) by: ActorId,
     /// The order's id: the same id twice is one order. Without it, one is made of the order and
     /// its time.
     #[arg(long, value_name = "ID")]
-    pub id: Option<String>,
+    pub(super) id: Option<String>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -165,18 +165,18 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// The enforcements.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct Log {
+pub(super) struct Log {
     /// Tell all about one.
     #[command(subcommand)]
-    pub show: Option<LogShow>,
+    pub(super) show: Option<LogShow>,
     /// Which.
     #[command(flatten)]
-    pub filters: Filters,
+    pub(super) filters: Filters,
 }
 
 /// Tell all about one.
 #[derive(Debug, Subcommand)]
-pub enum LogShow {
+pub(super) enum LogShow {
     /// Tell all about one enforcement: its signal, its approval, its attempts, its audit records.
     Show {
         /// Its id.
@@ -186,60 +186,60 @@ pub enum LogShow {
 
 /// Which rows, in any combination.
 #[derive(Args, Debug, Default)]
-pub struct Filters {
+pub(super) struct Filters {
     /// About this user, with all of their sessions.
     #[arg(long, value_name = "ID")]
-    pub subject: Option<UserId>,
+    pub(super) subject: Option<UserId>,
     /// About this session.
     #[arg(long, value_name = "ID")]
-    pub session: Option<SessionId>,
+    pub(super) session: Option<SessionId>,
     /// Of this action type; may be repeated.
     #[arg(long, value_name = "TYPE")]
-    pub action: Vec<ActionType>,
+    pub(super) action: Vec<ActionType>,
     /// Of this category; may be repeated.
     #[arg(long, value_name = "CATEGORY")]
-    pub category: Vec<Category>,
+    pub(super) category: Vec<Category>,
     /// Initiated by: event, score, schedule, manual; may be repeated.
     #[arg(long, value_name = "KIND")]
-    pub trigger: Vec<TriggerKind>,
+    pub(super) trigger: Vec<TriggerKind>,
     /// pending, succeeded or failed; may be repeated.
     #[arg(long, value_name = "STATUS")]
-    pub status: Vec<Status>,
+    pub(super) status: Vec<Status>,
     /// Why it stands there, such as `awaiting_approval`; may be repeated.
     #[arg(long, value_name = "REASON")]
-    pub reason: Vec<Reason>,
+    pub(super) reason: Vec<Reason>,
     /// Asked for by this rule; may be repeated.
     #[arg(long, value_name = "ID")]
-    pub rule: Vec<RuleId>,
+    pub(super) rule: Vec<RuleId>,
     /// Answered by this approver.
     #[arg(long, value_name = "ACTOR")]
-    pub approver: Option<ActorId>,
+    pub(super) approver: Option<ActorId>,
     /// live or shadow.
     #[arg(long, value_name = "MODE")]
-    pub mode: Option<Mode>,
+    pub(super) mode: Option<Mode>,
     /// Of signals from this source.
     #[arg(long, value_name = "SOURCE")]
-    pub source: Option<String>,
+    pub(super) source: Option<String>,
     /// Not before this time.
     #[arg(long, value_name = "RFC3339")]
-    pub from: Option<Time>,
+    pub(super) from: Option<Time>,
     /// Before this time.
     #[arg(long, value_name = "RFC3339")]
-    pub until: Option<Time>,
+    pub(super) until: Option<Time>,
     /// The oldest first.
     #[arg(long)]
-    pub oldest: bool,
+    pub(super) oldest: bool,
     /// Rows of a page, 1 to 200.
     #[arg(long, value_name = "N", default_value_t = 50)]
-    pub limit: usize,
+    pub(super) limit: usize,
     /// Go on after a page.
     #[arg(long, value_name = "CURSOR")]
-    pub after: Option<Cursor>,
+    pub(super) after: Option<Cursor>,
 }
 
 /// The requests for people's agreement.
 #[derive(Debug, Subcommand)]
-pub enum Approvals {
+pub(super) enum Approvals {
     /// List them, the open ones unless said otherwise, with what an approver should know.
     List {
         /// open, granted, rejected, expired or withdrawn.
@@ -257,23 +257,23 @@ pub enum Approvals {
 
 /// An answer.
 #[derive(Args, Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     /// The request.
-    pub id: ApprovalId,
+    pub(super) id: ApprovalId,
     /// Who answers.
     #[arg(long, value_name = "ACTOR")]
-    pub by: ActorId,
+    pub(super) by: ActorId,
     /// What they say to it.
     #[arg(long, value_name = "TEXT")]
-    pub comment: Option<String>,
+    pub(super) comment: Option<String>,
     /// The digest of what they were shown; without it, what is asked now.
     #[arg(long, value_name = "HEX")]
-    pub digest: Option<Hash>,
+    pub(super) digest: Option<Hash>,
 }
 
 /// The audit trail.
 #[derive(Debug, Subcommand)]
-pub enum Audit {
+pub(super) enum Audit {
     /// List records, the gravest first.
     List {
         /// Of this severity at least: Info, Notice, Warning or Critical.

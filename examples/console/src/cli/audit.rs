@@ -9,13 +9,15 @@ use super::host::{Host, wait};
 use super::{Failure, Output, show};
 
 /// Lists, verifies, or prints the head.
-pub fn run(host: &Host, command: &Audit) -> Result<Output, Failure> {
+pub(super) fn run(host: &Host, command: &Audit) -> Result<Output, Failure> {
     match command {
         Audit::List { severity, code, subject, trail, limit } => {
             let mut records = about(host, |record| {
                 record.severity >= *severity
                     && (code.is_empty() || code.contains(&record.code))
-                    && subject.as_ref().is_none_or(|user| record.subject.as_ref().is_some_and(|s| &s.user == user))
+                    && subject
+                        .as_ref()
+                        .is_none_or(|user| record.subject.as_ref().is_some_and(|s| &s.user == user))
             })?;
             if !trail {
                 rank(&mut records);
@@ -53,7 +55,7 @@ fn verify(host: &Host, kept: Option<Head>) -> Result<Output, Failure> {
 }
 
 /// The records of the trail that a test picks, in the trail's order.
-pub fn about(host: &Host, pick: impl Fn(&AuditRecord) -> bool) -> Result<Vec<AuditRecord>, Failure> {
+pub(super) fn about(host: &Host, pick: impl Fn(&AuditRecord) -> bool) -> Result<Vec<AuditRecord>, Failure> {
     let mut found = Vec::new();
     let mut after = 0;
     loop {
@@ -65,19 +67,26 @@ pub fn about(host: &Host, pick: impl Fn(&AuditRecord) -> bool) -> Result<Vec<Aud
 }
 
 /// The gravest first; among equals, the latest.
-pub fn rank(records: &mut [AuditRecord]) {
+pub(super) fn rank(records: &mut [AuditRecord]) {
     records.sort_by(|a, b| (b.severity, b.seq).cmp(&(a.severity, a.seq)));
 }
 
 /// The records as a table.
-pub fn table(records: &[AuditRecord]) -> comfy_table::Table {
+pub(super) fn table(records: &[AuditRecord]) -> comfy_table::Table {
     let mut out = show::table(&["#", "time", "severity", "code", "by", "subject", "target", "details"]);
     for record in records {
-        let mut details: Vec<String> =
-            record.details.iter().filter(|(_, v)| !v.to_string().is_empty()).map(|(k, v)| format!("{k}={v}")).collect();
-        details.extend(record.personal.iter().map(|(key, field)| {
-            format!("{key}={}", field.value.as_deref().unwrap_or("(erased)"))
-        }));
+        let mut details: Vec<String> = record
+            .details
+            .iter()
+            .filter(|(_, v)| !v.to_string().is_empty())
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        details.extend(
+            record
+                .personal
+                .iter()
+                .map(|(key, field)| format!("{key}={}", field.value.as_deref().unwrap_or("(erased)"))),
+        );
         out.add_row(vec![
             Cell::new(record.seq),
             Cell::new(record.time),

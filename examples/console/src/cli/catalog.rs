@@ -8,7 +8,7 @@ use super::args::Cli;
 use super::{Output, show};
 
 /// Lists the catalogues.
-pub fn run(cli: &Cli) -> Output {
+pub(super) fn run(cli: &Cli) -> Output {
     let (actions, codes) = (ActionCatalog::default(), AuditCatalog::default());
     if cli.json {
         return Output::json(&json!({
@@ -25,10 +25,22 @@ pub fn run(cli: &Cli) -> Output {
             })).collect::<Vec<_>>(),
         }));
     }
-    let mut types = show::table(&["action", "title", "category", "approval", "restricts", "retry", "inverse", "parameters"]);
+    let mut types = show::table(&[
+        "action",
+        "title",
+        "category",
+        "approval",
+        "restricts",
+        "retry",
+        "inverse",
+        "parameters",
+    ]);
     for spec in actions.iter() {
-        let params: Vec<_> =
-            spec.params.iter().map(|p| if p.required { p.name.clone() } else { format!("[{}]", p.name) }).collect();
+        let params: Vec<_> = spec
+            .params
+            .iter()
+            .map(|p| if p.required { p.name.clone() } else { format!("[{}]", p.name) })
+            .collect();
         types.add_row(vec![
             Cell::new(&spec.name),
             Cell::new(&spec.title),

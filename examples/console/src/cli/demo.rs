@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
-use tipstaff::{Actor, ApprovalState, Engine, Filter, Order, Reason, RuleSet, Severity, Signal, Status, Time};
+use tipstaff::{
+    Actor, ApprovalState, Engine, Filter, Order, Reason, RuleSet, Severity, Signal, Status, Time,
+};
 use tipstaff_sqlite::SqliteStore;
 
 use super::args::Cli;
@@ -37,7 +39,7 @@ enum Step {
 }
 
 /// Runs the demo and prints what became of it.
-pub fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
+pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
     empty(dir)?;
     let set = RuleSet::from_json(RULES)?;
     let mut rejects = RejectFile::create(dir.join("rejects.ndjson"))?;
@@ -84,7 +86,11 @@ fn empty(dir: &Path) -> Result<(), Failure> {
     let mark = dir.join(MARK);
     if dir.exists() {
         if !mark.exists() && fs::read_dir(dir)?.next().is_some() {
-            return Err(format!("`{}` is not empty and not of an earlier demo; name another with --dir", dir.display()).into());
+            return Err(format!(
+                "`{}` is not empty and not of an earlier demo; name another with --dir",
+                dir.display()
+            )
+            .into());
         }
         fs::remove_dir_all(dir)?;
     }
@@ -127,7 +133,8 @@ fn report(host: &Host, dir: &Path) -> Result<String, Failure> {
         writeln!(out, "{view}\n")?;
     }
     section(out, "What failed, and why")?;
-    let failed = wait(host.engine.enforcements(Filter::new(&host.tenant).status(Status::Failed).limit(SHOWN)))?;
+    let failed =
+        wait(host.engine.enforcements(Filter::new(&host.tenant).status(Status::Failed).limit(SHOWN)))?;
     writeln!(out, "{}", show::enforcements(&failed.rows))?;
     section(out, &format!("The latest {SHOWN} enforcements"))?;
     let log = wait(host.engine.enforcements(Filter::new(&host.tenant).limit(SHOWN)))?;
@@ -169,10 +176,13 @@ fn section(out: &mut Vec<u8>, title: &str) -> io::Result<()> {
 }
 
 fn restricted(host: &Host, out: &mut Vec<u8>) -> Result<(), Failure> {
-    let filter = Filter::new(&host.tenant).status(Status::Succeeded).reason(Reason::Done).limit(tipstaff::MAX_PAGE);
+    let filter =
+        Filter::new(&host.tenant).status(Status::Succeeded).reason(Reason::Done).limit(tipstaff::MAX_PAGE);
     let filter = ["lock_account", "restrict_access", "revoke_sessions"]
         .iter()
-        .try_fold(filter, |filter, action| Ok::<_, Failure>(filter.action(action.parse::<tipstaff::ActionType>()?)))?;
+        .try_fold(filter, |filter, action| {
+            Ok::<_, Failure>(filter.action(action.parse::<tipstaff::ActionType>()?))
+        })?;
     let mut table = show::table(&["subject", "action", "since", "by rule", "on signal", "approved by"]);
     for row in wait(host.engine.enforcements(filter))? {
         let approvers: Vec<_> = row

@@ -15,42 +15,42 @@ const BEYOND: Span = Span::hours(1);
 
 /// What was fed, and what it led to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fed {
+pub(super) struct Fed {
     /// Signals taken.
-    pub signals: u64,
+    pub(super) signals: u64,
     /// Those that concerned a rule.
-    pub concerned: u64,
+    pub(super) concerned: u64,
     /// Those that had come before.
-    pub repeats: u64,
+    pub(super) repeats: u64,
     /// Pairs of a rule and a signal that fired.
-    pub firings: u64,
+    pub(super) firings: u64,
     /// The time that it has come to: that of the latest signal.
-    pub now: Option<Time>,
+    pub(super) now: Option<Time>,
 }
 
 /// Feeds signals to an engine.
-pub struct Feed<'a> {
+pub(super) struct Feed<'a> {
     engine: &'a ConsoleEngine,
     tenant: &'a TenantId,
     /// What was fed so far.
-    pub fed: Fed,
+    pub(super) fed: Fed,
 }
 
 impl<'a> Feed<'a> {
     /// Nothing fed yet.
-    pub fn new(engine: &'a ConsoleEngine, tenant: &'a TenantId) -> Self {
+    pub(super) fn new(engine: &'a ConsoleEngine, tenant: &'a TenantId) -> Self {
         Self { engine, tenant, fed: Fed::default() }
     }
 
     /// The time that the feed has come to; it never goes back, whatever the order of the signals.
-    pub fn advance(&mut self, at: Time) -> Time {
+    pub(super) fn advance(&mut self, at: Time) -> Time {
         let now = self.fed.now.map_or(at, |now| now.max(at));
         self.fed.now = Some(now);
         now
     }
 
     /// Feeds one signal; the inner error is the signal's own, and stops nothing.
-    pub fn signal(&mut self, signal: Signal) -> Result<Result<(), EngineError>, Failure> {
+    pub(super) fn signal(&mut self, signal: Signal) -> Result<Result<(), EngineError>, Failure> {
         let now = self.advance(signal.at());
         self.fed.signals += 1;
         let decision = match tipstaff::ready(self.engine.submit(signal, now))? {
@@ -61,8 +61,11 @@ impl<'a> Feed<'a> {
             Err(error) => return Ok(Err(error)),
         };
         self.fed.repeats += u64::from(decision.repeat);
-        let mut rules: Vec<_> =
-            decision.outcomes.iter().filter_map(|outcome| outcome.rule.as_ref().map(|rule| &rule.id)).collect();
+        let mut rules: Vec<_> = decision
+            .outcomes
+            .iter()
+            .filter_map(|outcome| outcome.rule.as_ref().map(|rule| &rule.id))
+            .collect();
         rules.sort();
         rules.dedup();
         self.fed.firings += rules.len() as u64;
@@ -74,7 +77,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Does what is due at this time.
-    pub fn due(&mut self, now: Time) -> Result<(), Failure> {
+    pub(super) fn due(&mut self, now: Time) -> Result<(), Failure> {
         let report = wait(self.engine.run_due(now))?;
         match report.faults.first() {
             Some(fault) => Err(format!("{}: {}", fault.key, fault.error).into()),
@@ -85,7 +88,7 @@ impl<'a> Feed<'a> {
     /// Follows what is under way to its end: attempts that failed are made again up to an hour
     /// beyond the last signal; what a process left behind that was ended is waited for until its
     /// lease runs out.
-    pub fn drain(&mut self) -> Result<(), Failure> {
+    pub(super) fn drain(&mut self) -> Result<(), Failure> {
         let Some(last) = self.fed.now else { return Ok(()) };
         let end = last.after(BEYOND);
         let mut now = last;
@@ -104,7 +107,8 @@ impl<'a> Feed<'a> {
     }
 
     fn reason(&self, reason: Reason) -> Result<Vec<tipstaff::Enforcement>, Failure> {
-        let filter = || Filter::new(self.tenant).status(Status::Pending).reason(reason).limit(tipstaff::MAX_PAGE);
+        let filter =
+            || Filter::new(self.tenant).status(Status::Pending).reason(reason).limit(tipstaff::MAX_PAGE);
         let mut rows = wait(self.engine.enforcements(filter()))?.rows;
         rows.extend(wait(self.engine.notices(filter()))?.rows);
         Ok(rows)

@@ -12,28 +12,31 @@ use super::{Failure, Output};
 use crate::outbox::Outbox;
 
 /// The engine of this host.
-pub type ConsoleEngine = Engine<SqliteStore, Outbox>;
+pub(super) type ConsoleEngine = Engine<SqliteStore, Outbox>;
 
 /// An open engine, and how the command line wants it used.
-pub struct Host {
+pub(super) struct Host {
     /// The engine.
-    pub engine: ConsoleEngine,
+    pub(super) engine: ConsoleEngine,
     /// Whose rules and records.
-    pub tenant: TenantId,
+    pub(super) tenant: TenantId,
     /// The time to act at.
-    pub now: Time,
+    pub(super) now: Time,
     /// Whether to print JSON.
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 impl Host {
     /// The engine on the database that the command line names. The database must be there: only
     /// `demo`, `replay` and `rules add` make one.
-    pub fn open(cli: &Cli) -> Result<Self, Failure> {
+    pub(super) fn open(cli: &Cli) -> Result<Self, Failure> {
         let makes_one = matches!(cli.command, super::Command::Rules(super::args::Rules::Add { .. }));
         if !makes_one && !cli.db.exists() {
             let db = cli.db.display();
-            return Err(format!("no database `{db}`; `replay`, `demo` or `rules add` make one, `--db` names another").into());
+            return Err(format!(
+                "no database `{db}`; `replay`, `demo` or `rules add` make one, `--db` names another"
+            )
+            .into());
         }
         let store = SqliteStore::open(&cli.db)?;
         let outbox = outbox(cli)?;
@@ -47,7 +50,7 @@ impl Host {
     }
 
     /// Carries out what is due.
-    pub fn run_now(&self) -> Result<Output, Failure> {
+    pub(super) fn run_now(&self) -> Result<Output, Failure> {
         let report = wait(self.engine.run_due(self.now))?;
         let faults: Vec<String> =
             report.faults.iter().map(|fault| format!("{}: {}", fault.key, fault.error)).collect();
@@ -71,7 +74,7 @@ impl Host {
 }
 
 /// The outbox that the command line names, or the one beside the database.
-pub fn outbox(cli: &Cli) -> Result<Outbox, Failure> {
+pub(super) fn outbox(cli: &Cli) -> Result<Outbox, Failure> {
     let dir = cli.outbox.clone().unwrap_or_else(|| beside(cli, "outbox"));
     let outbox = Outbox::open(dir)?;
     Ok(match &cli.outbox_config {
@@ -81,17 +84,17 @@ pub fn outbox(cli: &Cli) -> Result<Outbox, Failure> {
 }
 
 /// A path beside the database.
-pub fn beside(cli: &Cli, name: &str) -> PathBuf {
+pub(super) fn beside(cli: &Cli, name: &str) -> PathBuf {
     cli.db.with_file_name(name)
 }
 
 /// Reads a file, and names it where that fails.
-pub fn read(file: &std::path::Path) -> Result<String, Failure> {
+pub(super) fn read(file: &std::path::Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
 /// The outcome of a call of the engine: SQLite never waits, so one poll finishes it.
-pub fn wait<T>(call: impl Future<Output = Result<T, EngineError>>) -> Result<T, Failure> {
+pub(super) fn wait<T>(call: impl Future<Output = Result<T, EngineError>>) -> Result<T, Failure> {
     match ready(call) {
         Ok(outcome) => Ok(outcome?),
         Err(would_block @ WouldBlock) => Err(would_block.into()),

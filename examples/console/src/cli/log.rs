@@ -9,20 +9,22 @@ use super::host::{Host, wait};
 use super::{Failure, Output, show};
 
 /// Lists enforcements, or tells all about one.
-pub fn run(host: &Host, log: &Log) -> Result<Output, Failure> {
+pub(super) fn run(host: &Host, log: &Log) -> Result<Output, Failure> {
     if let Some(LogShow::Show { id }) = &log.show {
         return one(host, *id);
     }
     let page = wait(host.engine.enforcements(filter(host, &log.filters)))?;
     if host.json {
-        return Ok(Output::json(&json!({ "rows": page.rows.iter().map(row).collect::<Vec<_>>(), "next": page.next.map(|c| c.to_string()) })));
+        return Ok(Output::json(
+            &json!({ "rows": page.rows.iter().map(row).collect::<Vec<_>>(), "next": page.next.map(|c| c.to_string()) }),
+        ));
     }
     let table = show::enforcements(&page.rows);
     Ok(Output::ok(format!("{table}\n{}", show::footer(page.rows.len(), page.next.as_ref()))))
 }
 
 /// Lists signals.
-pub fn signals(host: &Host, filters: &Filters) -> Result<Output, Failure> {
+pub(super) fn signals(host: &Host, filters: &Filters) -> Result<Output, Failure> {
     let page = wait(host.engine.signals(filter(host, filters)))?;
     if host.json {
         return Ok(Output::json(&json!({ "rows": page.rows, "next": page.next.map(|c| c.to_string()) })));
@@ -42,7 +44,7 @@ pub fn signals(host: &Host, filters: &Filters) -> Result<Output, Failure> {
 }
 
 /// An enforcement as JSON, with its status and reason spelt out.
-pub fn row(row: &Enforcement) -> serde_json::Value {
+pub(super) fn row(row: &Enforcement) -> serde_json::Value {
     let mut value = json!(row);
     value["status"] = json!(row.status());
     value["reason"] = json!(row.reason());
@@ -53,7 +55,9 @@ fn follows(decision: &Decision) -> String {
     let line = |outcome: &tipstaff::ActionOutcome| {
         let rule = outcome.rule.as_ref().map_or("by hand", |rule| rule.id.as_str());
         match &outcome.effect {
-            Effect::Created { approval: Some(_), .. } => format!("{rule}: {} asks for approval", outcome.action),
+            Effect::Created { approval: Some(_), .. } => {
+                format!("{rule}: {} asks for approval", outcome.action)
+            }
             Effect::Created { .. } => format!("{rule}: {}", outcome.action),
             Effect::Shadow { .. } => format!("{rule}: {} (shadow)", outcome.action),
             Effect::Suppressed(held) => format!("{rule}: {} suppressed, {}", outcome.action, held.reason),
@@ -134,9 +138,13 @@ fn one(host: &Host, id: EnforcementId) -> Result<Output, Failure> {
     for attempt in &record.history {
         let outcome = attempt.outcome.as_ref().map_or_else(|| "no answer".to_owned(), |o| format!("{o:?}"));
         let report = &attempt.report;
-        let told: Vec<_> = [&report.message, &report.recipient, &report.reference].into_iter().flatten().collect();
+        let told: Vec<_> =
+            [&report.message, &report.recipient, &report.reference].into_iter().flatten().collect();
         let told: Vec<&str> = told.into_iter().map(String::as_str).collect();
-        line(&format!("attempt {}", attempt.number), format!("{} {outcome} {}", attempt.started_at, told.join(" · ")));
+        line(
+            &format!("attempt {}", attempt.number),
+            format!("{} {outcome} {}", attempt.started_at, told.join(" · ")),
+        );
     }
     text.push_str(&format!("\nSignal\n  {decision}\n"));
     if let Some(view) = view {

@@ -19,16 +19,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::Cli;
+use args::Cli;
 use args::Command;
 use host::Host;
 
 /// What a command prints, and whether it found all well.
-pub struct Output {
+struct Output {
     /// For standard output.
-    pub text: String,
+    text: String,
     /// Whether the command did what was asked and found no fault.
-    pub ok: bool,
+    ok: bool,
 }
 
 impl Output {

@@ -11,9 +11,9 @@ use super::host::{ConsoleEngine, wait};
 /// One deed of a person.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Deed {
+pub(super) struct Deed {
     /// When.
-    pub at: Time,
+    pub(super) at: Time,
     /// Who.
     by: ActorId,
     /// For whom.
@@ -38,16 +38,23 @@ enum Does {
 }
 
 /// Reads the deeds, in their order.
-pub fn read(text: &str) -> Result<Vec<Deed>, Failure> {
+pub(super) fn read(text: &str) -> Result<Vec<Deed>, Failure> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
-        .map(|(i, line)| serde_json::from_str(line).map_err(|error| format!("line {}: {error}", i + 1).into()))
+        .map(|(i, line)| {
+            serde_json::from_str(line).map_err(|error| format!("line {}: {error}", i + 1).into())
+        })
         .collect()
 }
 
 impl Deed {
     /// Does it. An answer that is refused is no fault: the audit trail tells of it.
-    pub fn perform(&self, engine: &ConsoleEngine, tenant: &TenantId, now: Time) -> Result<(), Failure> {
+    pub(super) fn perform(
+        &self,
+        engine: &ConsoleEngine,
+        tenant: &TenantId,
+        now: Time,
+    ) -> Result<(), Failure> {
         let agree = match self.does {
             Does::Start => return self.start(engine, tenant, now),
             Does::Approve => true,

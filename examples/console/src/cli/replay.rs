@@ -21,9 +21,9 @@ use crate::input::{Layout, Map, People, Reader, RejectFile};
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Feeds the files.
-pub fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
-    let set =
-        RuleSet::from_json(&read(&replay.rules)?).map_err(|error| format!("{}: {error}", replay.rules.display()))?;
+pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
+    let set = RuleSet::from_json(&read(&replay.rules)?)
+        .map_err(|error| format!("{}: {error}", replay.rules.display()))?;
     let layout = match &replay.map {
         Some(file) => {
             let map: Map = read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?;
@@ -38,14 +38,16 @@ pub fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
     let people = Arc::new(people);
     let engine = open(cli, replay, set.clone())?;
     let rejects = replay.rejects.clone().unwrap_or_else(|| beside(cli, "rejects.ndjson"));
-    let mut rejects = RejectFile::create(&rejects).map_err(|error| format!("{}: {error}", rejects.display()))?;
+    let mut rejects =
+        RejectFile::create(&rejects).map_err(|error| format!("{}: {error}", rejects.display()))?;
     let mut feed = Feed::new(&engine, &cli.tenant);
     let bar = bar(replay)?;
     let mut installed = false;
     for file in &replay.events {
         let input = File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let mut reader = Reader::new(BufReader::new(bar.wrap_read(input)), cli.tenant.clone(), layout.clone())
-            .people(Arc::clone(&people));
+        let mut reader =
+            Reader::new(BufReader::new(bar.wrap_read(input)), cli.tenant.clone(), layout.clone())
+                .people(Arc::clone(&people));
         while let Some(line) = reader.next() {
             match line {
                 Err(bad) => rejects.write(&bad)?,

@@ -11,7 +11,7 @@ use super::host::{Host, read, wait};
 use super::{Failure, Output, show};
 
 /// Reads a document and tells every fault and every warning.
-pub fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
+pub(super) fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
     let text = read(file)?;
     let outcome = RuleSet::from_json(&text);
     if cli.json {
@@ -21,7 +21,8 @@ pub fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
             };
             error.faults.iter().map(fault).collect::<Vec<_>>()
         });
-        let warnings = outcome.as_ref().map(|set| set.warnings().iter().map(ToString::to_string).collect::<Vec<_>>());
+        let warnings =
+            outcome.as_ref().map(|set| set.warnings().iter().map(ToString::to_string).collect::<Vec<_>>());
         let value = json!({
             "file": file, "ok": outcome.is_ok(), "rules": outcome.as_ref().map_or(0, |set| set.rules().count()),
             "faults": faults.unwrap_or_default(), "warnings": warnings.unwrap_or_default(),
@@ -42,7 +43,7 @@ pub fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
 }
 
 /// Adds, lists, activates, deactivates.
-pub fn run(host: &Host, command: &Rules) -> Result<Output, Failure> {
+pub(super) fn run(host: &Host, command: &Rules) -> Result<Output, Failure> {
     let (tenant, now) = (&host.tenant, host.now);
     match command {
         Rules::Check { .. } => Err("`rules check` needs no database".into()),
@@ -56,7 +57,8 @@ pub fn run(host: &Host, command: &Rules) -> Result<Output, Failure> {
             Ok(told(host, &format!("rule `{rule}` is not active")))
         }
         Rules::Add { file } => {
-            let set = RuleSet::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))?;
+            let set =
+                RuleSet::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))?;
             let change = wait(host.engine.add_rules(tenant, &set, &Actor::Host, now))?;
             if host.json {
                 let added: Vec<_> =
@@ -86,7 +88,8 @@ fn list(host: &Host) -> Result<Output, Failure> {
         return Ok(Output::json(&Value::Array(rows(host)?)));
     }
     let rows = wait(host.engine.rule_rows(&host.tenant, host.now))?;
-    let mut table = show::table(&["rule", "mode", "active", "when", "does", "last fired", "fired", "what became of it"]);
+    let mut table =
+        show::table(&["rule", "mode", "active", "when", "does", "last fired", "fired", "what became of it"]);
     for row in &rows {
         let rule = &row.rule.rule;
         table.add_row(vec![
@@ -104,7 +107,7 @@ fn list(host: &Host) -> Result<Output, Failure> {
 }
 
 /// The rules as JSON.
-pub fn rows(host: &Host) -> Result<Vec<Value>, Failure> {
+pub(super) fn rows(host: &Host) -> Result<Vec<Value>, Failure> {
     let rows = wait(host.engine.rule_rows(&host.tenant, host.now))?;
     let row = |row: &tipstaff::RuleRow| {
         let rule = &row.rule.rule;
@@ -132,7 +135,7 @@ fn actions(rule: &tipstaff::CompiledRule) -> String {
 }
 
 /// The counters of a rule in words; what never happened is left out.
-pub fn counts(stats: &RuleStats) -> String {
+pub(super) fn counts(stats: &RuleStats) -> String {
     let suppressed = stats.suppressed.iter().map(|(reason, n)| (format!("suppressed ({reason})"), *n));
     let all = [
         ("enforcements".to_owned(), stats.created),

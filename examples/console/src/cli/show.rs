@@ -4,9 +4,9 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use tipstaff::{Enforcement, Severity, Status};
 
 /// An empty table with this heading.
-pub fn table(heading: &[&str]) -> Table {
+pub(super) fn table(heading: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     // Piped into a file there is no terminal to ask for its width.
     if table.width().is_none() {
         table.set_width(160);
@@ -16,7 +16,7 @@ pub fn table(heading: &[&str]) -> Table {
 }
 
 /// A status in its colour.
-pub fn status(status: Status) -> Cell {
+pub(super) fn status(status: Status) -> Cell {
     let cell = Cell::new(status);
     match status {
         Status::Succeeded => cell.fg(Color::Green),
@@ -26,7 +26,7 @@ pub fn status(status: Status) -> Cell {
 }
 
 /// A severity in its colour.
-pub fn severity(severity: Severity) -> Cell {
+pub(super) fn severity(severity: Severity) -> Cell {
     let cell = Cell::new(severity);
     match severity {
         Severity::Critical => cell.fg(Color::Red),
@@ -37,14 +37,14 @@ pub fn severity(severity: Severity) -> Cell {
 }
 
 /// Who asks for an enforcement: the rules, or the person who ordered it.
-pub fn asked_by(row: &Enforcement) -> String {
+pub(super) fn asked_by(row: &Enforcement) -> String {
     let mut names: Vec<String> = row.holders.iter().map(|h| format!("{} r{}", h.rule, h.revision)).collect();
     names.extend(row.origin.operator.as_ref().map(|person| format!("ordered by {person}")));
     names.join(", ")
 }
 
 /// What the last attempt brought: the target's message and reference.
-pub fn outcome(row: &Enforcement) -> String {
+pub(super) fn outcome(row: &Enforcement) -> String {
     let Some(last) = row.history.last() else { return String::new() };
     let report = &last.report;
     let told = [&report.message, &report.recipient, &report.reference];
@@ -52,9 +52,18 @@ pub fn outcome(row: &Enforcement) -> String {
 }
 
 /// The enforcement table.
-pub fn enforcements(rows: &[Enforcement]) -> Table {
-    let mut out =
-        table(&["recorded", "subject", "action", "status", "reason", "asked for by", "on signal", "outcome", "id"]);
+pub(super) fn enforcements(rows: &[Enforcement]) -> Table {
+    let mut out = table(&[
+        "recorded",
+        "subject",
+        "action",
+        "status",
+        "reason",
+        "asked for by",
+        "on signal",
+        "outcome",
+        "id",
+    ]);
     for row in rows {
         out.add_row(vec![
             Cell::new(row.recorded_at),
@@ -72,7 +81,7 @@ pub fn enforcements(rows: &[Enforcement]) -> Table {
 }
 
 /// `3 rows` and the cursor of the next page, if there is one.
-pub fn footer(count: usize, next: Option<&tipstaff::Cursor>) -> String {
+pub(super) fn footer(count: usize, next: Option<&tipstaff::Cursor>) -> String {
     match next {
         Some(cursor) => format!("{count} rows; more with --after {cursor}\n"),
         None => format!("{count} rows\n"),

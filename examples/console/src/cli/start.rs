@@ -9,7 +9,7 @@ use super::host::{Host, wait};
 use super::{Failure, Output};
 
 /// Starts what is ordered.
-pub fn run(host: &Host, start: &Start) -> Result<Output, Failure> {
+pub(super) fn run(host: &Host, start: &Start) -> Result<Output, Failure> {
     let subject = match &start.session {
         Some(session) => Subject::session(start.subject.clone(), session.clone()),
         None => Subject::user(start.subject.clone()),
@@ -47,7 +47,8 @@ fn params(host: &Host, action: &tipstaff::ActionType, given: &[(String, String)]
     let rules = wait(host.engine.rules(&host.tenant, host.now))?;
     let spec = rules.catalog().get(action);
     let value = |(name, text): &(String, String)| {
-        let kind = spec.and_then(|spec| spec.params.iter().find(|p| &p.name == name)).map(|param| &param.kind);
+        let kind =
+            spec.and_then(|spec| spec.params.iter().find(|p| &p.name == name)).map(|param| &param.kind);
         let value = match kind {
             Some(ParamKind::Integer { .. } | ParamKind::Number) => text.parse().ok().map(ParamValue::Number),
             Some(ParamKind::Flag) => text.parse().ok().map(ParamValue::Flag),
