@@ -240,7 +240,9 @@ struct UnderWay<'a> {
 
 impl<'a> UnderWay<'a> {
     fn begin(keys: &'a Mutex<BTreeSet<EnforcementId>>, key: EnforcementId) -> Option<Self> {
-        lock(keys).insert(key).then_some(Self { keys, key })
+        let new = lock(keys).insert(key);
+        // Not `then_some`: a value that is made and dropped would take the other one's key out.
+        new.then(|| Self { keys, key })
     }
 
     fn has(keys: &Mutex<BTreeSet<EnforcementId>>, key: EnforcementId) -> bool {

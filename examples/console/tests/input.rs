@@ -85,7 +85,7 @@ fn every_fault_has_its_kind_and_its_place() {
         ("oops".into(), Some("oops"), "no JSON: expected value"),
         (r#"{"id":"e" "#.into(), Some(""), "no JSON: EOF while parsing an object"),
         (r#"{"id":"e"} x"#.into(), Some("x"), "no JSON: trailing characters"),
-        (r#"{"id":"\ud800"}"#.into(), Some("\"}"), "no JSON: unexpected end of hex escape"),
+        (event(("\"e\"", r#""\ud800""#)), Some(r#""\ud800"#), "no JSON: unexpected end of hex escape"),
         ("[1]".into(), Some("["), "the line is an array; accepted: an object"),
         (event(("\"payload\"", "\"pay\"")), Some("{}}"), "unknown field `pay`"),
         (event(("\"type\"", "\"id\"")), Some("\"okta"), "the field `id` stands twice"),

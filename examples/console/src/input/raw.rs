@@ -95,8 +95,9 @@ impl<'a> Value<'a> {
         if self.kind() != Kind::Text {
             return Ok(Cow::Borrowed(self.text));
         }
-        let read: Name<'a> =
-            serde_json::from_str(self.text).map_err(|error| syntax(&error, self.text, self.at))?;
+        // Its form is known to be right; what is left is half of a surrogate pair, which is no text.
+        let read: Name<'a> = serde_json::from_str(self.text)
+            .map_err(|error| Fault { at: Some(self.at), ..syntax(&error, "", 0) })?;
         Ok(read.0)
     }
 }
