@@ -320,12 +320,13 @@ impl State {
         }
     }
 
-    /// From when a worker may claim it, if one may at all. A running one may be claimed when its
-    /// lease has run out, which only the store can tell.
+    /// From when a worker may claim it, in decision time, if one may at all. A running one is
+    /// ready at any time: whether its lease has run out is for the store's clock alone to tell.
     #[must_use]
     pub const fn ready_at(&self) -> Option<Time> {
         match self {
-            Self::Queued { since, .. } | Self::Running { since, .. } => Some(*since),
+            Self::Queued { since, .. } => Some(*since),
+            Self::Running { .. } => Some(Time::MIN),
             Self::RetryWait { until, .. } => Some(*until),
             _ => None,
         }

@@ -152,8 +152,7 @@ pub(crate) fn renew(db: &Connection, renewal: &Renewal, now: Time) -> Result<Tim
                        AND token = ?5 AND lease_until IS NOT NULL";
     let Renewal { key, token, lease } = renewal;
     let until = now.after(*lease);
-    let values =
-        params![until.micros(), key.tenant.as_str(), key.kind.as_str(), key.id, token.cast_signed()];
+    let values = params![until.micros(), key.tenant.as_str(), key.kind.as_str(), key.id, token.cast_signed()];
     match db.prepare_cached(SQL)?.execute(values)? {
         0 => Err(StoreError::Fenced(key.clone()).into()),
         _ => Ok(until),

@@ -92,7 +92,8 @@ pub(super) struct Replay {
     /// How long a worker holds what it claimed. A replay that was killed goes on after that.
     #[arg(long, value_name = "SPAN", default_value = "60s")]
     pub(super) lease: Span,
-    /// Announce each commit and delivery on standard output, and pause there: for drills.
+    /// Announce each commit and delivery on standard output, and wait there for a line on standard
+    /// input: for drills.
     #[arg(long, hide = true)]
     pub(super) drill: bool,
 }

@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::sync::Arc;
-use std::thread::sleep;
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -16,9 +14,6 @@ use super::feed::Feed;
 use super::host::{ConsoleEngine, beside, outbox, read, wait};
 use super::{Failure, Output};
 use crate::input::{Layout, Map, People, Reader, RejectFile};
-
-/// How long a drill pauses where it announces itself, so that a kill can meet it there.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// Feeds the files.
 pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
@@ -98,13 +93,12 @@ fn open(cli: &Cli, replay: &Replay, set: RuleSet) -> Result<ConsoleEngine, Failu
     Ok(Engine::new(store, outbox, set).lease(replay.lease))
 }
 
-/// Says where the process is, and lingers there.
+/// Says where the process is, and stays there until a line comes in: so that a kill can be aimed.
 fn announce(place: &str) {
     let mut out = io::stdout().lock();
     // Nobody may listen any more; a drill goes on all the same.
     let _ = writeln!(out, "{place}").and_then(|()| out.flush());
-    drop(out);
-    sleep(PAUSE);
+    let _ = io::stdin().read_line(&mut String::new());
 }
 
 /// A bar over the bytes of all files; none where standard error is no terminal.

@@ -29,6 +29,8 @@ use super::pointer::{Pointer, PointerError};
 ///   "by_type": {"github": {"time": {"from": ["/@timestamp"], "format": "epoch_millis"}}}
 /// }
 /// ```
+/// A field that has places only may be the bare list: `"id": ["/eventID", "/uuid"]`.
+///
 /// What applies is decided in this order:
 /// 1. **`type`**, which becomes the event's source. `from` first; then `by_field`, a list of marks:
 ///    the first one whose field `has` a value says which type it `is`; then `default`. A file of one

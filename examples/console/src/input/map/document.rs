@@ -111,7 +111,7 @@ fn fields(object: &Object<'_>, base: &Fields, faults: &mut Faults) -> Fields {
 }
 
 fn source(item: &Item<'_>, faults: &mut Faults) -> SourceField {
-    let Some(object) = item.object(faults) else { return SourceField::default() };
+    let Some(object) = item.field(faults) else { return SourceField::default() };
     known(item, &object, &["is", "from", "by_field", "default"], faults);
     let mut marks = Vec::new();
     let items = object.get("by_field").and_then(|item| item.items("a list of marks", faults));
@@ -138,7 +138,7 @@ fn source(item: &Item<'_>, faults: &mut Faults) -> SourceField {
 }
 
 fn id(item: &Item<'_>, faults: &mut Faults) -> IdField {
-    let Some(object) = item.object(faults) else { return IdField::default() };
+    let Some(object) = item.field(faults) else { return IdField::default() };
     known(item, &object, &["from", "default"], faults);
     place(item, &object, faults);
     let mut digest = false;
@@ -155,7 +155,7 @@ fn id(item: &Item<'_>, faults: &mut Faults) -> IdField {
 }
 
 fn time(item: &Item<'_>, faults: &mut Faults) -> TimeField {
-    let Some(object) = item.object(faults) else { return TimeField::default() };
+    let Some(object) = item.field(faults) else { return TimeField::default() };
     known(item, &object, &["from", "format", "default"], faults);
     place(item, &object, faults);
     let mut format = TimeFormat::default();
@@ -181,7 +181,7 @@ fn time(item: &Item<'_>, faults: &mut Faults) -> TimeField {
 }
 
 fn subject(item: &Item<'_>, faults: &mut Faults) -> SubjectField {
-    let Some(object) = item.object(faults) else { return SubjectField::default() };
+    let Some(object) = item.field(faults) else { return SubjectField::default() };
     known(item, &object, &["from", "session", "strip", "default"], faults);
     place(item, &object, faults);
     let strip = object.get("strip").and_then(|item| item.items("a list of endings", faults));
@@ -199,7 +199,7 @@ fn subject(item: &Item<'_>, faults: &mut Faults) -> SubjectField {
 }
 
 fn scale(item: &Item<'_>, faults: &mut Faults) -> ScaleField {
-    let Some(object) = item.object(faults) else { return ScaleField::default() };
+    let Some(object) = item.field(faults) else { return ScaleField::default() };
     known(item, &object, &["from", "default"], faults);
     place(item, &object, faults);
     ScaleField {
@@ -210,7 +210,7 @@ fn scale(item: &Item<'_>, faults: &mut Faults) -> ScaleField {
 
 /// A field that has places and nothing else.
 fn plain(item: &Item<'_>, faults: &mut Faults) -> Vec<Pointer> {
-    let Some(object) = item.object(faults) else { return Vec::new() };
+    let Some(object) = item.field(faults) else { return Vec::new() };
     known(item, &object, &["from"], faults);
     if !object.contains_key("from") {
         faults.add(&item.pointer, MapFault::MissingField("from"));
@@ -279,6 +279,15 @@ impl<'a> Item<'a> {
             object.insert(name, item);
         }
         Some(object)
+    }
+
+    /// The object of a field; a bare list of pointers is short for `{"from": …}`.
+    fn field(&self, faults: &mut Faults) -> Option<Object<'a>> {
+        match self.value.kind() {
+            Kind::Array => Some(Object::from([(Cow::Borrowed("from"), self.clone())])),
+            Kind::Object => self.object(faults),
+            _ => self.wrong("a list of JSON pointers, or an object with `from`", faults),
+        }
     }
 
     fn items(&self, accepted: &'static str, faults: &mut Faults) -> Option<Vec<Self>> {
