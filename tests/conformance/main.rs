@@ -2,6 +2,10 @@
 //! passes, and stores and deliveries that are wrong in one way break the laws named for it.
 #![cfg(feature = "conformance")]
 
+mod defects;
+mod faulty;
+mod stores;
+
 /// The reference store, by the macro that integrators use.
 mod memory {
     use std::sync::Arc;
