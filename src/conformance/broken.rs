@@ -23,7 +23,11 @@ pub struct Broken {
 pub(super) type Checked = Result<(), Broken>;
 
 impl Broken {
-    pub(super) fn new(place: impl Into<String>, expected: impl Into<String>, seen: impl Into<String>) -> Self {
+    pub(super) fn new(
+        place: impl Into<String>,
+        expected: impl Into<String>,
+        seen: impl Into<String>,
+    ) -> Self {
         Self { place: place.into(), expected: cut(expected.into()), seen: cut(seen.into()) }
     }
 }

@@ -37,7 +37,11 @@ impl<P> AnswersLost<P> {
     ) -> Result<T, StoreError> {
         let answer = answer.await;
         let first = self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(call);
-        if first { Err(StoreError::Unknown("the first answer of each call is lost".to_owned())) } else { answer }
+        if first {
+            Err(StoreError::Unknown("the first answer of each call is lost".to_owned()))
+        } else {
+            answer
+        }
     }
 }
 

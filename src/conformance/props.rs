@@ -225,7 +225,8 @@ pub(super) fn all(tenant: &TenantId, kind: Kind) -> Query {
 
 /// A record with everything that a record can have.
 pub(super) fn full(tenant: &TenantId, kind: Kind, name: &str) -> Record {
-    let facets = Facet::ALL.iter().flat_map(|facet| [(*facet, format!("{name} 1")), (*facet, name.to_owned())]);
+    let facets =
+        Facet::ALL.iter().flat_map(|facet| [(*facet, format!("{name} 1")), (*facet, name.to_owned())]);
     let mut facets: Vec<_> = facets.collect();
     facets.sort();
     Record {

@@ -113,7 +113,9 @@ pub fn prove_delivery<T: Target>(
     make: impl Fn() -> T,
     block_on: impl Fn(Answer<'_, ()>) + Sync,
 ) -> Result<(), Broken> {
-    let Some(place) = DELIVERY_LAWS.iter().position(|known| known.test == law) else { return Err(no_law(law)) };
+    let Some(place) = DELIVERY_LAWS.iter().position(|known| known.test == law) else {
+        return Err(no_law(law));
+    };
     quietly(|| delivery_law(DELIVERY_CHECKS[place], &make(), &block_on))
 }
 
@@ -124,10 +126,7 @@ pub fn run_store<H: Harness>(make: impl Fn() -> H) -> Report {
 
 /// The same for a store whose futures wait; `block_on` drives one to its end. Laws that race call
 /// it from several threads at once.
-pub fn run_store_with<H: Harness>(
-    make: impl Fn() -> H,
-    block_on: impl Fn(Answer<'_, ()>) + Sync,
-) -> Report {
+pub fn run_store_with<H: Harness>(make: impl Fn() -> H, block_on: impl Fn(Answer<'_, ()>) + Sync) -> Report {
     let mut proofs = Vec::new();
     for (law, check) in STORE_LAWS.iter().zip(STORE_CHECKS) {
         for variant in Variant::ALL {

@@ -4,18 +4,18 @@
 macro_rules! defects {
     ($($defect:ident: [$($law:ident)*], $about:literal;)+) => {
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub enum Defect {
+        pub(crate) enum Defect {
             $(#[doc = $about] $defect,)+
         }
 
         impl Defect {
-            pub const ALL: &[(Self, &[&str])] = &[$((Self::$defect, &[$(stringify!($law)),*])),+];
+            pub(crate) const ALL: &[(Self, &[&str])] = &[$((Self::$defect, &[$(stringify!($law)),*])),+];
         }
     };
 }
 
 /// What a loss hides: the repeat of such a call answers as if the first had been right.
-pub const HIDDEN_BY_LOSS: &[(Defect, &str)] = &[
+pub(crate) const HIDDEN_BY_LOSS: &[(Defect, &str)] = &[
     (Defect::ClaimsOneByOne, "a_claim_that_fails_changes_nothing"),
     (Defect::ErasesLikeNames, "what_is_personal_of_a_user_is_erased"),
 ];

@@ -87,8 +87,7 @@ pub(in super::super) fn a_lane_is_read_in_pages(bench: &Bench<'_>) -> Checked {
     let tenant = acme();
     same("the head of an empty lane", &Head::default(), &bench.head(&tenant, 0)?)?;
     same("an empty lane", &Vec::new(), &bench.lane(&tenant, 0)?)?;
-    let drafts: Vec<AuditDraft> =
-        (0..11).map(|n| draft(&tenant, 0, "ana", &n.to_string())).collect();
+    let drafts: Vec<AuditDraft> = (0..11).map(|n| draft(&tenant, 0, "ana", &n.to_string())).collect();
     write(bench, &tenant, drafts)?;
     write(bench, &tenant, vec![draft(&tenant, 1, "ana", "another lane")])?;
     let whole = bench.lane(&tenant, 0)?;
@@ -124,16 +123,20 @@ fn before_erasure(bench: &Bench<'_>) -> Result<(TenantId, TenantId, UserId), Bro
     let ana: UserId = id("ana");
     let session = Subject::session(ana.clone(), id("s1"));
     let about = |code| AuditDraft::new(tenant.clone(), code, Actor::Person(id("ana")), START);
-    write(bench, &tenant, vec![
-        draft(&tenant, 0, "ana", "first"),
-        draft(&tenant, 0, "ben", "about ana"),
-        about(AuditCode::EnforcementCreated).subject(session).personal("note", "of a session"),
-        about(AuditCode::EnforcementCreated).personal("note", "about nobody"),
-        about(AuditCode::EnforcementCreated).subject(ana.clone()).detail("personal", false),
-        draft(&tenant, 7, "ana", "another lane"),
-        draft(&tenant, 7, "Ana", "another user"),
-        draft(&tenant, 7, "anabel", "another user"),
-    ])?;
+    write(
+        bench,
+        &tenant,
+        vec![
+            draft(&tenant, 0, "ana", "first"),
+            draft(&tenant, 0, "ben", "about ana"),
+            about(AuditCode::EnforcementCreated).subject(session).personal("note", "of a session"),
+            about(AuditCode::EnforcementCreated).personal("note", "about nobody"),
+            about(AuditCode::EnforcementCreated).subject(ana.clone()).detail("personal", false),
+            draft(&tenant, 7, "ana", "another lane"),
+            draft(&tenant, 7, "Ana", "another user"),
+            draft(&tenant, 7, "anabel", "another user"),
+        ],
+    )?;
     write(bench, &elsewhere, vec![draft(&elsewhere, 0, "ana", "another tenant")])?;
     Ok((tenant, elsewhere, ana))
 }

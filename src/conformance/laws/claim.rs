@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::super::bench::Bench;
 use super::super::broken::{Checked, holds, refused, same};
 use super::super::props::{
-    LATE, SHORT, START, acme, action, at, attempts, channel, id, notice, other, record, settled, stored, waiting,
+    LATE, SHORT, START, acme, action, at, attempts, channel, id, notice, other, record, settled, stored,
+    waiting,
 };
 use crate::enforcement::{Enforcement, State};
 use crate::store::{Claim, Commit, Key, Record, StoreError};
@@ -99,8 +100,7 @@ pub(in super::super) fn a_lapsed_record_is_taken_again(bench: &Bench<'_>) -> Che
     let tenant = acme();
     bench.put(&tenant, waiting(&tenant, 0..1))?;
     let (one, two) = (id("w1"), id("w2"));
-    let first =
-        bench.claim_one("a first claim", &Claim { lease: SHORT, ..bench.ask(&one, 10) })?;
+    let first = bench.claim_one("a first claim", &Claim { lease: SHORT, ..bench.ask(&one, 10) })?;
     bench.advance(SHORT)?;
     let second = bench.claim_one("a claim after the lease has run out", &bench.ask(&two, 10))?;
     same("the record", &first.key, &second.key)?;

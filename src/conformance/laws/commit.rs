@@ -13,11 +13,10 @@ pub(in super::super) fn a_refused_commit_writes_nothing(bench: &Bench<'_>) -> Ch
     bench.put(&tenant, vec![old.clone()])?;
     let old = stored(&old);
     let before = draft(&tenant, 0, "ana", "before");
-    bench.apply("a first commit", &Commit {
-        put: vec![old.clone()],
-        audit: vec![before.clone()],
-        ..bench.fresh(&tenant)
-    })?;
+    bench.apply(
+        "a first commit",
+        &Commit { put: vec![old.clone()], audit: vec![before.clone()], ..bench.fresh(&tenant) },
+    )?;
     let head = bench.head(&tenant, 0)?;
     let lane = bench.lane(&tenant, 0)?;
     let old = stored(&old);
@@ -65,11 +64,10 @@ pub(in super::super) fn an_accepted_commit_writes_everything(bench: &Bench<'_>) 
     let put: Vec<Record> = Kind::ALL.iter().map(|kind| plain(&tenant, *kind, kind.as_str())).collect();
     let lanes = [0, 1, u16::MAX];
     let audit = lanes.map(|lane| draft(&tenant, lane, "ana", "written"));
-    bench.apply("a commit of every kind", &Commit {
-        put: put.clone(),
-        audit: audit.to_vec(),
-        ..bench.fresh(&tenant)
-    })?;
+    bench.apply(
+        "a commit of every kind",
+        &Commit { put: put.clone(), audit: audit.to_vec(), ..bench.fresh(&tenant) },
+    )?;
     for record in &put {
         same("a record of it", &stored(record), &bench.get(&record.key)?)?;
     }
@@ -133,7 +131,8 @@ pub(in super::super) fn of_racing_puts_one_wins(bench: &Bench<'_>) -> Checked {
         for _ in 0..ROUNDS {
             let there = bench.find(&key)?;
             let version = there.map_or(0, |record| record.version);
-            let put = Record { version, body: body(&thread.to_string()), ..plain(&tenant, key.kind, &key.id) };
+            let put =
+                Record { version, body: body(&thread.to_string()), ..plain(&tenant, key.kind, &key.id) };
             match bench.commit(&Commit { put: vec![put], ..bench.fresh(&tenant) }) {
                 Ok(_) => won += 1,
                 Err(StoreError::Conflict(_)) => {}
@@ -237,7 +236,8 @@ pub(in super::super) fn a_repeated_commit_is_not_written_again(bench: &Bench<'_>
     let moved = Record { token: record.token + 1, ..record };
     bench.put(&tenant, vec![moved])?;
     again("the fenced commit, with the token moved on", &settle)?;
-    let mixed = Commit { id: first.id, put: vec![plain(&tenant, Kind::Stats, "mixed")], ..bench.fresh(&tenant) };
+    let mixed =
+        Commit { id: first.id, put: vec![plain(&tenant, Kind::Stats, "mixed")], ..bench.fresh(&tenant) };
     again("its id with another content", &mixed)?;
     same("the other content", &None, &bench.find(&mixed.put[0].key)?)
 }
@@ -270,7 +270,8 @@ pub(in super::super) fn the_id_of_a_refused_commit_is_free(bench: &Bench<'_>) ->
     let again = |refusal: StoreError, first: Commit| -> Result<(), Broken> {
         refused("a commit that must be refused", &refusal, &bench.commit(&first))?;
         refused("the same again", &refusal, &bench.commit(&first))?;
-        let second = Commit { id: first.id, audit: vec![draft(&tenant, 2, "ana", "x")], ..bench.fresh(&tenant) };
+        let second =
+            Commit { id: first.id, audit: vec![draft(&tenant, 2, "ana", "x")], ..bench.fresh(&tenant) };
         bench.apply("its id with a commit that is right", &second)
     };
     again(StoreError::Conflict(key.clone()), Commit { put: vec![record], ..bench.fresh(&tenant) })?;

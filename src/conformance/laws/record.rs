@@ -16,7 +16,8 @@ pub(in super::super) fn a_record_comes_back_as_it_was_put(bench: &Bench<'_>) -> 
         bench.put(&tenant, vec![record.clone()])?;
         same("a record with everything", &stored(&record), &bench.get(&record.key)?)?;
         // What is not put again is gone: a put without a lease ends it.
-        let bare = Record { version: 1, at: record.at, token: record.token, ..plain(&tenant, *kind, kind.as_str()) };
+        let bare =
+            Record { version: 1, at: record.at, token: record.token, ..plain(&tenant, *kind, kind.as_str()) };
         bench.put(&tenant, vec![bare.clone()])?;
         same("the record put with nothing", &stored(&bare), &bench.get(&record.key)?)?;
         let back = Record { version: 2, ..record };

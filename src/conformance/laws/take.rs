@@ -3,8 +3,8 @@
 use super::super::bench::Bench;
 use super::super::broken::{Broken, Checked, holds, same};
 use super::super::props::{
-    acme, action, as_sealed, at, attempts, body, channel, control, draft, id, notice, other, record, stored, verified,
-    waiting,
+    acme, action, as_sealed, at, attempts, body, channel, control, draft, id, notice, other, record, stored,
+    verified, waiting,
 };
 use crate::enforcement::{Enforcement, Holder, State};
 use crate::state::{Control, Stop};
@@ -15,11 +15,10 @@ pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Chec
     let tenant = acme();
     let records = [record(&action(&tenant, "one")), record(&notice(&tenant, "two"))];
     let before = draft(&tenant, 0, "ana", "before");
-    bench.apply("a commit of two records", &Commit {
-        put: records.to_vec(),
-        audit: vec![before],
-        ..bench.fresh(&tenant)
-    })?;
+    bench.apply(
+        "a commit of two records",
+        &Commit { put: records.to_vec(), audit: vec![before], ..bench.fresh(&tenant) },
+    )?;
     for _ in &records {
         let head = bench.head(&tenant, 0)?;
         let claim = bench.ask(&id("w1"), 1);
@@ -27,7 +26,11 @@ pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Chec
         same("a taken record as it is stored", &taken, &bench.get(&taken.key)?)?;
         let waiting = records.iter().find(|waiting| waiting.key == taken.key);
         let (Some(waiting), Some(started)) = (waiting.map(stored), started(&taken)?) else {
-            return Err(Broken::new("a claim", "a record that waited, with an attempt", format!("{taken:?}")));
+            return Err(Broken::new(
+                "a claim",
+                "a record that waited, with an attempt",
+                format!("{taken:?}"),
+            ));
         };
         let Some(made) = claim.take(&waiting, None, started)? else {
             return Err(Broken::new("a claim", "a record that `take` takes", format!("{taken:?}")));
@@ -67,7 +70,11 @@ pub(in super::super) fn what_people_stopped_stays_as_it_is(bench: &Bench<'_>) ->
         taken.sort_by(|a, b| a.key.cmp(&b.key));
         let mut expected = [&told.key, &ours.key];
         expected.sort();
-        same(&place, expected.as_slice(), taken.iter().map(|record| &record.key).collect::<Vec<_>>().as_slice())?;
+        same(
+            &place,
+            expected.as_slice(),
+            taken.iter().map(|record| &record.key).collect::<Vec<_>>().as_slice(),
+        )?;
         same("what is stopped", &stored(&held), &bench.get(&held.key)?)?;
         same("the audit lane: only of the notice", &1, &bench.lane(&tenant, 0)?.len())?;
         let none = Record { body: control(&tenant, |_, _| ()).body, ..stored(&stopped) };
@@ -87,7 +94,8 @@ pub(in super::super) fn what_is_declined_takes_no_place(bench: &Bench<'_>) -> Ch
     records.push(switch);
     bench.put(&stopped, records)?;
     let later = State::Queued { since: at(60), start_by: None };
-    let free = ["one", "two"].map(|name| record(&Enforcement { state: later.clone(), ..action(&free, name) }));
+    let free =
+        ["one", "two"].map(|name| record(&Enforcement { state: later.clone(), ..action(&free, name) }));
     bench.put_all(&free)?;
     let taken = bench.claim(&bench.ask(&id("w1"), 2))?;
     let tenants: Vec<_> = taken.iter().map(|record| record.key.tenant.as_str()).collect();
