@@ -99,10 +99,10 @@ pub(super) struct Bench<'a> {
     pub(super) ids: &'a AtomicU64,
 }
 
-impl<'a> Bench<'a> {
+impl Bench<'_> {
     /// The same store as another process sees it, if the harness can open it twice.
-    pub(super) const fn elsewhere(&self) -> Bench<'a> {
-        Bench { calls: self.others, others: self.calls, advance: self.advance, ids: self.ids }
+    pub(super) const fn elsewhere(&self) -> Self {
+        Self { calls: self.others, others: self.calls, advance: self.advance, ids: self.ids }
     }
 
     fn id(&self) -> CommitId {

@@ -48,6 +48,18 @@ pub(super) fn same<T: Debug + PartialEq + ?Sized>(place: &str, expected: &T, see
     }
 }
 
+/// Two lists that must be equal; says where they first differ.
+pub(super) fn same_list<T: Debug + PartialEq>(place: &str, expected: &[T], seen: &[T]) -> Checked {
+    let Some(first) = (0..expected.len().max(seen.len())).find(|i| expected.get(*i) != seen.get(*i)) else {
+        return Ok(());
+    };
+    let show = |list: &[T]| match list.get(first) {
+        Some(item) => format!("{item:?} (of {})", list.len()),
+        None => format!("nothing more (of {})", list.len()),
+    };
+    Err(Broken::new(format!("{place}: place {first} of the list"), show(expected), show(seen)))
+}
+
 /// A condition on what was seen.
 pub(super) fn holds(place: &str, condition: bool, expected: &str, seen: &dyn Debug) -> Checked {
     if condition { Ok(()) } else { Err(Broken::new(place, expected, format!("{seen:?}"))) }

@@ -101,7 +101,7 @@ pub fn prove_store<H: Harness>(
     block_on: impl Fn(Answer<'_, ()>) + Sync,
 ) -> Result<(), Broken> {
     let Some(place) = STORE_LAWS.iter().position(|known| known.test == law) else { return Err(no_law(law)) };
-    quietly(|| store_law(STORE_CHECKS[place], variant, &make(), &block_on))
+    caught(|| store_law(STORE_CHECKS[place], variant, &make(), &block_on))
 }
 
 /// Checks one law of a delivery by its name, on a fresh one.
@@ -116,7 +116,7 @@ pub fn prove_delivery<T: Target>(
     let Some(place) = DELIVERY_LAWS.iter().position(|known| known.test == law) else {
         return Err(no_law(law));
     };
-    quietly(|| delivery_law(DELIVERY_CHECKS[place], &make(), &block_on))
+    caught(|| delivery_law(DELIVERY_CHECKS[place], &make(), &block_on))
 }
 
 /// Checks every law of a store in both variants, each on a fresh one.
@@ -130,7 +130,7 @@ pub fn run_store_with<H: Harness>(make: impl Fn() -> H, block_on: impl Fn(Answer
     let mut proofs = Vec::new();
     for (law, check) in STORE_LAWS.iter().zip(STORE_CHECKS) {
         for variant in Variant::ALL {
-            let result = quietly(|| store_law(*check, *variant, &make(), &block_on));
+            let result = caught(|| store_law(*check, *variant, &make(), &block_on));
             proofs.push(Proof { law: *law, variant: *variant, result });
         }
     }
@@ -148,7 +148,7 @@ pub fn run_delivery_with<T: Target>(
     block_on: impl Fn(Answer<'_, ()>) + Sync,
 ) -> Report {
     let proofs = DELIVERY_LAWS.iter().zip(DELIVERY_CHECKS).map(|(law, check)| {
-        let result = quietly(|| delivery_law(*check, &make(), &block_on));
+        let result = caught(|| delivery_law(*check, &make(), &block_on));
         Proof { law: *law, variant: Variant::Plain, result }
     });
     Report { proofs: proofs.collect() }
@@ -197,7 +197,7 @@ fn no_law(name: &str) -> Broken {
 }
 
 /// A panic of the store or the delivery breaks the law, and stops no other.
-fn quietly(check: impl FnOnce() -> Checked) -> Checked {
+fn caught(check: impl FnOnce() -> Checked) -> Checked {
     catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
         let text = |panic: &(dyn Any + Send)| {
             let fixed = panic.downcast_ref::<&str>().map(ToString::to_string);

@@ -21,8 +21,8 @@ pub trait Harness: Sync {
     fn reopen(&self) -> Option<Self::Store>;
 
     /// Moves the store's clock on by at least this span, so that leases run out. A store that
-    /// takes its time from a server sleeps that long; the laws ask for three seconds at most, four
-    /// times in all.
+    /// takes its time from a server sleeps that long; the laws ask for three seconds at most, and
+    /// four times in each variant.
     fn advance(&self, span: Span);
 }
 

@@ -1,6 +1,14 @@
 //! The suite that proves stores and deliveries, itself put to the proof: the reference store
 //! passes, and stores and deliveries that are wrong in one way break the laws named for it.
 #![cfg(feature = "conformance")]
+#![allow(clippy::unwrap_used, reason = "what a test prepares must be there")]
+
+mod contract;
+mod defects;
+mod deliveries;
+mod faulty;
+mod stores;
+mod waiting;
 
 /// The reference store, by the macro that integrators use.
 mod memory {

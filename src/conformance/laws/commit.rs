@@ -10,6 +10,8 @@ use crate::store::{Commit, Committed, Key, Kind, Record, StoreError};
 pub(in super::super) fn a_refused_commit_writes_nothing(bench: &Bench<'_>) -> Checked {
     let tenant = acme();
     let old = plain(&tenant, Kind::Stats, "old");
+    bench.put(&tenant, vec![old.clone()])?;
+    let old = stored(&old);
     let before = draft(&tenant, 0, "ana", "before");
     bench.apply(
         "a first commit",
@@ -20,8 +22,11 @@ pub(in super::super) fn a_refused_commit_writes_nothing(bench: &Bench<'_>) -> Ch
     let old = stored(&old);
     let missing = Key::new(&tenant, Kind::Stats, "missing");
     let new = |name: &str| plain(&tenant, Kind::Stats, name);
-    let update = Record { body: body("changed"), ..old.clone() };
-    let wrong = Record { version: 4, ..new("wrong") };
+    let other = plain(&tenant, Kind::Stats, "other");
+    bench.put(&tenant, vec![other.clone()])?;
+    let other = stored(&other);
+    let update = Record { body: body("changed"), ..other.clone() };
+    let wrong = Record { version: 1, ..old.clone() };
     let conflict = |key: &Key| StoreError::Conflict(key.clone());
     let base = || Commit {
         put: vec![new("first"), update.clone(), new("last")],
@@ -39,9 +44,12 @@ pub(in super::super) fn a_refused_commit_writes_nothing(bench: &Bench<'_>) -> Ch
     }
     for (commit, error) in &commits {
         refused("a commit that must be refused", error, &bench.commit(commit))?;
-        let keys: Vec<Key> = commit.put.iter().map(|record| record.key.clone()).collect();
-        let there: Vec<Record> = bench.load(&keys)?.into_iter().flatten().collect();
-        same("the records after it", &vec![old.clone()], &there)?;
+        for record in [&old, &other] {
+            same("a record after it", record, &bench.get(&record.key)?)?;
+        }
+        for name in ["first", "last"] {
+            same("a record that was not there", &None, &bench.find(&new(name).key)?)?;
+        }
         same("lane 0 after it", &lane, &bench.lane(&tenant, 0)?)?;
         same("lane 3 after it", &Vec::new(), &bench.lane(&tenant, 3)?)?;
         same("the head after it", &head, &bench.head(&tenant, 0)?)?;
@@ -53,7 +61,7 @@ pub(in super::super) fn a_refused_commit_writes_nothing(bench: &Bench<'_>) -> Ch
 /// 1. *Atomic*
 pub(in super::super) fn an_accepted_commit_writes_everything(bench: &Bench<'_>) -> Checked {
     let tenant = acme();
-    let put: Vec<Record> = Kind::ALL.iter().map(|kind| plain(&tenant, *kind, "one")).collect();
+    let put: Vec<Record> = Kind::ALL.iter().map(|kind| plain(&tenant, *kind, kind.as_str())).collect();
     let lanes = [0, 1, u16::MAX];
     let audit = lanes.map(|lane| draft(&tenant, lane, "ana", "written"));
     bench.apply(
@@ -257,8 +265,8 @@ pub(in super::super) fn of_one_commit_made_twice_at_once_one_is_written(bench: &
 pub(in super::super) fn the_id_of_a_refused_commit_is_free(bench: &Bench<'_>) -> Checked {
     let tenant = acme();
     let record = plain(&tenant, Kind::Stats, "one");
-    let wrong = Record { version: 1, ..record.clone() };
     let key = record.key.clone();
+    bench.put(&tenant, vec![record.clone()])?;
     let again = |refusal: StoreError, first: Commit| -> Result<(), Broken> {
         refused("a commit that must be refused", &refusal, &bench.commit(&first))?;
         refused("the same again", &refusal, &bench.commit(&first))?;
@@ -266,8 +274,9 @@ pub(in super::super) fn the_id_of_a_refused_commit_is_free(bench: &Bench<'_>) ->
             Commit { id: first.id, audit: vec![draft(&tenant, 2, "ana", "x")], ..bench.fresh(&tenant) };
         bench.apply("its id with a commit that is right", &second)
     };
-    again(StoreError::Conflict(key.clone()), Commit { put: vec![wrong], ..bench.fresh(&tenant) })?;
-    again(StoreError::Fenced(key.clone()), Commit { fence: vec![(key.clone(), 0)], ..bench.fresh(&tenant) })?;
-    let expecting = Commit { expect: vec![(key.clone(), 1)], put: vec![record], ..bench.fresh(&tenant) };
+    again(StoreError::Conflict(key.clone()), Commit { put: vec![record], ..bench.fresh(&tenant) })?;
+    let missing = Key::new(&tenant, Kind::Stats, "missing");
+    again(StoreError::Fenced(missing.clone()), Commit { fence: vec![(missing, 1)], ..bench.fresh(&tenant) })?;
+    let expecting = Commit { expect: vec![(key.clone(), 7)], ..bench.fresh(&tenant) };
     again(StoreError::Conflict(key), expecting)
 }

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 
 use super::super::bench::Bench;
-use super::super::broken::{Broken, Checked, holds, same};
+use super::super::broken::{Broken, Checked, holds, same, same_list};
 use super::super::props::{LATE, ODD, acme, action, all, at, body, draft, id, plain, record, stored};
 use crate::id::TenantId;
 use crate::store::{Commit, Cursor, DuePage, Facet, Key, Kind, MAX_PAGE, Order, Query, Record};
 use crate::time::{Span, Time};
 
 /// Timers of several tenants and kinds, many at the same times, some without.
-fn timers() -> Vec<Record> {
+fn timers(names: &[&str]) -> Vec<Record> {
     let mut records = Vec::new();
     let tenants: [TenantId; 4] = ["acme", "acme2", "Acme", "é"].map(id);
     let times = [None, Some(Time::MIN), Some(at(5)), Some(at(9)), Some(at(10)), Some(Time::MAX)];
     for tenant in &tenants {
         for (n, due_at) in times.iter().enumerate() {
             for kind in [Kind::Timer, Kind::Run, Kind::Approval, Kind::Enforcement] {
-                for name in ["b", "a", "B", "é", "a/b"] {
+                for name in names {
                     let due_at = *due_at;
                     records.push(Record { due_at, ..plain(tenant, kind, &format!("{name}{n}")) });
                 }
@@ -40,25 +40,21 @@ fn keys(records: &[Record]) -> Vec<Key> {
 
 /// 21. *Due*
 pub(in super::super) fn exactly_what_is_due_comes_in_order(bench: &Bench<'_>) -> Checked {
-    let records = timers();
+    let records = timers(&["b", "a", "B", "é", "a/b"]);
     bench.put_all(&records)?;
     let before = |time: Time| Time::from_micros(time.micros() - 1);
     for until in [Time::MIN, at(5), before(at(9)), at(9), at(10), before(Time::MAX), Time::MAX] {
         let expected = due_by(&records, until);
         let due = bench.due(&DuePage { until, after: None, limit: 1_000 })?;
         let place = format!("what is due at {until}");
-        let count = (expected.len(), due.len());
-        holds(&format!("{place}: how many"), count.0 == count.1, &count.0.to_string(), &count.1)?;
-        for (expected, due) in expected.iter().zip(&due) {
-            same(&place, expected, due)?;
-        }
+        same_list(&place, &expected, &due)?;
     }
     Ok(())
 }
 
 /// 21. *Due*
 pub(in super::super) fn due_pages_go_on_after_the_last(bench: &Bench<'_>) -> Checked {
-    let records = timers();
+    let records = timers(&["b", "B"]);
     bench.put_all(&records)?;
     let whole = due_by(&records, at(10));
     for limit in [1, 7, 64, 1_000] {
@@ -72,16 +68,16 @@ pub(in super::super) fn due_pages_go_on_after_the_last(bench: &Bench<'_>) -> Che
             }
             read.extend(page);
         }
-        same(&format!("what is due, in pages of {limit}"), &keys(&whole), &keys(&read))?;
+        same_list(&format!("what is due, in pages of {limit}"), &keys(&whole), &keys(&read))?;
     }
-    // The engine steps what it was given, so the last record of a page is no longer due.
+    // The engine steps what it was given: the last record of a page need not be due any more.
     let first = bench.due(&DuePage { until: at(10), after: None, limit: 10 })?;
     let after = first.last().and_then(DuePage::place);
-    for record in first {
-        bench.put(&record.key.tenant.clone(), vec![Record { due_at: None, ..record }])?;
+    if let Some(last) = first.into_iter().last() {
+        bench.put(&last.key.tenant.clone(), vec![Record { due_at: None, ..last }])?;
     }
     let rest = bench.due(&DuePage { until: at(10), after, limit: 1_000 })?;
-    same("the page after one whose records were stepped", &keys(&whole[10.min(whole.len())..]), &keys(&rest))
+    same_list("the page after one whose last record was stepped", &keys(&whole)[10..], &keys(&rest))
 }
 
 /// Records with facets, for queries: `n` of one kind, with times that recur.
@@ -161,8 +157,7 @@ pub(in super::super) fn a_query_gives_exactly_what_it_names(bench: &Bench<'_>) -
         let place = format!("the query of {:?} from {:?} until {:?}", query.facets, query.from, query.until);
         let expected = named(&records, query);
         let page = bench.query(query)?;
-        same(&place, &keys(&expected), &keys(&page.rows))?;
-        same(&place, &expected, &page.rows)?;
+        same_list(&place, &expected, &page.rows)?;
         same(&format!("{place}: its cursor"), &None, &page.next)?;
     }
     Ok(())
@@ -180,6 +175,8 @@ fn follow(
         let page = bench.query(&query)?;
         let size = query.page_size();
         holds("a page of a query", page.rows.len() <= size, &format!("at most {size}"), &page.rows.len())?;
+        let empty = query.after.is_some() && page.rows.is_empty();
+        holds("a page that a cursor leads to", !empty, "at least one row", &page.rows.len())?;
         read.extend(page.rows);
         let Some(next) = page.next else { return Ok(read) };
         between(&next)?;
@@ -202,11 +199,11 @@ pub(in super::super) fn pages_visit_each_record_once(bench: &Bench<'_>) -> Check
     let rule = (Facet::Rule, vec!["r1".to_owned(), "r3".to_owned()]);
     for order in [Order::Oldest, Order::Newest] {
         for facets in [vec![], vec![rule.clone()]] {
-            for limit in [0, 1, 2, 7, 22, 44, 200] {
+            for limit in [0, 2, 7, 22, 44, 200] {
                 let query = Query { order, limit, facets: facets.clone(), ..all(&tenant, Kind::Enforcement) };
                 let read = follow(bench, &query, |_| Ok(()))?;
                 let place = format!("a query by {order}, {limit} a page");
-                same(&place, &keys(&named(&records, &query)), &keys(&read))?;
+                same_list(&place, &keys(&named(&records, &query)), &keys(&read))?;
             }
         }
     }
@@ -217,7 +214,7 @@ pub(in super::super) fn pages_visit_each_record_once(bench: &Bench<'_>) -> Check
 pub(in super::super) fn pages_hold_while_records_come(bench: &Bench<'_>) -> Checked {
     for (name, order) in [("old", Order::Oldest), ("new", Order::Newest)] {
         let tenant: TenantId = id(name);
-        let records = rows(&tenant, Kind::Enforcement, 24);
+        let records = rows(&tenant, Kind::Enforcement, 23);
         bench.put_all(&records)?;
         let query = Query { order, limit: 5, ..all(&tenant, Kind::Enforcement) };
         let mut round = 0;
@@ -245,7 +242,7 @@ pub(in super::super) fn pages_hold_while_records_come(bench: &Bench<'_>) -> Chec
         }
         let expected = named(&records, &query);
         let there: Vec<Record> = read.into_iter().filter(|record| expected.contains(record)).collect();
-        same("those that were there from the beginning", &keys(&expected), &keys(&there))?;
+        same_list("those that were there from the beginning", &keys(&expected), &keys(&there))?;
     }
     Ok(())
 }
