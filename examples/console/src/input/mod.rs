@@ -76,7 +76,7 @@ pub enum Layout {
 /// let signal = reader.next().unwrap()?;
 /// assert_eq!(signal.subject().user.as_str(), "u-1");
 /// let bad = reader.next().unwrap().unwrap_err();
-/// assert_eq!((bad.line, bad.offset, bad.at, bad.text.as_slice()), (2, 77, Some(0), b"oops".as_slice()));
+/// assert_eq!((bad.line, bad.offset, bad.at, bad.text.as_slice()), (2, 79, Some(0), b"oops".as_slice()));
 /// assert!(reader.next().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
