@@ -1,4 +1,5 @@
 //! The demo's files: made by the generator, read by the map, and worth their rules.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

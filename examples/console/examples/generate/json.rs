@@ -9,8 +9,8 @@ pub(crate) enum Json {
     Flag(bool),
     Number(i64),
     Text(String),
-    Array(Vec<Json>),
-    Object(Vec<(&'static str, Json)>),
+    Array(Vec<Self>),
+    Object(Vec<(&'static str, Self)>),
 }
 
 impl Json {
