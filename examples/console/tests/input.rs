@@ -1,4 +1,5 @@
 //! Lines in, signals or typed faults out.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -111,7 +112,7 @@ fn every_fault_has_its_kind_and_its_place() {
     for (line, place, said) in cases {
         let bad = native(&line).unwrap_err();
         assert!(bad.fault.to_string().contains(said), "{line}: {bad}");
-        assert_eq!(bad.text, line.as_bytes());
+        assert_eq!(&*bad.text, line.as_bytes());
         assert_eq!(bad.at.is_some(), place.is_some(), "{line}: {bad}");
         if let (Some(at), Some(place)) = (bad.at, place) {
             assert!(
@@ -136,8 +137,8 @@ fn the_reader_goes_on_after_bad_lines_and_tells_their_places() {
     assert_eq!((bad.line, bad.offset, bad.at), (4, place, Some(0)));
     assert_eq!(bad.to_string(), format!("line 4 (byte {place}), offset 0: no JSON: expected value"));
     assert!(reader.next().unwrap().is_ok());
-    let refused = reader.refuse("the score lies outside the scale");
-    assert_eq!((refused.line, refused.text), (5, good.into_bytes()));
+    let refused = reader.refuse(&"the score lies outside the scale");
+    assert_eq!((refused.line, refused.text), (5, good.into_bytes().into()));
     assert!(reader.next().is_none() && reader.next().is_none());
 }
 
@@ -164,7 +165,7 @@ fn a_line_that_is_too_long_is_skipped_to_its_end() {
             other => panic!("{other}"),
         }
         let next = reader.next().unwrap().unwrap_err();
-        assert_eq!((next.line, next.offset, next.text.as_slice()), (2, length as u64 + 1, &b"next"[..]));
+        assert_eq!((next.line, next.offset, &*next.text), (2, length as u64 + 1, &b"next"[..]));
         assert!(reader.next().is_none());
     }
 }
@@ -185,7 +186,7 @@ fn an_error_of_the_stream_is_told_once_and_ends_it() {
     assert!(reader.next().unwrap().is_ok());
     let bad = reader.next().unwrap().unwrap_err();
     assert!(matches!(bad.fault, LineFault::Io(_)));
-    assert_eq!((bad.line, bad.text.as_slice()), (2, &b"half a li"[..]));
+    assert_eq!((bad.line, &*bad.text), (2, &b"half a li"[..]));
     assert!(reader.next().is_none());
 }
 
@@ -367,7 +368,7 @@ proptest! {
     fn random_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         for bad in read_as(&bytes, Layout::Native).into_iter().filter_map(Result::err) {
             let from = bad.offset as usize;
-            prop_assert_eq!(&bytes[from..from + bad.text.len()], bad.text.as_slice());
+            prop_assert_eq!(&bytes[from..from + bad.text.len()], &*bad.text);
             prop_assert!(bad.at.is_none_or(|at| at <= bad.text.len()));
         }
     }

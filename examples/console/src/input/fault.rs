@@ -20,7 +20,7 @@ pub struct BadLine {
     pub fault: LineFault,
     /// The line as it came, without its end; of a line that is too long, the first
     /// [`MAX_KEPT_BYTES`].
-    pub text: Vec<u8>,
+    pub text: Box<[u8]>,
     /// The line's length in bytes.
     pub bytes: u64,
 }

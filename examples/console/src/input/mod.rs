@@ -39,6 +39,7 @@ mod raw;
 mod read;
 mod reject;
 
+use std::fmt;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -76,7 +77,7 @@ pub enum Layout {
 /// let signal = reader.next().unwrap()?;
 /// assert_eq!(signal.subject().user.as_str(), "u-1");
 /// let bad = reader.next().unwrap().unwrap_err();
-/// assert_eq!((bad.line, bad.offset, bad.at, bad.text.as_slice()), (2, 77, Some(0), b"oops".as_slice()));
+/// assert_eq!((bad.line, bad.offset, bad.at, &*bad.text), (2, 79, Some(0), b"oops".as_slice()));
 /// assert!(reader.next().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -114,7 +115,7 @@ impl<R: BufRead> Reader<R> {
 
     /// The last line, refused by somebody else than the reader: an engine, say, to which its score
     /// lies outside the scale. So every refusal can go to the same [`RejectFile`].
-    pub fn refuse(&self, why: impl ToString) -> BadLine {
+    pub fn refuse(&self, why: &dyn fmt::Display) -> BadLine {
         self.bad(LineFault::Refused(why.to_string()).whole())
     }
 
@@ -140,7 +141,7 @@ impl<R: BufRead> Reader<R> {
             offset: self.lines.offset(),
             at: fault.at,
             fault: fault.fault,
-            text: self.lines.kept().to_vec(),
+            text: self.lines.kept().into(),
             bytes: self.lines.length(),
         }
     }
