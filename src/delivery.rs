@@ -131,7 +131,8 @@ pub enum Probe {
 /// What carries actions out.
 ///
 /// # Contract
-/// Each sentence is a law of the conformance suite (feature `conformance`), under the same number.
+/// Each sentence is proved by laws of the conformance suite (feature `conformance`), under the same
+/// number.
 ///
 /// 1. *Keyed*: where the target honours keys, delivering a job twice has its effect once.
 /// 2. *Honest*: [`Outcome::Done`] and [`Outcome::NoOp`] are answered only when the effect is

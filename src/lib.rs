@@ -4,6 +4,8 @@
 mod action;
 mod approval;
 mod audit;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decimal;
 mod delivery;
 mod enforcement;

@@ -86,7 +86,8 @@ pub struct Renewal {
 /// Storage for the engine: a small versioned record store.
 ///
 /// # Contract
-/// Each sentence is a law of the conformance suite (feature `conformance`), under the same number.
+/// Each sentence is proved by laws of the conformance suite (feature `conformance`), under the same
+/// number. Texts are compared byte by byte, and kinds come in the order of [`Kind::ALL`].
 ///
 /// **Commit**
 /// 1. *Atomic*: a refused commit writes nothing, an accepted one everything.
@@ -100,7 +101,7 @@ pub struct Renewal {
 ///    writes nothing, even when versions and tokens have moved on.
 /// 6. *Refused is not applied*: an id whose commit was refused may be used again.
 /// 7. *Kept whole*: [`Store::load`] gives a record back as it was put: body, facets, times, queue,
-///    token.
+///    lease, token.
 /// 8. *Tenants*: nothing of one tenant is seen or changed through another's keys.
 ///
 /// **Audit**
@@ -121,8 +122,7 @@ pub struct Renewal {
 /// 17. *Through `take`*: what a claim writes is what [`Claim::take`] made of the record, with its
 ///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
 ///     else's place in the batch.
-/// 18. *Repeats*: a claim with a nonce that took records before returns those that it still holds,
-///     unchanged, and takes no others.
+/// 18. *Repeats*: a claim whose nonce holds records returns those, unchanged, and takes no others.
 /// 19. *Bounded*: a claim takes at most its `max` records.
 /// 20. *Renewal*: a renewal prolongs the lease of the token's holder and is refused with `Fenced`
 ///     for any other token; it changes neither version nor attempt.

@@ -1,0 +1,9 @@
+//! The laws themselves, one function each; `table.rs` names them and says what they are.
+
+pub(super) mod audit;
+pub(super) mod claim;
+pub(super) mod commit;
+pub(super) mod delivery;
+pub(super) mod read;
+pub(super) mod record;
+pub(super) mod take;

@@ -1,0 +1,125 @@
+//! Law 17: a claim writes what `Claim::take` made of a record, and nothing else.
+
+use super::super::bench::Bench;
+use super::super::broken::{Broken, Checked, holds, same};
+use super::super::props::{
+    acme, action, as_sealed, at, attempts, body, channel, control, draft, id, notice, other, record, stored,
+    verified, waiting,
+};
+use crate::enforcement::{Enforcement, Holder, State};
+use crate::state::{Control, Stop};
+use crate::store::{Commit, Queue, Record, decode};
+
+/// 17. *Through `take`*
+pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Checked {
+    let tenant = acme();
+    let records = [record(&action(&tenant, "one")), record(&notice(&tenant, "two"))];
+    let before = draft(&tenant, 0, "ana", "before");
+    bench.apply(
+        "a commit of two records",
+        &Commit { put: records.to_vec(), audit: vec![before], ..bench.fresh(&tenant) },
+    )?;
+    for _ in &records {
+        let head = bench.head(&tenant, 0)?;
+        let claim = bench.ask(&id("w1"), 1);
+        let taken = bench.claim_one("a claim", &claim)?;
+        same("a taken record as it is stored", &taken, &bench.get(&taken.key)?)?;
+        let waiting = records.iter().find(|waiting| waiting.key == taken.key);
+        let (Some(waiting), Some(started)) = (waiting.map(stored), started(&taken)?) else {
+            return Err(Broken::new(
+                "a claim",
+                "a record that waited, with an attempt",
+                format!("{taken:?}"),
+            ));
+        };
+        let Some(made) = claim.take(&waiting, None, started)? else {
+            return Err(Broken::new("a claim", "a record that `take` takes", format!("{taken:?}")));
+        };
+        same("a taken record", &stored(&made.record), &taken)?;
+        let lane = bench.lane(&tenant, 0)?.into_iter().filter(|record| record.seq > head.seq);
+        as_sealed("the audit records of a claim", head, &made.audit, &lane.collect::<Vec<_>>())?;
+    }
+    verified("the lane after the claims", &bench.lane(&tenant, 0)?).map(drop)
+}
+
+/// When the last attempt of a record began.
+fn started(record: &Record) -> Result<Option<crate::time::Time>, Broken> {
+    Ok(decode::<Enforcement>(record)?.body.history.last().map(|attempt| attempt.started_at))
+}
+
+/// 17. *Through `take`*
+pub(in super::super) fn what_people_stopped_stays_as_it_is(bench: &Bench<'_>) -> Checked {
+    type Stops = fn(&mut Control, Stop);
+    let stops: [(&str, Stops); 3] = [
+        ("everything", |control, stop| control.tenant = Some(stop)),
+        ("a type", |control, stop| control.types.extend([(channel("send_webhook"), stop)])),
+        ("a rule", |control, stop| control.rules.extend([(id("r1"), stop)])),
+    ];
+    let (worker, free) = (id("w1"), other());
+    for (what, stop) in stops {
+        let tenant = id(what);
+        let holder = Holder { rule: id("r1"), revision: 1, key: id("k1") };
+        let held = record(&Enforcement { holders: vec![holder], ..action(&tenant, "held") });
+        let told = record(&notice(&tenant, "told"));
+        let stopped = control(&tenant, stop);
+        let ours = record(&action(&free, what));
+        bench.put(&tenant, vec![held.clone(), told.clone(), stopped.clone()])?;
+        bench.put(&free, vec![ours.clone()])?;
+        let place = format!("a claim while {what} is stopped");
+        let mut taken = bench.claim(&bench.ask(&worker, 10))?;
+        taken.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut expected = [&told.key, &ours.key];
+        expected.sort();
+        same(
+            &place,
+            expected.as_slice(),
+            taken.iter().map(|record| &record.key).collect::<Vec<_>>().as_slice(),
+        )?;
+        same("what is stopped", &stored(&held), &bench.get(&held.key)?)?;
+        same("the audit lane: only of the notice", &1, &bench.lane(&tenant, 0)?.len())?;
+        let none = Record { body: control(&tenant, |_, _| ()).body, ..stored(&stopped) };
+        bench.put(&tenant, vec![none])?;
+        let freed = bench.claim_one("a claim after the stop was lifted", &bench.ask(&worker, 10))?;
+        same("what was stopped", &(&held.key, 1), &(&freed.key, attempts(&freed)?))?;
+    }
+    Ok(())
+}
+
+/// 17. *Through `take`*
+pub(in super::super) fn what_is_declined_takes_no_place(bench: &Bench<'_>) -> Checked {
+    // What is stopped comes first by every order: tenant, time, id.
+    let (stopped, free) = (id("a"), id("b"));
+    let switch = control(&stopped, |control, stop| control.tenant = Some(stop));
+    let mut records = waiting(&stopped, 0..40);
+    records.push(switch);
+    bench.put(&stopped, records)?;
+    let later = State::Queued { since: at(60), start_by: None };
+    let free =
+        ["one", "two"].map(|name| record(&Enforcement { state: later.clone(), ..action(&free, name) }));
+    bench.put_all(&free)?;
+    let taken = bench.claim(&bench.ask(&id("w1"), 2))?;
+    let tenants: Vec<_> = taken.iter().map(|record| record.key.tenant.as_str()).collect();
+    same("a claim of two, with forty stopped before them", &vec!["b", "b"], &tenants)
+}
+
+/// 17. *Through `take`*
+pub(in super::super) fn a_claim_that_fails_changes_nothing(bench: &Bench<'_>) -> Checked {
+    let tenant = acme();
+    let mut records = waiting(&tenant, 0..4);
+    // It waits in the queue, but is nothing that could be carried out.
+    let queue = Some(Queue { channel: channel("send_webhook"), ready_at: at(0) });
+    let last = records.len() - 1;
+    records[last] = Record { queue, body: body("no action"), ..records[last].clone() };
+    bench.put(&tenant, records.clone())?;
+    let answer = bench.calls.claim(&bench.ask(&id("w1"), 10)).answer;
+    let taken = answer.unwrap_or_default();
+    for record in &records {
+        let there = bench.get(&record.key)?;
+        match taken.iter().find(|taken| taken.key == record.key) {
+            Some(taken) => same("a record that was given out", taken, &there)?,
+            None => same("a record that was not given out", &stored(record), &there)?,
+        }
+    }
+    let claims = bench.lane(&tenant, 0)?.len();
+    holds("the audit lane", claims == taken.len(), &format!("{} records", taken.len()), &claims)
+}

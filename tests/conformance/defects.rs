@@ -1,0 +1,114 @@
+//! The ways in which a store can be wrong, each with the laws that it breaks.
+
+/// `Defect: [laws broken], "what is wrong"`.
+macro_rules! defects {
+    ($($defect:ident: [$($law:ident)*], $about:literal;)+) => {
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(crate) enum Defect {
+            $(#[doc = $about] $defect,)+
+        }
+
+        impl Defect {
+            pub(crate) const ALL: &[(Self, &[&str])] = &[$((Self::$defect, &[$(stringify!($law)),*])),+];
+        }
+    };
+}
+
+/// What a loss hides: the repeat of such a call answers as if the first had been right.
+pub(crate) const HIDDEN_BY_LOSS: &[(Defect, &str)] = &[
+    (Defect::ClaimsOneByOne, "a_claim_that_fails_changes_nothing"),
+    (Defect::ErasesLikeNames, "what_is_personal_of_a_user_is_erased"),
+];
+
+defects! {
+    None: [], "nothing";
+
+    WritesWhatItCan: [a_refused_commit_writes_nothing], "puts before the refused one are written";
+    AuditsRefused: [a_refused_commit_writes_nothing], "audit records are written before anything is checked";
+    RefusesNothing: [an_accepted_commit_writes_everything], "a commit of nothing is refused";
+    AcceptsLaterVersions: [a_put_names_the_version_that_it_replaces], "only a lower version is a conflict";
+    VersionsJump: [each_put_raises_the_version_by_one of_racing_puts_one_wins], "by two, from 3 on";
+    VersionsCheckedEarly: [of_racing_puts_one_wins], "outside of the transaction that writes";
+    IgnoresExpectedNone: [what_was_read_must_still_be_so], "an expected 0 is not checked";
+    FencesOnlyLower: [a_fence_needs_the_records_token], "a higher token passes";
+    IgnoresFences: [a_refused_commit_writes_nothing a_fence_needs_the_records_token
+        the_id_of_a_refused_commit_is_free a_lapsed_record_is_taken_again], "fences are not read";
+    LooksForRepeatsLast: [a_repeated_commit_is_not_written_again
+        of_one_commit_made_twice_at_once_one_is_written], "after versions and tokens are checked";
+    CommitIdsInMemory: [a_repeated_commit_is_not_written_again], "another process does not know them";
+    RepeatsCheckedEarly: [of_one_commit_made_twice_at_once_one_is_written], "outside of the transaction";
+    KeepsRefusedIds: [the_id_of_a_refused_commit_is_free], "a refused commit counts as applied";
+    CutsTokens: [a_record_comes_back_as_it_was_put], "to 32 bits";
+    KeepsDueTimes: [a_record_comes_back_as_it_was_put],
+        "a put without one leaves the old one";
+    CollapsesBlanks: [texts_are_kept_byte_for_byte], "two blanks of an id are one";
+    FoldsIds: [texts_are_kept_byte_for_byte exactly_what_is_due_comes_in_order
+        due_pages_go_on_after_the_last], "upper case and lower case are one key";
+    CutsIds: [long_texts_are_kept], "to 255 characters";
+    CutsBodies: [long_texts_are_kept], "those beyond 64 KB";
+    LeasesToTheMillisecond: [the_ends_of_time_are_kept], "microseconds of a lease are cut off";
+    TimesFrom1970: [the_ends_of_time_are_kept a_query_gives_exactly_what_it_names],
+        "earlier times are stored as 1970";
+    LoadsEachOnce: [load_answers_key_by_key], "a key that is asked for twice is answered once";
+    QueriesOfAllTenants: [tenants_do_not_meet a_query_gives_exactly_what_it_names
+        pages_hold_while_records_come], "the tenant is no condition";
+    FoldsTenantsOfLanes: [tenants_do_not_meet], "`Plain` writes to the lane of `plain`";
+    OneTableForNotices: [kinds_do_not_meet], "a notice and an enforcement of one id are one record";
+    CommitIdsOfAll: [a_commit_id_is_its_tenants_own], "one set of ids for all tenants";
+    ReversesAudit: [each_record_is_sealed_after_the_head], "the last draft of a commit comes first";
+    HeadsReadEarly: [racing_commits_keep_the_chain_whole], "outside of the transaction that appends";
+    OneSaltARecord: [each_personal_field_has_its_own_salt], "the fields of a record share one";
+    TrailsBeginAtAfter: [a_lane_is_read_in_pages], "a page begins with the last record of the one before";
+    KeepsSessions: [what_is_personal_of_a_user_is_erased], "records about sessions are not erased";
+    ErasesOneLane: [what_is_personal_of_a_user_is_erased], "only lane 0";
+    ErasesLikeNames: [what_is_personal_of_a_user_is_erased an_erasure_leaves_others_alone],
+        "users whose names begin alike";
+    ErasesEverywhere: [an_erasure_leaves_others_alone], "the user of that name of every tenant";
+    ErasesCommitments: [an_erased_lane_still_verifies], "with the values, so that the hash is wrong";
+    ReadyIsLater: [a_claim_takes_what_is_ready_on_its_channels], "what is ready at `until` is not taken";
+    IgnoresChannels: [a_claim_takes_what_is_ready_on_its_channels], "a claim takes any channel";
+    NoticesStay: [a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
+        what_people_stopped_stays_as_it_is], "only enforcements are claimed";
+    HolderTakesAgain: [a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+        racing_claims_share_nothing what_people_stopped_stays_as_it_is],
+        "a worker takes what it holds a second time";
+    ClaimsCheckedEarly: [racing_claims_share_nothing], "outside of the transaction that writes";
+    NoRescue: [a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews],
+        "a lease never runs out";
+    RescueKeepsHolder: [a_lapsed_record_is_taken_again], "the lease keeps the first worker's name";
+    LeasesEndByDecisionTime: [a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+        racing_claims_share_nothing only_the_stores_clock_ends_a_lease what_people_stopped_stays_as_it_is
+        a_renewal_prolongs_the_lease what_was_written_is_seen], "the claim's time judges them";
+    TokensBeginAgain: [each_claim_raises_the_token], "at 1, after a settled claim";
+    ClaimsWithoutAudit: [a_claim_writes_what_take_made what_people_stopped_stays_as_it_is
+        what_was_written_is_seen], "the audit records of a claim are left out";
+    IgnoresControl: [what_people_stopped_stays_as_it_is what_is_declined_takes_no_place],
+        "kill switches are not read";
+    RemembersControl: [what_people_stopped_stays_as_it_is], "kill switches are read once";
+    DeclinedTakePlaces: [what_is_declined_takes_no_place], "the batch is cut before `take`";
+    ClaimsOneByOne: [a_claim_that_fails_changes_nothing], "each record in a transaction of its own";
+    NoncesForgotten: [a_repeated_claim_takes_nothing_new], "a repeat takes more";
+    RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
+    MaxOfEachTenant: [a_claim_takes_at_most_its_max], "`max` records of each tenant";
+    RenewalsAreWrites: [a_renewal_prolongs_the_lease], "a renewal raises the version";
+    RenewsLowerTokens: [nobody_else_renews], "an earlier holder renews";
+    RenewsTheSettled: [nobody_else_renews], "a record without a holder is renewed";
+    DueIsLater: [exactly_what_is_due_comes_in_order due_pages_go_on_after_the_last],
+        "what is due at `until` is left out";
+    KindsByName: [exactly_what_is_due_comes_in_order due_pages_go_on_after_the_last],
+        "kinds are ordered by their names";
+    DueLooksUpTheLast: [due_pages_go_on_after_the_last], "a page begins anew where the last one is gone";
+    UntilIncluded: [a_query_gives_exactly_what_it_names], "a query takes in what comes at `until`";
+    AnyFacetWillDo: [a_query_gives_exactly_what_it_names], "one facet of several is enough";
+    FacetsAreWildcards: [a_query_gives_exactly_what_it_names], "a per cent sign stands for anything";
+    RowsForEachValue: [a_query_gives_exactly_what_it_names pages_visit_each_record_once],
+        "a record comes once for each value that is accepted";
+    CursorsAreTimes: [pages_visit_each_record_once pages_hold_while_records_come],
+        "a page goes on after the time of the last row";
+    FullPagesGoOn: [pages_visit_each_record_once], "a full last page has a cursor";
+    CursorsAreOffsets: [pages_hold_while_records_come a_page_has_its_bounds], "a page skips so many rows";
+    PagesWithoutBound: [a_page_has_its_bounds], "a page is as long as one likes";
+    PagesOfHundred: [a_page_has_its_bounds], "a page is shorter than one may ask";
+    RemembersQueries: [what_was_written_is_seen], "another process's writes are not seen";
+    CountsInMemory: [unique_bytes_never_recur], "each process counts from 1";
+}

@@ -1,0 +1,128 @@
+//! What is read, or read wrongly.
+
+use tipstaff::{Cursor, DuePage, Facet, MAX_PAGE, Order, Page, Query, Record, Time};
+
+use super::Faulty;
+use crate::defects::Defect;
+
+impl Faulty {
+    pub(super) fn due_now(&self, page: &DuePage) -> Vec<Record> {
+        let data = self.data();
+        let mut due: Vec<_> = data
+            .records
+            .values()
+            .filter_map(|record| Some((DuePage::place(record)?, record.clone())))
+            .filter(|(place, _)| match self.defect {
+                Defect::DueIsLater => place.1 < page.until,
+                _ => place.1 <= page.until,
+            })
+            .collect();
+        match self.defect {
+            Defect::KindsByName => due.sort_by(|(a, _), (b, _)| {
+                (&a.0, a.1, a.2.as_str(), &a.3).cmp(&(&b.0, b.1, b.2.as_str(), &b.3))
+            }),
+            _ => due.sort_by(|(a, _), (b, _)| a.cmp(b)),
+        }
+        let after = match (&page.after, self.defect) {
+            (None, _) => 0,
+            // The place is looked up, though its record may have moved on.
+            (Some(after), Defect::DueLooksUpTheLast | Defect::KindsByName) => {
+                due.iter().position(|(place, _)| place == after).map_or(0, |last| last + 1)
+            }
+            (Some(after), _) => due.iter().take_while(|(place, _)| place <= after).count(),
+        };
+        due.into_iter().skip(after).take(page.limit.max(1)).map(|(_, record)| record).collect()
+    }
+
+    fn names(&self, query: &Query, record: &Record) -> bool {
+        let with = |facets: &[(Facet, Vec<String>)]| Query { facets: facets.to_vec(), ..query.clone() };
+        match self.defect {
+            Defect::QueriesOfAllTenants => {
+                Query { tenant: record.key.tenant.clone(), ..query.clone() }.names(record)
+            }
+            Defect::UntilIncluded => {
+                let until = query.until.map(|until| Time::from_micros(until.micros() + 1));
+                Query { until, ..query.clone() }.names(record)
+            }
+            Defect::AnyFacetWillDo if !query.facets.is_empty() => {
+                query.facets.iter().any(|facet| with(std::slice::from_ref(facet)).names(record))
+            }
+            Defect::FacetsAreWildcards => {
+                let like = |(facet, accepted): &(Facet, Vec<String>)| {
+                    let begins = |value: &str| {
+                        accepted.iter().any(|text| match text.strip_suffix('%') {
+                            Some(start) => value.starts_with(start),
+                            None => text == value,
+                        })
+                    };
+                    record.facets.iter().any(|(of, value)| of == facet && begins(value))
+                };
+                with(&[]).names(record) && query.facets.iter().all(like)
+            }
+            _ => query.names(record),
+        }
+    }
+
+    pub(super) fn query_now(&self, query: &Query) -> Page<Record> {
+        if self.has(Defect::RemembersQueries) {
+            let own = self.own.lock().unwrap();
+            if let Some((_, page)) = own.pages.iter().find(|(asked, _)| asked == query) {
+                return page.clone();
+            }
+        }
+        let data = self.data();
+        let mut rows: Vec<Record> =
+            data.records.values().filter(|record| self.names(query, record)).cloned().collect();
+        rows.sort_by(|a, b| (a.at, &a.key.id).cmp(&(b.at, &b.key.id)));
+        if self.has(Defect::RowsForEachValue) {
+            let times = |record: &Record| {
+                let accepted = |(facet, value): &&(Facet, String)| {
+                    query.facets.iter().any(|(of, accepted)| of == facet && accepted.contains(value))
+                };
+                record.facets.iter().filter(accepted).count().max(1)
+            };
+            rows = rows.into_iter().flat_map(|row| vec![row.clone(); times(&row)]).collect();
+        }
+        if query.order == Order::Newest {
+            rows.reverse();
+        }
+        let newest = query.order == Order::Newest;
+        let beyond = |record: &Record, after: &Cursor| {
+            let place = (record.at, record.key.id.clone());
+            let after = (after.at, after.id.clone());
+            match self.defect {
+                Defect::CursorsAreTimes if newest => place.0 < after.0,
+                Defect::CursorsAreTimes => place.0 > after.0,
+                _ if newest => place < after,
+                _ => place > after,
+            }
+        };
+        let skip = match &query.after {
+            None => 0,
+            Some(after) if self.has(Defect::CursorsAreOffsets) => {
+                usize::try_from(after.at.micros()).unwrap_or(0)
+            }
+            Some(after) => rows.iter().position(|row| beyond(row, after)).unwrap_or(rows.len()),
+        };
+        let size = match self.defect {
+            Defect::PagesWithoutBound => query.limit.max(1),
+            Defect::PagesOfHundred => query.limit.clamp(1, 100),
+            _ => query.limit.clamp(1, MAX_PAGE),
+        };
+        let page: Vec<Record> = rows.iter().skip(skip).take(size).cloned().collect();
+        let more = match self.defect {
+            Defect::FullPagesGoOn => page.len() == size,
+            _ => skip + page.len() < rows.len(),
+        };
+        let place = |record: &Record| match self.defect {
+            Defect::CursorsAreOffsets => {
+                let rows = i64::try_from(skip + page.len()).unwrap_or(i64::MAX);
+                Cursor { at: Time::from_micros(rows), id: "offset".to_owned() }
+            }
+            _ => Cursor { at: record.at, id: record.key.id.clone() },
+        };
+        let page = Page { next: page.last().map(place).filter(|_| more), rows: page.clone() };
+        self.own.lock().unwrap().pages.push((query.clone(), page.clone()));
+        page
+    }
+}
