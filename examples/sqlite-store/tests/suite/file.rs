@@ -140,6 +140,14 @@ fn what_is_erased_is_gone_from_the_disk() {
     assert_eq!(done(store.erase(&acme, &ana)), Ok(2));
     assert_eq!(holds(), 0);
     assert_eq!(done(store.erase(&acme, &ana)), Ok(0));
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let left: Vec<String> =
+        (db.prepare("SELECT personal_of FROM audit WHERE personal_of IS NOT NULL").unwrap())
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+    assert_eq!(left, ["ben"], "who is left to erase");
     assert_eq!((verified(&store, &acme, 0), verified(&store, &acme, 3)), (3, 1));
     let trail = done(store.trail(&Trail { tenant: acme.clone(), lane: 0, after: 1, limit: 1 })).unwrap();
     assert_eq!(trail[0].personal["comment"].value.as_deref(), Some("kept"));
