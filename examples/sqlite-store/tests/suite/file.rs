@@ -120,7 +120,9 @@ fn stored_nonsense_is_named_and_never_a_panic() {
 
 #[test]
 fn what_is_erased_is_gone_from_the_disk() {
-    const SECRET: &str = "a comment that somebody regrets";
+    // Long, so that it leaves whole pages behind.
+    const SECRET: &str = "a comment that somebody regrets; ";
+    let regretted = SECRET.repeat(100);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path).unwrap();
@@ -128,8 +130,12 @@ fn what_is_erased_is_gone_from_the_disk() {
     let about = |user: &str, text: &str| {
         draft(&acme, 1).subject(Subject::user(user.parse().unwrap())).personal("comment", text)
     };
-    let audit =
-        vec![about("ana", SECRET), about("ben", "kept"), draft(&acme, 2), about("ana", SECRET).lane(3)];
+    let audit = vec![
+        about("ana", &regretted),
+        about("ben", "kept"),
+        draft(&acme, 2),
+        about("ana", &regretted).lane(3),
+    ];
     done(store.commit(&tipstaff::Commit { audit, ..commit(&acme, 1, vec![]) })).unwrap();
     let holds = || {
         let files = fs::read_dir(folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
