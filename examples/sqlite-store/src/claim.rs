@@ -50,6 +50,7 @@ pub(crate) fn take(
     mut ready: Vec<Key>,
     now: Time,
 ) -> Result<Vec<Record>, Fault> {
+    // The same claim may have been made at once.
     let mut taken = held(db, claim)?;
     if !taken.is_empty() {
         return Ok(taken);

@@ -81,7 +81,8 @@ pub(crate) fn file(path: &Path) -> Result<(Connection, Connection), OpenError> {
     let failed = |error| OpenError::of(path, &error);
     let mut writer = connect(path).map_err(failed)?;
     // Nothing is written to a file that is not ours, nor to one that needs nothing.
-    let schema = judge(&writer, path)?;
+    // One snapshot: another process may be making the schema just now.
+    let schema = judge(&*writer.transaction().map_err(failed)?, path)?;
     let mode = patiently(|| writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)));
     let mode: String = mode.map_err(failed)?;
     if mode != "wal" {

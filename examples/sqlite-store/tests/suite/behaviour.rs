@@ -177,6 +177,24 @@ fn pages_visit_each_row_once_while_others_are_inserted() {
 }
 
 #[test]
+fn a_range_begins_with_its_first_row_and_ends_before_its_last() {
+    let (store, _) = store();
+    let acme = tenant("acme");
+    let row = |id: &str, micros| plain(&acme, id, micros, &[(Facet::User, "ana")]);
+    let rows = vec![row("a", 1), row("", 2), row("b", 2), row("c", 3)];
+    done(store.commit(&commit(&acme, 1, rows))).unwrap();
+    for order in [Order::Newest, Order::Oldest] {
+        let asked = query(&acme, &[(Facet::User, &["ana"])]);
+        let asked = tipstaff::Query { from: Some(at(2)), until: Some(at(3)), order, ..asked };
+        assert_eq!(done(store.query(&asked)).unwrap().rows.len(), 2);
+        assert_eq!(
+            done(store.query(&tipstaff::Query { until: Some(at(2)), ..asked })).unwrap().rows.len(),
+            0
+        );
+    }
+}
+
+#[test]
 fn due_records_come_by_tenant_time_kind_and_id() {
     let (store, _) = store();
     let kinds = [Kind::Run, Kind::Approval, Kind::Enforcement, Kind::Timer];

@@ -120,7 +120,9 @@ fn stored_nonsense_is_named_and_never_a_panic() {
 
 #[test]
 fn what_is_erased_is_gone_from_the_disk() {
-    const SECRET: &str = "a comment that somebody regrets";
+    // Long, so that it leaves whole pages behind.
+    const SECRET: &str = "a comment that somebody regrets; ";
+    let regretted = SECRET.repeat(100);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path).unwrap();
@@ -128,8 +130,12 @@ fn what_is_erased_is_gone_from_the_disk() {
     let about = |user: &str, text: &str| {
         draft(&acme, 1).subject(Subject::user(user.parse().unwrap())).personal("comment", text)
     };
-    let audit =
-        vec![about("ana", SECRET), about("ben", "kept"), draft(&acme, 2), about("ana", SECRET).lane(3)];
+    let audit = vec![
+        about("ana", &regretted),
+        about("ben", "kept"),
+        draft(&acme, 2),
+        about("ana", &regretted).lane(3),
+    ];
     done(store.commit(&tipstaff::Commit { audit, ..commit(&acme, 1, vec![]) })).unwrap();
     let holds = || {
         let files = fs::read_dir(folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
@@ -140,6 +146,14 @@ fn what_is_erased_is_gone_from_the_disk() {
     assert_eq!(done(store.erase(&acme, &ana)), Ok(2));
     assert_eq!(holds(), 0);
     assert_eq!(done(store.erase(&acme, &ana)), Ok(0));
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let left: Vec<String> =
+        (db.prepare("SELECT personal_of FROM audit WHERE personal_of IS NOT NULL").unwrap())
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+    assert_eq!(left, ["ben"], "who is left to erase");
     assert_eq!((verified(&store, &acme, 0), verified(&store, &acme, 3)), (3, 1));
     let trail = done(store.trail(&Trail { tenant: acme.clone(), lane: 0, after: 1, limit: 1 })).unwrap();
     assert_eq!(trail[0].personal["comment"].value.as_deref(), Some("kept"));

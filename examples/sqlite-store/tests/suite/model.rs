@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tipstaff::{
-    Claim, Commit, DuePage, Facet, Key, Kind, MemoryStore, Order, Query, Record, Renewal, Span, Store,
-    StoreError, Trail,
+    Claim, Commit, Cursor, DuePage, Facet, Key, Kind, MemoryStore, Order, Query, Record, Renewal, Span,
+    Store, StoreError, Trail,
 };
 use tipstaff_sqlite::SqliteStore;
 
@@ -74,8 +74,10 @@ fn a_query() -> impl Strategy<Value = Query> {
     let values = prop::collection::vec(0..VALUES.len(), 0..4);
     let facets = prop::collection::vec((0..FACETS.len(), values), 0..4);
     let time = || prop::option::of(-1..6i64);
-    (0..TENANTS.len(), prop::sample::select(&KINDS[..]), time(), time(), facets, any::<bool>(), 0..4usize)
-        .prop_map(|(of, kind, from, until, facets, newest, limit)| Query {
+    let after = prop::option::of((-1..6i64, 0..4u8));
+    let page = (any::<bool>(), after, 0..4usize);
+    (0..TENANTS.len(), prop::sample::select(&KINDS[..]), time(), time(), facets, page).prop_map(
+        |(of, kind, from, until, facets, (newest, after, limit))| Query {
             kind,
             from: from.map(at),
             until: until.map(at),
@@ -86,9 +88,12 @@ fn a_query() -> impl Strategy<Value = Query> {
                 })
                 .collect(),
             order: if newest { Order::Newest } else { Order::Oldest },
+            // A page may begin anywhere, also outside of its range.
+            after: after.map(|(micros, n)| Cursor { at: at(micros), id: n.to_string() }),
             limit,
             ..query(&tenant(TENANTS[of]), &[])
-        })
+        },
+    )
 }
 
 fn call() -> impl Strategy<Value = Call> {

@@ -105,3 +105,13 @@ fn each_record_is_claimed_once() {
     assert!(times.values().all(|n| *n == 1), "{times:?}");
     assert_eq!(verified(&store, &acme, 0), total);
 }
+
+#[test]
+fn a_new_file_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = tenant("acme");
+    for n in 0..25 {
+        let path = folder.path().join(n.to_string());
+        race(&path, |n, store| done(store.commit(&commit(&acme, n, vec![]))).unwrap());
+    }
+}
