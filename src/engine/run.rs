@@ -382,12 +382,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// The rules as they were when a run began.
     pub(super) async fn rules_at(
         &self,
+        tx: &mut Tx<'_, S>,
         key: &Key,
         rule: &crate::id::RuleId,
         revision: u32,
         now: Time,
     ) -> Result<crate::rule::RuleSet, EngineError> {
-        let installed = self.rules_of(&key.tenant, now).await?;
+        let installed = self.rules_in(tx, &key.tenant, now).await?;
         rule_at(self, &key.tenant, &installed, rule, revision).await
     }
 }
