@@ -292,3 +292,54 @@ pub fn tamper(
 pub fn commit_id(name: &str) -> CommitId {
     id(&format!("cmt_{name:0>32}"))
 }
+
+/// A store that is not available any more after so many commits.
+pub struct Frail {
+    inner: MemoryStore,
+    left: std::sync::atomic::AtomicUsize,
+}
+
+impl Frail {
+    pub fn new(inner: MemoryStore, commits: usize) -> Self {
+        Self { inner, left: commits.into() }
+    }
+}
+
+impl Store for Frail {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.load(keys).await
+    }
+    async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        use std::sync::atomic::Ordering::SeqCst;
+        let left = self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        left.map_err(|_| StoreError::Unavailable("it fell".to_owned()))?;
+        self.inner.commit(commit).await
+    }
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(claim).await
+    }
+    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
+        self.inner.renew(renewal).await
+    }
+    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
+        self.inner.due(page).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
+        self.inner.query(query).await
+    }
+    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
+        self.inner.trail(trail).await
+    }
+    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
+        self.inner.head(tenant, lane).await
+    }
+    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
+        self.inner.erase(tenant, user).await
+    }
+    async fn now(&self) -> Result<Time, StoreError> {
+        self.inner.now().await
+    }
+    async fn unique(&self) -> Result<Salt, StoreError> {
+        self.inner.unique().await
+    }
+}
