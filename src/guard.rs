@@ -85,14 +85,18 @@ fn cooldown(q: &Question<'_>) -> Option<Suppressed> {
     if let Some(until) = q.fire.and_then(|fire| fire.cooling_until) {
         return Some(resting(until));
     }
+    // Entry into the worst band always fires (behaviour 2.4).
+    if q.fire.is_some_and(|fire| fire.worst) {
+        return None;
+    }
     let cooldown = q.rule.rule.guards.cooldown?;
     // A manual start is a person's decision; it does not wait for a rule's rest.
     if matches!(q.signal, Signal::Manual(_)) {
         return None;
     }
-    let cooling = q.subject.cooldowns.get(&q.rule.rule.id)?;
+    let cooling = q.subject.resting(q.rule.rule.mode == Mode::Shadow).get(&q.rule.rule.id)?;
     let at = q.signal.at();
     // A late signal from the same storm rests as well, so the window reaches to both sides.
     let within = at < cooling.until && at.after(cooldown.span) > cooling.since;
-    (within && cooling.shadow == (q.rule.rule.mode == Mode::Shadow)).then(|| resting(cooling.until))
+    within.then(|| resting(cooling.until))
 }

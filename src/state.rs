@@ -25,6 +25,9 @@ pub struct SubjectState {
     /// The cooldowns that began when rules acted.
     #[serde(default)]
     pub cooldowns: BTreeMap<RuleId, Cooling>,
+    /// Those that began when rules in shadow would have acted: the two do not count for each other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shadow_cooldowns: BTreeMap<RuleId, Cooling>,
 }
 
 /// A score rule acted on a move.
@@ -52,16 +55,24 @@ pub struct Cooling {
     pub until: Time,
     /// How often it would have acted again meanwhile.
     pub repeats: u64,
-    /// Whether the rule ran in shadow then: shadow and live do not count for each other.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub shadow: bool,
 }
 
 impl SubjectState {
     /// Of whom nothing is known yet.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
-        Self { subject, scores: BTreeMap::new(), fired: Vec::new(), cooldowns: BTreeMap::new() }
+        let (scores, cooldowns) = (BTreeMap::new(), BTreeMap::new());
+        Self { subject, scores, fired: Vec::new(), cooldowns, shadow_cooldowns: BTreeMap::new() }
+    }
+
+    /// The cooldowns that began in shadow, or live.
+    pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Cooling> {
+        if shadow { &self.shadow_cooldowns } else { &self.cooldowns }
+    }
+
+    /// The same, to be changed.
+    pub(crate) const fn resting_mut(&mut self, shadow: bool) -> &mut BTreeMap<RuleId, Cooling> {
+        if shadow { &mut self.shadow_cooldowns } else { &mut self.cooldowns }
     }
 
     /// When the rule last acted on that move, in shadow or live.

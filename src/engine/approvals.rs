@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::intake::{replace, subject_key};
+use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::approval::{Approval, ApprovalError, ApprovalInput, Ballot, Standing, Verdict};
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -110,7 +111,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let key = approval_key(tenant, id);
             tx.load([key.clone()]).await?;
             let stored = tx.get::<Approval>(&key)?.ok_or_else(|| not_found("approval", id))?;
-            let groups = self.groups_of(&stored.body, actor, now).await?;
+            let groups = self.groups_of(&mut tx, &stored.body, actor, now).await?;
             let ballot =
                 Ballot { actor: actor.clone(), groups, verdict, digest: shown, comment: comment.clone() };
             let next = match stored.body.step(&ApprovalInput::Vote(ballot), now) {
@@ -143,6 +144,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Whose word it is, asked at the moment of the answer.
     async fn groups_of(
         &self,
+        tx: &mut Tx<'_, S>,
         approval: &Approval,
         actor: &ActorId,
         now: Time,
@@ -150,8 +152,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if let Some(people) = &self.people {
             return Ok(people.groups(&approval.tenant, actor).await?);
         }
-        let rules = self.rules(&approval.tenant, now).await?;
-        let groups = rules.settings().groups.iter();
+        let installed = self.rules_in(tx, &approval.tenant, now).await?;
+        let groups = installed.rules.settings().groups.iter();
         Ok(groups.filter(|(_, members)| members.contains(actor)).map(|(name, _)| name.clone()).collect())
     }
 

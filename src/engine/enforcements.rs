@@ -51,10 +51,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 _ => {
                     let (next, audit) = stored.body.step(&Input::Cancel, person, now)?;
                     self.count_end(&mut tx, &next).await?;
-                    tx.log(audit.into_iter().map(|draft| draft.personal("reason", reason)));
+                    tx.log(audit);
                     replace(&mut tx, key.clone(), next)?;
                 }
             }
+            tx.give_reason(reason);
             let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", id))?;
             tx.commit(commit).await?;
             Ok(cancelled.body)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::intake::{replace, stats_key};
+use super::timetable::occurrence;
+use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
@@ -49,7 +51,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// # Errors
     /// [`EngineError`].
     pub async fn rules(&self, tenant: &TenantId, now: Time) -> Result<RuleSet, EngineError> {
-        Ok(self.rules_of(tenant, now).await?.rules.clone())
+        let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
+        Ok(installed.rules.clone())
     }
 
     /// Adds rules, new or as new revisions of known ones, and replaces the settings if the set
@@ -106,7 +109,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// # Errors
     /// [`EngineError`].
     pub async fn rule_rows(&self, tenant: &TenantId, now: Time) -> Result<Vec<RuleRow>, EngineError> {
-        let installed = self.rules_of(tenant, now).await?;
+        let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
         let ids: Vec<&RuleId> = installed.rules.rules().map(|rule| &rule.rule.id).collect();
         let keys: Vec<Key> =
             ids.iter().flat_map(|id| [entry_key(tenant, id), stats_key(tenant, id)]).collect();
@@ -185,6 +188,23 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let installed = Arc::new(installed);
         let mut cache = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         cache.insert(tenant.clone(), Arc::clone(&installed));
+        Ok(installed)
+    }
+
+    /// The rules that are in force now, whichever process brought them there. What the transaction
+    /// commits then depends on their staying so.
+    pub(super) async fn rules_in(
+        &self,
+        tx: &mut Tx<'_, S>,
+        tenant: &TenantId,
+        now: Time,
+    ) -> Result<Arc<Installed>, EngineError> {
+        let installed = self.rules_of(tenant, now).await?;
+        tx.load([book_key(tenant)]).await?;
+        if tx.version(&book_key(tenant)) != installed.version {
+            self.forget(tenant);
+            return Err(StoreError::Conflict(book_key(tenant)).into());
+        }
         Ok(installed)
     }
 
@@ -336,9 +356,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         actor: &ActorId,
         now: Time,
     ) -> Result<(), EngineError> {
-        let installed = self.rules_of(tenant, now).await?;
         let mut tx = self.tx(tenant);
-        tx.load([book_key(tenant), entry_key(tenant, rule)]).await?;
+        let installed = self.rules_in(&mut tx, tenant, now).await?;
+        tx.load([entry_key(tenant, rule)]).await?;
         let entry = tx.get::<Entry>(&entry_key(tenant, rule))?;
         let (Some(entry), Some(compiled)) = (entry, installed.rules.rule(rule)) else {
             return Err(not_found("rule", rule));
@@ -369,7 +389,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Winds the timer of a scheduled rule up, or stops it.
     async fn set_timer(
         &self,
-        tx: &mut super::Tx<'_, S>,
+        tx: &mut Tx<'_, S>,
         tenant: &TenantId,
         rule: &Rule,
         active: bool,
@@ -378,12 +398,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let key = timer_key(tenant, &rule.id);
         tx.load([key.clone()]).await?;
         let old = tx.get::<Timer>(&key)?.map(|stored| stored.body);
+        // What was due before the change is not lost: it is made up for, or told.
+        let due = old.as_ref().and_then(|timer| timer.next).filter(|at| *at <= now);
         let next = match &rule.trigger {
             Trigger::Schedule { timetable, .. } if active && rule.mode != crate::rule::Mode::Off => {
-                timetable.after(now)
+                due.or_else(|| timetable.after(now))
             }
             _ => None,
         };
+        if let (Some(at), None) = (due, next) {
+            let skipped = occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, &rule.id, at, now);
+            tx.log([skipped.detail("reason", "stopped")]);
+        }
         // A disabled rule creates no timer; one that had a timer keeps it, stopped.
         if old.is_none() && next.is_none() {
             return Ok(());

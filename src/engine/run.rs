@@ -192,24 +192,26 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// What is known before any delivery: that there must be none. Where an earlier attempt was
     /// lost with its process and a repeat would do harm, the target is asked first.
     async fn verdict(&self, enforcement: &Enforcement) -> Result<Option<Delivered>, EngineError> {
-        if enforcement.attempts > enforcement.retry.attempts {
-            return Ok(Some(Delivered::retry("no attempt is left: earlier ones ended without an answer")));
-        }
         if let Some(fault) = self.approval_fault(enforcement).await? {
             return Ok(Some(Delivered::permanent(fault)));
         }
         let earlier = enforcement.history.iter().rev().nth(1);
         let lost = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
-        if !lost || enforcement.retry.safety != RetrySafety::NotIdempotent {
-            return Ok(None);
-        }
-        Ok(match self.delivery.probe(&Job::from(enforcement)).await {
-            Probe::NotDone => None,
-            Probe::Done => Some(Delivered::done().message("an earlier attempt carried it out")),
-            Probe::Unknown => {
-                Some(Delivered::from(Outcome::Unknown).message("an earlier attempt ended without an answer"))
+        if lost && enforcement.retry.safety == RetrySafety::NotIdempotent {
+            match self.delivery.probe(&Job::from(enforcement)).await {
+                Probe::NotDone => {}
+                Probe::Done => {
+                    return Ok(Some(Delivered::done().message("an earlier attempt carried it out")));
+                }
+                Probe::Unknown => {
+                    let unknown = Delivered::from(Outcome::Unknown);
+                    return Ok(Some(unknown.message("an earlier attempt ended without an answer")));
+                }
             }
-        })
+        }
+        // The claim that finds nothing left to try has counted itself.
+        let none_left = enforcement.attempts > enforcement.retry.attempts;
+        Ok(none_left.then(|| Delivered::retry("no attempt is left: earlier ones ended without an answer")))
     }
 
     /// Why nothing may be delivered: the approval that was asked for is not there, or is for
@@ -380,12 +382,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// The rules as they were when a run began.
     pub(super) async fn rules_at(
         &self,
+        tx: &mut Tx<'_, S>,
         key: &Key,
         rule: &crate::id::RuleId,
         revision: u32,
         now: Time,
     ) -> Result<crate::rule::RuleSet, EngineError> {
-        let installed = self.rules_of(&key.tenant, now).await?;
+        let installed = self.rules_in(tx, &key.tenant, now).await?;
         rule_at(self, &key.tenant, &installed, rule, revision).await
     }
 }

@@ -1,7 +1,7 @@
 //! Scheduled rules: occurrences begin, and work through their audience page by page.
 
 use super::intake::{replace, trigger_key};
-use super::rules::{book_key, timer_key};
+use super::rules::timer_key;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
@@ -13,7 +13,7 @@ use crate::rule::{Audience, Trigger};
 use crate::schedule::Timetable;
 use crate::signal::{Signal, Turn};
 use crate::state::{Run, SubjectState, Timer};
-use crate::store::{Facet, Key, Kind, Order, Query, Store, StoreError, decode};
+use crate::store::{Facet, Key, Kind, Order, Query, Store, decode};
 use crate::time::Time;
 
 /// How many occurrences one step looks at; more are left to the next.
@@ -33,12 +33,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let tenant = &key.tenant;
         let Some(stored) = tx.get::<Timer>(key)? else { return Ok(()) };
         let id = step_id(&tx, key);
-        let installed = self.rules_of(tenant, now).await?;
-        tx.load([book_key(tenant)]).await?;
-        if tx.version(&book_key(tenant)) != installed.version {
-            self.forget(tenant);
-            return Err(StoreError::Conflict(book_key(tenant)).into());
-        }
+        let installed = self.rules_in(&mut tx, tenant, now).await?;
         let timer = &stored.body;
         let rule = installed.rules.rule(&timer.rule).filter(|rule| rule.acts());
         let schedule = rule.and_then(|rule| match &rule.rule.trigger {
@@ -80,7 +75,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let Some(stored) = tx.get::<Run>(key)? else { return Ok(()) };
         let id = step_id(&tx, key);
         let run = stored.body.clone();
-        let rules = self.rules_at(key, &run.rule, run.revision, now).await?;
+        let rules = self.rules_at(&mut tx, key, &run.rule, run.revision, now).await?;
         let query = Query {
             tenant: tenant.clone(),
             kind: Kind::Subject,
@@ -168,6 +163,12 @@ fn begin(tenant: &TenantId, rule: &crate::rule::CompiledRule, audience: &Audienc
     }
 }
 
-fn occurrence(tenant: &TenantId, code: AuditCode, rule: &RuleId, at: Time, now: Time) -> AuditDraft {
+pub(super) fn occurrence(
+    tenant: &TenantId,
+    code: AuditCode,
+    rule: &RuleId,
+    at: Time,
+    now: Time,
+) -> AuditDraft {
     AuditDraft::new(tenant.clone(), code, Actor::Engine, now).target(rule.as_str()).detail("occurrence", at)
 }

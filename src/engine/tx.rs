@@ -82,6 +82,13 @@ impl<'s, S: Store> Tx<'s, S> {
         self.audit.extend(drafts);
     }
 
+    /// Gives everything that is logged so far the reason that a person named.
+    pub(super) fn give_reason(&mut self, reason: &str) {
+        for draft in &mut self.audit {
+            draft.personal.insert("reason".to_owned(), reason.to_owned());
+        }
+    }
+
     /// Writes everything at once. What was read and is not written must not have changed.
     pub(super) async fn commit(self, id: CommitId) -> Result<Committed, EngineError> {
         for draft in &self.audit {

@@ -42,12 +42,12 @@ pub fn plan(
         Signal::Event(event) => {
             let tree = event.payload.tree();
             for rule in concerned {
-                planner.rule(rule, None, Some(&tree), false);
+                planner.rule(rule, Moment { tree: Some(&tree), ..Moment::default() });
             }
         }
         Signal::Schedule(_) => {
             for rule in concerned {
-                planner.rule(rule, None, None, false);
+                planner.rule(rule, Moment::default());
             }
         }
     }
@@ -59,6 +59,19 @@ struct Planner<'a> {
     facts: &'a Facts<'a>,
     now: Time,
     plan: Plan,
+}
+
+/// What a rule decides on, beside the signal.
+#[derive(Clone, Copy, Default)]
+struct Moment<'a> {
+    /// The entry of a band.
+    fire: Option<&'a Fire>,
+    /// Whether a jump enters further bands after that one.
+    on_the_way: bool,
+    /// The event's payload.
+    tree: Option<&'a Node<'a>>,
+    /// What was known of the subject before the whole jump.
+    before: Option<&'a crate::state::SubjectState>,
 }
 
 /// One action that passed the guards.
@@ -142,7 +155,8 @@ impl<'a> Planner<'a> {
         let last = |from: Option<&BandName>, to: &BandName| known.last_fired(&rule.rule.id, shadow, from, to);
         let fires = trigger.fires(transition, scale, last, self.signal.at());
         for (i, fire) in fires.iter().enumerate() {
-            if self.rule(rule, Some(fire), None, i + 1 < fires.len()) {
+            let on_the_way = i + 1 < fires.len();
+            if self.rule(rule, Moment { fire: Some(fire), on_the_way, before: Some(&known), tree: None }) {
                 let at = self.signal.at();
                 self.plan.subject.fire(&rule.rule.id, shadow, fire.from.as_ref(), &fire.to, at);
             }
@@ -158,7 +172,7 @@ impl<'a> Planner<'a> {
             ManualOrder::Rule(id) if rules.is_empty() => return Err(PlanError::UnknownRule(id.clone())),
             ManualOrder::Rule(_) => {
                 for rule in rules {
-                    self.rule(rule, None, None, false);
+                    self.rule(rule, Moment::default());
                 }
                 return Ok(());
             }
@@ -186,17 +200,13 @@ impl<'a> Planner<'a> {
     }
 
     /// Decides on each action of a rule. Says whether any was taken: that starts its cooldowns.
-    fn rule(
-        &mut self,
-        rule: &CompiledRule,
-        fire: Option<&Fire>,
-        tree: Option<&Node<'_>>,
-        skipped: bool,
-    ) -> bool {
+    fn rule(&mut self, rule: &CompiledRule, moment: Moment<'_>) -> bool {
+        let Moment { fire, on_the_way, tree, before } = moment;
         let shadow = rule.rule.mode == Mode::Shadow && !matches!(self.signal, Signal::Manual(_));
         let (mut acted, mut rested) = (false, false);
-        // Guards see what was known before: the actions of one rule do not hold each other back.
-        let before = self.plan.subject.clone();
+        // Guards see what was known before: the actions of one rule do not hold each other back,
+        // nor do the entries of one jump.
+        let before = before.unwrap_or(&self.plan.subject).clone();
         for action in &rule.actions {
             let question = Question {
                 rule,
@@ -231,7 +241,7 @@ impl<'a> Planner<'a> {
                         params,
                         approval: action.approval.clone(),
                         success: confirm.unwrap_or(action.spec.success),
-                        entry: fire.filter(|_| skipped).map(|fire| fire.to.clone()),
+                        entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
                     };
                     self.create(wanted);
                     self.stats(&rule.rule.id).created += 1;
@@ -249,12 +259,12 @@ impl<'a> Planner<'a> {
     fn cool(&mut self, rule: &CompiledRule, shadow: bool, acted: bool, rested: bool) {
         let Some(cooldown) = rule.rule.guards.cooldown else { return };
         let since = self.signal.at();
-        let fresh = Cooling { since, until: since.after(cooldown.span), repeats: 0, shadow };
-        let cooldowns = &mut self.plan.subject.cooldowns;
+        let fresh = Cooling { since, until: since.after(cooldown.span), repeats: 0 };
+        let cooldowns = self.plan.subject.resting_mut(shadow);
         match cooldowns.get_mut(&rule.rule.id) {
             Some(cooling) if rested && !acted => cooling.repeats += 1,
             // A late signal that acted does not pull a newer rest back.
-            Some(cooling) if acted && (cooling.since < since || cooling.shadow != shadow) => *cooling = fresh,
+            Some(cooling) if acted && cooling.since < since => *cooling = fresh,
             Some(_) => {}
             None if acted => drop(cooldowns.insert(rule.rule.id.clone(), fresh)),
             None => {}

@@ -224,7 +224,10 @@ impl RuleSet {
                 }
                 ManualOrder::Action { .. } => Vec::new(),
             },
-            Signal::Schedule(occurrence) => self.acting(&occurrence.rule).into_iter().collect(),
+            Signal::Schedule(turn) => {
+                let timed = |rule: &Arc<CompiledRule>| matches!(rule.rule.trigger, Trigger::Schedule { .. });
+                self.acting(&turn.rule).filter(timed).into_iter().collect()
+            }
         };
         found.retain(|rule| rule.fits_attributes(signal));
         found.sort_by(|a, b| a.rule.id.cmp(&b.rule.id));

@@ -57,8 +57,9 @@ pub struct Fire {
     pub from: Option<BandName>,
     /// The band whose entry this is.
     pub to: BandName,
-    /// Until when the rule's cooldown suppresses this entry; `None` if it does not. Entry into the
-    /// worst band is never suppressed.
+    /// Whether that is the worst band of the scale: no cooldown suppresses this entry.
+    pub worst: bool,
+    /// Until when the rule's cooldown suppresses this entry; `None` if it does not.
     pub cooling_until: Option<Time>,
 }
 
@@ -189,11 +190,13 @@ impl ScoreTrigger {
         };
         let entered = skipped.iter().chain([to]).filter(|band| self.enters.contains(band));
         let fire = |to: &BandName| {
-            let cooling = |last: &Time| *to != scale.worst().name && at - *last < self.cooldown;
+            let worst = *to == scale.worst().name;
+            let cooling = |last: &Time| !worst && at - *last < self.cooldown;
             let last = last_fired(from, to).filter(cooling);
             Fire {
                 from: from.cloned(),
                 to: to.clone(),
+                worst,
                 cooling_until: last.map(|last| last.after(self.cooldown)),
             }
         };

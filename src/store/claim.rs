@@ -61,7 +61,8 @@ impl Claim {
     }
 
     /// Makes the claim of one record: the next token, one more attempt, a lease. `None` where a
-    /// kill switch holds it back. Pure; the store writes the result in its transaction.
+    /// kill switch holds it back, or where it should have started before: its timer ends it then.
+    /// Pure; the store writes the result in its transaction.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for a record that is no enforcement or cannot be taken in its state.
@@ -80,6 +81,9 @@ impl Claim {
         let rules = enforcement.holders.iter().map(|holder| &holder.rule);
         // A notice takes nothing away from anybody, and approvers must hear of what waits.
         if enforcement.purpose == Purpose::Action && control.stops(rules, &enforcement.action).is_some() {
+            return Ok(None);
+        }
+        if enforcement.state.due_at().is_some_and(|start_by| start_by <= self.until) {
             return Ok(None);
         }
         let token = record.token.saturating_add(1);
