@@ -22,8 +22,9 @@ use crate::outbox::Outbox;
 const RULES: &str = include_str!("../../demo/rules.json");
 const MAP: &str = include_str!("../../demo/map.json");
 const PEOPLE: &str = include_str!("../../demo/people.json");
-const EVENTS: &str = include_str!("../../demo/events.ndjson");
-const SCORES: &str = include_str!("../../demo/scores.ndjson");
+// One of its lines is not UTF-8, as exports have them.
+const EVENTS: &[u8] = include_bytes!("../../demo/events.ndjson");
+const SCORES: &[u8] = include_bytes!("../../demo/scores.ndjson");
 const OPERATORS: &str = include_str!("../../demo/operators.ndjson");
 const OUTBOX: &str = include_str!("../../demo/outbox.json");
 
@@ -51,7 +52,7 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
     let outbox = Outbox::open(dir.join("outbox"))?.config(OUTBOX.parse()?);
     let engine = Engine::new(store, outbox, set.clone());
     wait(engine.add_rules(&cli.tenant, &set, &Actor::Host, begin))?;
-    let mut feed = Feed::new(&engine, &cli.tenant);
+    let mut feed = Feed::new(&engine, &cli.tenant, 1);
     for (at, step) in steps {
         match step {
             Step::Signal(signal) => drop(feed.signal(*signal)?),
@@ -104,8 +105,8 @@ fn steps(cli: &Cli, rejects: &mut RejectFile<impl Write>) -> Result<Vec<(Time, S
     let people = Arc::new(PEOPLE.parse::<People>()?);
     let mapped = Layout::Mapped(Arc::new(MAP.parse()?));
     let mut steps = Vec::new();
-    for (text, layout) in [(EVENTS, mapped), (SCORES, Layout::Native)] {
-        let reader = Reader::new(text.as_bytes(), cli.tenant.clone(), layout).people(Arc::clone(&people));
+    for (lines, layout) in [(EVENTS, mapped), (SCORES, Layout::Native)] {
+        let reader = Reader::new(lines, cli.tenant.clone(), layout).people(Arc::clone(&people));
         for line in reader {
             match line {
                 Ok(signal) => steps.push((signal.at(), Step::Signal(Box::new(signal)))),

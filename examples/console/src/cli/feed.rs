@@ -8,8 +8,6 @@ use tipstaff::{EngineError, Filter, Reason, Signal, Span, Status, StoreError, Te
 use super::Failure;
 use super::host::{ConsoleEngine, wait};
 
-/// How many signals go by before timers are looked at, where none of them led to anything.
-const QUIET: u64 = 256;
 /// How far beyond the last signal attempts that failed are followed.
 const BEYOND: Span = Span::hours(1);
 
@@ -32,14 +30,16 @@ pub(super) struct Fed {
 pub(super) struct Feed<'a> {
     engine: &'a ConsoleEngine,
     tenant: &'a TenantId,
+    /// How many signals go by before timers are looked at, where none of them led to anything.
+    quiet: u64,
     /// What was fed so far.
     pub(super) fed: Fed,
 }
 
 impl<'a> Feed<'a> {
     /// Nothing fed yet.
-    pub(super) fn new(engine: &'a ConsoleEngine, tenant: &'a TenantId) -> Self {
-        Self { engine, tenant, fed: Fed::default() }
+    pub(super) fn new(engine: &'a ConsoleEngine, tenant: &'a TenantId, quiet: u64) -> Self {
+        Self { engine, tenant, quiet, fed: Fed::default() }
     }
 
     /// The time that the feed has come to; it never goes back, whatever the order of the signals.
@@ -70,7 +70,7 @@ impl<'a> Feed<'a> {
         rules.dedup();
         self.fed.firings += rules.len() as u64;
         self.fed.concerned += u64::from(!decision.is_empty());
-        if !decision.is_empty() || self.fed.signals % QUIET == 0 {
+        if !decision.is_empty() || self.fed.signals % self.quiet == 0 {
             self.due(now)?;
         }
         Ok(Ok(()))

@@ -15,6 +15,9 @@ use super::host::{ConsoleEngine, beside, outbox, read, wait};
 use super::{Failure, Output};
 use crate::input::{Layout, Map, People, Reader, RejectFile};
 
+/// Timers are looked at whenever a signal led to something, and after this many that did not.
+const QUIET: u64 = 64;
+
 /// Feeds the files.
 pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
     let set = RuleSet::from_json(&read(&replay.rules)?)
@@ -35,7 +38,7 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
     let rejects = replay.rejects.clone().unwrap_or_else(|| beside(cli, "rejects.ndjson"));
     let mut rejects =
         RejectFile::create(&rejects).map_err(|error| format!("{}: {error}", rejects.display()))?;
-    let mut feed = Feed::new(&engine, &cli.tenant);
+    let mut feed = Feed::new(&engine, &cli.tenant, QUIET);
     let bar = bar(replay)?;
     let mut installed = false;
     for file in &replay.events {
@@ -53,7 +56,7 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
                         installed = true;
                     }
                     if let Err(refused) = feed.signal(signal)? {
-                        rejects.write(&reader.refuse(refused))?;
+                        rejects.write(&reader.refuse(&refused))?;
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use tipstaff::{Enforcement, Severity, Status};
 
 /// An empty table with this heading.
@@ -9,9 +9,17 @@ pub(super) fn table(heading: &[&str]) -> Table {
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     // Piped into a file there is no terminal to ask for its width.
     if table.width().is_none() {
-        table.set_width(160);
+        table.set_width(200);
     }
     table.set_header(heading);
+    // An id that is broken over two lines cannot be copied.
+    for (i, name) in heading.iter().enumerate() {
+        if let Some(column) = table.column_mut(i)
+            && ["id", "recorded", "time", "decided", "since", "last fired"].contains(name)
+        {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     table
 }
 
@@ -51,6 +59,16 @@ pub(super) fn outcome(row: &Enforcement) -> String {
     told.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" · ")
 }
 
+/// The beginning of a signal's id: the whole stands in `log show` and in JSON.
+fn short(id: &str) -> String {
+    const SHOWN: usize = 20;
+    if id.chars().count() <= SHOWN {
+        id.to_owned()
+    } else {
+        id.chars().take(SHOWN - 1).chain(['…']).collect()
+    }
+}
+
 /// The enforcement table.
 pub(super) fn enforcements(rows: &[Enforcement]) -> Table {
     let mut out = table(&[
@@ -72,7 +90,7 @@ pub(super) fn enforcements(rows: &[Enforcement]) -> Table {
             status(row.status()),
             Cell::new(row.reason()),
             Cell::new(asked_by(row)),
-            Cell::new(format!("{} {}", row.origin.kind, row.origin.signal)),
+            Cell::new(format!("{} {}", row.origin.kind, short(&row.origin.signal))),
             Cell::new(outcome(row)),
             Cell::new(row.id),
         ]);
