@@ -90,13 +90,14 @@ words! {
 }
 
 impl RetrySafety {
-    /// How such an action is tried again. The numbers are our decision.
+    /// How such an action is tried again. The numbers are our decision. An attempt counts from its
+    /// claim, so a process that is ended takes one with it.
     #[must_use]
     pub const fn retry(self) -> Retry {
         let (attempts, first, cap, not_after) = match self {
             Self::Idempotent | Self::Keyed => (10, Span::secs(5), Span::hours(1), None),
-            Self::TimeSensitive => (5, Span::secs(2), Span::mins(1), Some(Span::hours(1))),
-            Self::NotIdempotent => (3, Span::secs(30), Span::hours(1), None),
+            Self::TimeSensitive => (10, Span::secs(2), Span::mins(1), Some(Span::hours(1))),
+            Self::NotIdempotent => (10, Span::secs(30), Span::hours(1), None),
         };
         Retry { safety: self, attempts, first, cap, not_after }
     }

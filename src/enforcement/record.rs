@@ -277,7 +277,7 @@ impl Enforcement {
             _ => draft,
         };
         let own_code = BuiltinAction::named(&self.action)
-            .filter(|_| reason == Reason::Done && self.purpose == Purpose::Action)
+            .filter(|_| matches!(reason, Reason::Done | Reason::NoOp) && self.purpose == Purpose::Action)
             .and_then(|action| action.audit_code(&self.subject));
         let of_catalogue = own_code.map(|code| self.draft(code, actor, now));
         std::iter::once(draft).chain(of_catalogue).collect()

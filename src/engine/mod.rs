@@ -35,8 +35,9 @@ use tx::Tx;
 
 /// How often a decision is made anew because what it was made on had changed.
 const CONFLICTS: usize = 64;
-/// How many records one claim takes.
-const BATCH: usize = 32;
+/// How many records one claim takes: few, because a process that is ended takes an attempt of each
+/// with it.
+const BATCH: usize = 8;
 /// How long a worker holds what it claimed, unless the host says otherwise.
 const LEASE: Span = Span::secs(60);
 

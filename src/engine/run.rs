@@ -68,22 +68,37 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(report)
     }
 
+    /// One step may make another record due at once, before the place that the paging has come to:
+    /// so passes are made until one finds nothing to step.
     async fn run_timers(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
+        loop {
+            let mut faults = Vec::new();
+            let stepped = self.pass(now, &mut faults).await?;
+            report.timers += stepped;
+            if stepped == 0 {
+                report.faults.append(&mut faults);
+                return Ok(());
+            }
+        }
+    }
+
+    async fn pass(&self, now: Time, faults: &mut Vec<Fault>) -> Result<usize, EngineError> {
+        let mut stepped = 0;
         let mut after = None;
         loop {
             let page = DuePage { until: now, after: after.clone(), limit: DUE_PAGE };
             let due = self.store.due(&page).await?;
-            let Some(last) = due.last() else { return Ok(()) };
+            let Some(last) = due.last() else { return Ok(stepped) };
             after = DuePage::place(last);
             for record in &due {
                 match until_settled!({ self.step_timer(&record.key, now).await }) {
-                    Ok(()) => report.timers += 1,
+                    Ok(()) => stepped += 1,
                     Err(EngineError::Store(
                         error @ (StoreError::Unavailable(_) | StoreError::Unknown(_)),
                     )) => {
                         return Err(error.into());
                     }
-                    Err(error) => report.faults.push(Fault { key: record.key.clone(), error }),
+                    Err(error) => faults.push(Fault { key: record.key.clone(), error }),
                 }
             }
         }

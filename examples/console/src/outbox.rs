@@ -111,7 +111,7 @@ impl Outbox {
     fn carry_out(&self, job: &Job) -> Delivered {
         let path = self.path(job);
         match path.try_exists() {
-            Ok(true) => return answer(job, Outcome::NoOp, "it was there already"),
+            Ok(true) => return again(job),
             Ok(false) => {}
             Err(error) => return Delivered::retry(format!("the outbox cannot be read: {error}")),
         }
@@ -136,7 +136,7 @@ impl Outbox {
                     Delivered::from(Outcome::Unknown).message(format!("`{target}` did not answer"))
                 }
             },
-            Ok(Put::There) => answer(job, Outcome::NoOp, "it was there already"),
+            Ok(Put::There) => again(job),
             Err(error) => self.failed(&path, &error),
         }
     }
@@ -220,6 +220,11 @@ impl Delivery for Outbox {
 enum Put {
     New,
     There,
+}
+
+/// A target that honours the key answers a repeat as it answered the first time: it is done.
+fn again(job: &Job) -> Delivered {
+    answer(job, Outcome::Done, "an earlier attempt wrote it")
 }
 
 fn answer(job: &Job, outcome: Outcome, message: &str) -> Delivered {

@@ -115,7 +115,8 @@ fn a_key_is_delivered_once_across_attempts_and_processes() {
     let text = std::fs::read(folder.open().path(&first)).unwrap();
     let again = Job { attempt: 2, ..first.clone() };
     let answer = deliver(&folder.open(), &again);
-    assert_eq!(answer.outcome, Outcome::NoOp);
+    assert_eq!(answer.outcome, Outcome::Done);
+    assert_eq!(answer.report.message.as_deref(), Some("an earlier attempt wrote it"));
     assert_eq!(answer.report.recipient.as_deref(), Some("the manager of u-1042"));
     assert_eq!(std::fs::read(folder.open().path(&first)).unwrap(), text);
     assert_eq!(folder.files().len(), 1);
@@ -148,21 +149,23 @@ fn threads_that_deliver_one_key_leave_one_file_and_one_says_done() {
                 for n in 0..KEYS {
                     let job = job(n, "lock_account", &[]);
                     start.wait();
-                    let outcome = deliver(outbox, &job).outcome;
-                    // Whoever is told that it is done, or was, finds it so.
-                    if matches!(outcome, Outcome::Done | Outcome::NoOp) {
+                    let answer = deliver(outbox, &job);
+                    // Whoever is told that it is done finds it so.
+                    if answer.outcome == Outcome::Done {
                         assert_eq!(probe(outbox, &job), Probe::Done);
                     }
-                    answers.lock().unwrap().push((n, outcome));
+                    let wrote = answer.report.message.is_some_and(|told| told.starts_with("written"));
+                    answers.lock().unwrap().push((n, answer.outcome, wrote));
                 }
             });
         }
     });
     let answers = answers.into_inner().unwrap();
     for n in 0..KEYS {
-        let of = |outcome| answers.iter().filter(|answer| **answer == (n, outcome)).count();
-        assert_eq!(of(Outcome::Done), 1, "key {n}");
-        assert_eq!(of(Outcome::NoOp) + of(Outcome::Retry { after: None }), THREADS - 1, "key {n}");
+        let of = |outcome, wrote| answers.iter().filter(|answer| **answer == (n, outcome, wrote)).count();
+        assert_eq!(of(Outcome::Done, true), 1, "key {n}");
+        let others = of(Outcome::Done, false) + of(Outcome::Retry { after: None }, false);
+        assert_eq!(others, THREADS - 1, "key {n}");
     }
     assert_eq!(folder.files().len(), KEYS as usize);
     assert!(renamed.load(Ordering::SeqCst) <= KEYS as usize);
@@ -171,7 +174,7 @@ fn threads_that_deliver_one_key_leave_one_file_and_one_says_done() {
 #[test]
 fn a_process_that_ends_in_the_middle_leaves_all_or_nothing() {
     for (dies_at, outcome_after, probed) in
-        [(Step::BeforeRename, Outcome::Done, Probe::NotDone), (Step::AfterRename, Outcome::NoOp, Probe::Done)]
+        [(Step::BeforeRename, Outcome::Done, Probe::NotDone), (Step::AfterRename, Outcome::Done, Probe::Done)]
     {
         let folder = Folder::new(&format!("dies-{dies_at:?}"));
         let job = job(7, "send_webhook", &[("endpoint", "siem")]);
@@ -237,12 +240,12 @@ fn targets_fail_as_the_configuration_says() {
 
     let flaky = job(4, "create_ticket", &[("queue", "flaky"), ("title", "t")]);
     let waits = Outcome::Retry { after: Some(Span::secs(30)) };
-    assert_eq!([1, 2, 3, 4].map(|n| at(&flaky, n)), [waits, waits, Outcome::Done, Outcome::NoOp]);
+    assert_eq!([1, 2, 3, 4].map(|n| at(&flaky, n)), [waits, waits, Outcome::Done, Outcome::Done]);
 
     let lost = job(5, "restrict_access", &[("scope", "vpn")]);
     assert_eq!(
         (at(&lost, 1), probe(&outbox, &lost), at(&lost, 2)),
-        (Outcome::Unknown, Probe::Done, Outcome::NoOp)
+        (Outcome::Unknown, Probe::Done, Outcome::Done)
     );
 
     let mut of_user = job(6, "lock_account", &[]);
