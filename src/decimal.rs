@@ -6,6 +6,12 @@ use std::str::FromStr;
 
 /// The longest number that is read, in bytes.
 pub const MAX_DECIMAL_BYTES: usize = 1_100;
+/// The most significant digits of a number, zeros at its ends not counted: as many as a double
+/// written out in full has (767), and more. Less than [`MAX_DECIMAL_BYTES`], so that what was read
+/// in one form can be written, and read again, in another.
+pub const MAX_DECIMAL_DIGITS: usize = 1_000;
+/// The largest power of ten by which a number may begin, and the smallest.
+const MAX_EXPONENT: i64 = 1_000_000_000_000_000;
 
 /// An exact decimal number: `1`, `1.0` and `1e0` are equal, and 9007199254740993 is not
 /// 9007199254740992.
@@ -23,7 +29,7 @@ pub struct Decimal {
 /// A text that is no number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "no number; accepted: a JSON number of at most 1100 bytes with an exponent of at most 15 digits, such as `62.5` or `-1e3`"
+    "no number; accepted: a JSON number of at most 1100 bytes and 1000 digits, between 1e-1000000000000000 and 1e1000000000000000, such as `62.5` or `-1e3`"
 )]
 pub struct DecimalError;
 
@@ -71,18 +77,19 @@ impl FromStr for Decimal {
             return Ok(Self::zero());
         };
         let last = all.iter().rposition(|d| *d != 0).unwrap_or(first);
-        Ok(Self {
-            negative,
-            digits: all[first..=last].into(),
-            exponent: exponent + whole.len() as i64 - first as i64,
-        })
+        let exponent: i64 = exponent + whole.len() as i64 - first as i64;
+        if last - first >= MAX_DECIMAL_DIGITS || exponent.abs() > MAX_EXPONENT {
+            return Err(DecimalError);
+        }
+        Ok(Self { negative, digits: all[first..=last].into(), exponent })
     }
 }
 
 fn read_exponent(text: &str) -> Result<i64, DecimalError> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let significant = digits.trim_start_matches('0');
-    if digits.is_empty() || significant.len() > 15 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    // One digit more than the largest has: where the point stands decides.
+    if digits.is_empty() || significant.len() > 17 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(DecimalError);
     }
     let size: i64 = if significant.is_empty() { 0 } else { significant.parse().map_err(|_| DecimalError)? };
@@ -183,8 +190,11 @@ mod tests {
         {
             assert_eq!(bad.parse::<Decimal>(), Err(DecimalError), "{bad}");
         }
-        assert!("9".repeat(MAX_DECIMAL_BYTES).parse::<Decimal>().is_ok());
-        assert!("9".repeat(MAX_DECIMAL_BYTES + 1).parse::<Decimal>().is_err());
+        let digits = "9".repeat(MAX_DECIMAL_DIGITS);
+        assert!(digits.parse::<Decimal>().is_ok() && format!("{digits}9").parse::<Decimal>().is_err());
+        let zeros = "0".repeat(MAX_DECIMAL_BYTES - MAX_DECIMAL_DIGITS);
+        assert!(format!("{digits}{zeros}").parse::<Decimal>().is_ok());
+        assert!(format!("{digits}{zeros}0").parse::<Decimal>().is_err());
     }
 
     proptest! {
@@ -198,6 +208,17 @@ mod tests {
         fn numbers_read_back(text in "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,15})?") {
             let number = d(&text);
             prop_assert_eq!(d(&number.to_string()), number);
+        }
+
+        #[test]
+        fn numbers_at_the_limits_read_back(
+            digits in "[1-9]{990,1000}", point in 0_usize..990,
+            exponent in prop_oneof![-1_200_i64..1_200, Just(MAX_EXPONENT), Just(-MAX_EXPONENT)], shift in -1_100_i64..1_100,
+        ) {
+            let mantissa = if point == 0 { digits } else { format!("{}.{}", &digits[..point], &digits[point..]) };
+            if let Ok(number) = format!("{mantissa}e{}", exponent + shift).parse::<Decimal>() {
+                prop_assert_eq!(d(&number.to_string()), number);
+            }
         }
 
         #[test]

@@ -62,7 +62,7 @@ pub use audit::{
     MAX_DETAIL_BYTES, MAX_DETAILS, MAX_HOST_CODES, Personal, Retention, RetentionCategory, Salt, SaltError,
     Severity, Verifier, verify,
 };
-pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES};
+pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES, MAX_DECIMAL_DIGITS};
 pub use delivery::{Answer, Delivered, Delivery, Job, Probe};
 pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,

@@ -18,8 +18,9 @@ use crate::score::BandName;
 /// The settings' own faults.
 pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults: &mut Faults) {
     count("/scales", "scales", settings.scales.len(), 0, MAX_SCALES, faults);
+    let mut ids = BTreeSet::new();
     for (i, scale) in settings.scales.iter().enumerate() {
-        if settings.scales[..i].iter().any(|earlier| earlier.id() == scale.id()) {
+        if !ids.insert(scale.id()) {
             faults.add(format!("/scales/{i}"), RuleFault::Repeated(scale.id().to_string()));
         }
     }
@@ -62,8 +63,9 @@ pub(super) fn rule(
         }
         Trigger::Schedule { audience: Audience::All, .. } | Trigger::Manual => {}
     }
+    let mut keys = BTreeSet::new();
     for (i, action) in rule.actions.iter().enumerate() {
-        if rule.actions[..i].iter().any(|earlier| earlier.key == action.key) {
+        if !keys.insert(&action.key) {
             faults.add(action_pointer(pointer, i, "key"), RuleFault::RepeatedKey(cut(action.key.as_str())));
         }
         let Some(spec) = catalog.get(&action.action) else {
@@ -119,7 +121,10 @@ fn params(pointer: &str, rule: &Rule, action: &RuleAction, spec: &ActionSpec, fa
         _ => below(pointer, &problem.name),
     };
     for problem in check_params(spec, &action.params, Stage::Written).err().unwrap_or_default() {
-        faults.add(at(&problem), problem);
+        let missing = matches!(problem.fault, ParamFault::Missing { .. });
+        if !(missing && faults.touch(&below(pointer, &problem.name))) {
+            faults.add(at(&problem), problem);
+        }
     }
     for (name, value) in &action.params {
         let ParamValue::Text(text) = value else { continue };
@@ -260,22 +265,22 @@ fn seat(
     false
 }
 
-fn repeated<'a, T: PartialEq + ToString + 'a>(
+fn repeated<'a, T: Ord + ToString + 'a>(
     pointer: &str,
     items: impl Iterator<Item = &'a T>,
     faults: &mut Faults,
 ) {
-    let mut seen: Vec<&T> = Vec::new();
+    let mut seen: BTreeSet<&T> = BTreeSet::new();
     for item in items {
-        if seen.contains(&item) {
+        if !seen.insert(item) {
             faults.add(pointer, RuleFault::Repeated(item.to_string()));
         }
-        seen.push(item);
     }
 }
 
 fn count(pointer: &str, what: &'static str, found: usize, least: usize, most: usize, faults: &mut Faults) {
-    if !(least..=most).contains(&found) {
+    // What could not be read has told its own fault, and is not counted as missing.
+    if !(least..=most).contains(&found) && !(found < least && faults.touch(pointer)) {
         faults.add(pointer, RuleFault::Count { what, found, least, most });
     }
 }

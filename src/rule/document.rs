@@ -1,11 +1,12 @@
 //! Reading what a person wrote: every fault at once, each with its place and what is accepted.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::action::{ParamProblem, SpecFault};
 use crate::id::{GroupId, IdError, RuleId};
-use crate::json::{Member, Node, SyntaxFault, Value, error};
+use crate::json::{Member, Node, SyntaxFault, Value};
 use crate::pattern::PatternFault;
 use crate::schedule::{CronError, ZoneError};
 use crate::score::{BandNameError, ScaleFault};
@@ -205,19 +206,33 @@ pub enum RuleFault {
 /// Collects the faults of one document.
 pub(super) struct Faults {
     found: Vec<(String, Option<usize>, RuleFault)>,
+    places: BTreeSet<String>,
 }
 
 impl Faults {
     pub(super) const fn new() -> Self {
-        Self { found: Vec::new() }
+        Self { found: Vec::new(), places: BTreeSet::new() }
     }
 
     pub(super) fn add(&mut self, pointer: impl Into<String>, fault: impl Into<RuleFault>) {
-        self.found.push((pointer.into(), None, fault.into()));
+        self.push(pointer.into(), None, fault.into());
     }
 
     pub(super) fn add_at(&mut self, pointer: impl Into<String>, offset: usize, fault: impl Into<RuleFault>) {
-        self.found.push((pointer.into(), Some(offset), fault.into()));
+        self.push(pointer.into(), Some(offset), fault.into());
+    }
+
+    fn push(&mut self, pointer: String, offset: Option<usize>, fault: RuleFault) {
+        self.places.insert(pointer.clone());
+        self.found.push((pointer, offset, fault));
+    }
+
+    /// Whether a value at that pointer or below it could not be read: then it is there all the
+    /// same, and must not be called missing.
+    pub(super) fn touch(&self, pointer: &str) -> bool {
+        let below = format!("{pointer}/");
+        let first = self.places.range(below.clone()..).next();
+        self.places.contains(pointer) || first.is_some_and(|place| place.starts_with(&below))
     }
 
     pub(super) const fn count(&self) -> usize {
@@ -235,11 +250,14 @@ impl Faults {
             })
             .collect();
         placed.sort_by_key(|(offset, ..)| *offset);
+        // One walk through the text, however many faults it has.
+        let (mut line, mut column, mut read) = (1, 1, 0);
         let faults = placed.into_iter().map(|(offset, pointer, fault)| {
-            let (line, column) = offset.map_or((0, 0), |offset| {
-                let place = error(text.as_bytes(), offset, SyntaxFault::Trailing);
-                (place.line, place.column)
-            });
+            let Some(offset) = offset else { return DocumentFault { pointer, line: 0, column: 0, fault } };
+            for c in text.get(read..offset).unwrap_or_default().chars() {
+                (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+            }
+            read = offset;
             DocumentFault { pointer, line, column, fault }
         });
         DocumentError { faults: faults.collect() }
@@ -349,8 +367,9 @@ impl<'a> Item<'a> {
             return None;
         };
         let mut entries: Vec<(&str, Self)> = Vec::new();
+        let mut names: BTreeSet<&str> = BTreeSet::new();
         for member in members {
-            if entries.iter().any(|(name, _)| *name == member.name) {
+            if !names.insert(&member.name) {
                 let name = cut(&member.name);
                 faults.add_at(below(&self.pointer, &name), member.at, RuleFault::RepeatedField(name));
                 continue;

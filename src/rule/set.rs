@@ -101,18 +101,8 @@ impl RuleSet {
     /// # Errors
     /// As [`RuleSet::from_json`].
     pub fn from_json_with(text: &str, catalog: &ActionCatalog) -> Result<Self, DocumentError> {
+        let root = parse(text)?;
         let mut faults = Faults::new();
-        if text.len() > MAX_DOCUMENT_BYTES {
-            faults.add_at("", 0, RuleFault::TooLarge(text.len()));
-            return Err(faults.into_error(text, None));
-        }
-        let root = match json::parse(text.as_bytes()) {
-            Ok(root) => root,
-            Err(error) => {
-                faults.add_at("", error.offset, error.fault);
-                return Err(faults.into_error(text, None));
-            }
-        };
         let draft = read::document(&Item::root(&root), &mut faults);
         let rules = draft.rules.into_iter().map(|(pointer, rule)| (pointer, rule, true)).collect();
         Self::compile(draft.settings, rules, catalog, faults, text, Some(&root))
@@ -124,7 +114,14 @@ impl RuleSet {
     /// # Errors
     /// [`DocumentError`] with every fault.
     pub fn new(settings: Settings, rules: Vec<Rule>, catalog: &ActionCatalog) -> Result<Self, DocumentError> {
-        Self::with_activity(settings, rules.into_iter().map(|rule| (rule, true)).collect(), catalog)
+        // The store keeps rules as documents: what is built must be what its document says.
+        let mut faults = Faults::new();
+        reread(&settings.to_json(), "", &mut faults);
+        for (i, rule) in rules.iter().enumerate() {
+            reread(&rule.to_json(), &format!("/rules/{i}"), &mut faults);
+        }
+        let rules = rules.into_iter().map(|rule| (rule, true)).collect();
+        Self::compile(settings, numbered(rules), catalog, faults, "", None)
     }
 
     /// Compiles rules of which some are not active.
@@ -133,9 +130,7 @@ impl RuleSet {
         rules: Vec<(Rule, bool)>,
         catalog: &ActionCatalog,
     ) -> Result<Self, DocumentError> {
-        let numbered = rules.into_iter().enumerate();
-        let rules = numbered.map(|(i, (rule, active))| (format!("/rules/{i}"), rule, active)).collect();
-        Self::compile(settings, rules, catalog, Faults::new(), "", None)
+        Self::compile(settings, numbered(rules), catalog, Faults::new(), "", None)
     }
 
     fn compile(
@@ -317,17 +312,39 @@ impl Settings {
     }
 }
 
+/// Rules with the pointers that they would have in a document.
+fn numbered(rules: Vec<(Rule, bool)>) -> Vec<(String, Rule, bool)> {
+    let numbered = rules.into_iter().enumerate();
+    numbered.map(|(i, (rule, active))| (format!("/rules/{i}"), rule, active)).collect()
+}
+
+/// The JSON of a document, if it is not too large.
+fn parse(text: &str) -> Result<Node<'_>, DocumentError> {
+    let refused = |offset, fault: RuleFault| {
+        let mut faults = Faults::new();
+        faults.add_at("", offset, fault);
+        faults.into_error(text, None)
+    };
+    if text.len() > MAX_DOCUMENT_BYTES {
+        return Err(refused(0, RuleFault::TooLarge(text.len())));
+    }
+    json::parse(text.as_bytes()).map_err(|error| refused(error.offset, error.fault.into()))
+}
+
 /// Reads a document without checking it as a set.
 fn draft(text: &str) -> Result<read::Draft, DocumentError> {
+    let root = parse(text)?;
     let mut faults = Faults::new();
-    match json::parse(text.as_bytes()) {
-        Err(error) => faults.add_at("", error.offset, error.fault),
-        Ok(root) => {
-            let draft = read::document(&Item::root(&root), &mut faults);
-            return if faults.count() == 0 { Ok(draft) } else { Err(faults.into_error(text, Some(&root))) };
-        }
+    let draft = read::document(&Item::root(&root), &mut faults);
+    if faults.count() == 0 { Ok(draft) } else { Err(faults.into_error(text, Some(&root))) }
+}
+
+/// The faults of a document that this crate wrote, at the pointers below `above`.
+fn reread(text: &str, above: &str, faults: &mut Faults) {
+    let found = draft(text).err().map(|error| error.faults).unwrap_or_default();
+    for fault in found {
+        faults.add(format!("{above}{}", fault.pointer), fault.fault);
     }
-    Err(faults.into_error(text, None))
 }
 
 impl CompiledRule {
@@ -354,12 +371,16 @@ impl Rule {
     /// # Errors
     /// [`DocumentError`] with every fault.
     pub fn from_json(text: &str) -> Result<Self, DocumentError> {
-        let draft = draft(text)?;
-        draft.rules.into_iter().next().map(|(_, rule)| rule).ok_or_else(|| {
-            let mut faults = Faults::new();
-            faults.add("", RuleFault::Count { what: "rules", found: 0, least: 1, most: 1 });
-            faults.into_error(text, None)
-        })
+        let mut rules = draft(text)?.rules;
+        let found = rules.len();
+        match rules.pop() {
+            Some((_, rule)) if found == 1 => Ok(rule),
+            _ => {
+                let mut faults = Faults::new();
+                faults.add_at("", 0, RuleFault::Count { what: "rules", found, least: 1, most: 1 });
+                Err(faults.into_error(text, None))
+            }
+        }
     }
 
     /// The digest of what the rule says, whatever its revision's number.

@@ -1,0 +1,371 @@
+//! Rules and settings are what their documents say; pages are complete.
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use support::{World, at, go, id};
+use tipstaff::*;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z{} \"\\\\/é😀\u{0}-\u{1f}]{0,12}", Just("{user} {{x}}".to_owned()), Just("t".to_owned())]
+}
+
+/// A name that is an id of any kind; the shorter, the likelier to meet another.
+fn name() -> impl Strategy<Value = String> {
+    "[a-z\"\\\\é@:/ ~]{0,6}[a-z]".prop_filter("no space at its ends", |name| name.trim() == name)
+}
+
+fn number() -> impl Strategy<Value = Decimal> {
+    "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,20})?(e-?[0-9]{1,6})?".prop_map(|text| id(&text))
+}
+
+fn span(least: Span, most: Span) -> impl Strategy<Value = Span> {
+    (least.as_millis()..=most.as_millis()).prop_map(Span::millis)
+}
+
+fn pattern() -> impl Strategy<Value = Pattern> {
+    prop::sample::select(vec![
+        r#"{"a":[1]}"#,
+        r#"{ "x y": [ 9007199254740993, 1.50, "é\u0000" ], "b.c" : [{"exists":false}] }"#,
+        r#"{"$or":[{"a":["\"\\"]},{"b":[{"numeric":[">",1e400]}]}]}"#,
+    ])
+    .prop_map(|text| id(text))
+}
+
+fn bands() -> impl Strategy<Value = Vec<BandName>> {
+    let names = ["green", "yellow", "orange", "red", "critical"];
+    prop::sample::subsequence(names.to_vec(), 1..=5)
+        .prop_shuffle()
+        .prop_map(|names| names.into_iter().map(id).collect())
+}
+
+fn trigger() -> impl Strategy<Value = Trigger> {
+    let sources = prop::collection::btree_set(name(), 0..4)
+        .prop_map(|names| names.iter().map(|name| id(name)).collect());
+    let event = (sources, pattern()).prop_map(|(sources, pattern)| Trigger::Event { sources, pattern });
+    let direction = prop::sample::select(vec![Direction::Worse, Direction::Better, Direction::Either]);
+    let skipped = prop::sample::select(vec![Skipped::Ignore, Skipped::Fire]);
+    let sure = prop::option::of((0_u32..=1_000).prop_map(|n| id::<Confidence>(&format!("{n}e-3"))));
+    let score = (bands(), direction, skipped, any::<bool>(), span(Span::ZERO, MAX_COOLDOWN), sure);
+    let score = score.prop_map(|(enters, direction, skipped, first, cooldown, sure)| {
+        let mut trigger = ScoreTrigger::new(id("default"), enters);
+        (trigger.direction, trigger.skipped, trigger.first) = (direction, skipped, first);
+        (trigger.cooldown, trigger.min_confidence) = (cooldown, sure);
+        Trigger::Score(trigger)
+    });
+    let line = prop::sample::select(vec!["0 9 * * MON", "@daily", "*/5  0-6\t* jan,DEC FRI-SUN"]);
+    let zone = prop::sample::select(vec!["UTC", "Europe/Berlin", "Asia/Kolkata"]);
+    let banded = bands().prop_map(|bands| Audience::Bands { scale: id("default"), bands });
+    let audience = prop_oneof![Just(Audience::All), banded];
+    let schedule = (line, zone, audience).prop_map(|(line, zone, audience)| Trigger::Schedule {
+        timetable: Timetable::new(line, id(zone)).unwrap(),
+        audience,
+    });
+    prop_oneof![event, score, schedule, Just(Trigger::Manual)]
+}
+
+fn approval() -> impl Strategy<Value = ApprovalSetting> {
+    let groups = prop::collection::btree_map(name(), 1_u32..=MAX_NEED, 0..4);
+    let policy = (
+        groups,
+        1_u32..=MAX_NEED,
+        span(MIN_DEADLINE, MAX_APPROVAL_WITHIN),
+        span(MIN_DEADLINE, MAX_APPROVAL_WITHIN),
+    );
+    let required = policy.prop_map(|(groups, rejections, within, start_within)| {
+        let groups = groups.into_iter().map(|(name, need)| Quorum { name: id(&name), need }).collect();
+        ApprovalSetting::Required(ApprovalPolicy { groups, rejections, within, start_within })
+    });
+    prop_oneof![Just(ApprovalSetting::TypeDefault), Just(ApprovalSetting::None), required]
+}
+
+fn action() -> impl Strategy<Value = RuleAction> {
+    let value = prop_oneof![
+        text().prop_map(ParamValue::Text),
+        number().prop_map(ParamValue::Number),
+        any::<bool>().prop_map(ParamValue::Flag)
+    ];
+    let params = prop::collection::btree_map(text(), value, 0..5);
+    let confirm = prop::option::of(span(MIN_DEADLINE, MAX_CONFIRM_WITHIN));
+    (name(), prop::sample::select(BuiltinAction::ALL), params, approval(), confirm).prop_map(
+        |(key, action, params, approval, confirm_within)| RuleAction {
+            params,
+            approval,
+            confirm_within,
+            ..RuleAction::new(id(&key), action)
+        },
+    )
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let who = (name(), prop::option::of(name()), text(), prop::option::of(1_u32..));
+    let what = (trigger(), prop::option::of(pattern()), prop::collection::vec(action(), 0..4));
+    let how = (prop::sample::select(Mode::ALL), prop::option::of(span(MIN_DEADLINE, MAX_COOLDOWN)));
+    (who, what, how).prop_map(
+        |((name, author, title, revision), (trigger, subject, actions), (mode, cooldown))| {
+            let mut rule = Rule::new(id(&name), trigger).title(title).mode(mode);
+            rule.author = author.map(|author| id(&author));
+            (rule.revision, rule.subject, rule.actions) = (revision, subject, actions);
+            match cooldown {
+                Some(span) => rule.cooldown(span),
+                None => rule,
+            }
+        },
+    )
+}
+
+fn spec() -> impl Strategy<Value = ActionSpec> {
+    let kind = prop_oneof![
+        Just(ParamKind::Text),
+        Just(ParamKind::Number),
+        Just(ParamKind::Flag),
+        Just(ParamKind::Duration),
+        (any::<i64>(), any::<i64>()).prop_map(|(min, max)| ParamKind::Integer { min, max }),
+        prop::collection::vec(text(), 0..3).prop_map(ParamKind::Choice),
+    ];
+    let param = (text(), kind, any::<bool>())
+        .prop_map(|(about, kind, required)| Param { required, ..Param::new("", about, kind) });
+    let params = prop::collection::vec(param, 0..4);
+    let words =
+        (prop::sample::select(Category::ALL), prop::sample::select(RetrySafety::ALL), any::<[bool; 3]>());
+    let confirm = prop::option::of(span(MIN_DEADLINE, MAX_CONFIRM_WITHIN));
+    (text(), words, confirm, params, any::<bool>()).prop_map(
+        |(title, (category, retry, flags), confirm, params, undo)| {
+            let numbered =
+                params.into_iter().enumerate().map(|(n, param)| Param { name: format!("p{n}"), ..param });
+            let spec = ActionSpec::new(id("own"), title, category);
+            ActionSpec {
+                retry,
+                approval: flags[0],
+                restricts: flags[1],
+                open: flags[2],
+                success: confirm.map_or(Success::Accepted, Success::Confirmed),
+                params: numbered.collect(),
+                inverse: undo.then(|| id("undo")),
+                channel: id("carrier"),
+                ..spec
+            }
+        },
+    )
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let groups = prop::collection::btree_map(name(), prop::collection::vec(name(), 1..4), 0..4);
+    let scale = (number(), number(), any::<bool>()).prop_filter_map("a range", |(a, b, safe)| {
+        let (low, high) = if a < b { (a, b) } else { (b, a) };
+        let polarity = if safe { Polarity::HighIsSafe } else { Polarity::HighIsRisky };
+        Scale::new(id("own"), low.clone(), high, polarity, vec![Band { name: id("only"), from: low }]).ok()
+    });
+    (prop::option::of(name()), groups, prop::option::of(scale), prop::option::of(spec())).prop_map(
+        |(default, groups, scale, spec)| Settings {
+            default_group: default.map(|name| id(&name)),
+            groups: groups
+                .into_iter()
+                .map(|(name, people)| (id(&name), people.iter().map(|person| id(person)).collect()))
+                .collect(),
+            scales: scale.into_iter().collect(),
+            types: spec.into_iter().collect(),
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_rule_is_what_its_document_says(rule in rule()) {
+        let text = rule.to_json();
+        let read = Rule::from_json(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(&read, &rule);
+        prop_assert_eq!(read.to_json(), text);
+        prop_assert_eq!(read.digest(), rule.digest());
+        let other = Rule { revision: Some(7), ..rule.clone() };
+        prop_assert_eq!(other.digest(), rule.digest(), "a revision's number says nothing");
+        let titled = Rule { title: format!("{}x", rule.title), ..rule.clone() };
+        prop_assert_ne!(titled.digest(), rule.digest());
+    }
+
+    #[test]
+    fn settings_are_what_their_document_says(settings in settings()) {
+        let text = settings.to_json();
+        let read = Settings::from_json(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(&read, &settings);
+        prop_assert_eq!(read.to_json(), text);
+    }
+
+    #[test]
+    fn no_document_makes_the_reader_panic(rule in rule(), cut in any::<prop::sample::Index>(), put in ".{0,3}") {
+        let text = rule.to_json();
+        let at = cut.index(text.len() + 1);
+        let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        for broken in [format!("{}{put}", &text[..at]), format!("{}{put}{}", &text[..at], &text[at..])] {
+            if let Err(error) = RuleSet::from_json(&broken) {
+                prop_assert!(!error.faults.is_empty());
+                prop_assert!(error.faults.iter().all(|fault| fault.line > 0 && fault.column > 0), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_loads_can_be_installed_and_read_again() {
+    let rules = support::World::new("[]");
+    let built = Rule::new(id("a@1/\"~é"), Trigger::Manual)
+        .title("Ä \u{1} {x}")
+        .action(RuleAction::new(id("k"), BuiltinAction::EscalateToHr).param("note", "{{\"}} {user}"));
+    let set = RuleSet::new(Settings::default(), vec![built.clone()], &ActionCatalog::default()).unwrap();
+    go(rules.engine.add_rules(&rules.tenant, &set, &Actor::Host, at(0)));
+    let there = rules.another();
+    let read = go(there.engine.rules(&there.tenant, at(1)));
+    assert_eq!(read.rule(&built.id).unwrap().rule, Rule { revision: Some(1), ..built });
+}
+
+/// A log of sixty enforcements of different people, actions, ways and fates.
+fn log() -> World {
+    let rules = r#"[
+      { "id": "tell", "trigger": { "event": { "pattern": { "do": ["tell", "both"] } } }, "actions": [{ "key": "a", "type": "escalate_to_hr" }] },
+      { "id": "mail", "trigger": { "event": { "pattern": { "do": ["mail", "both"] } } },
+        "actions": [{ "key": "a", "type": "send_email", "params": { "to": "subject", "template": "t" } }] },
+      { "id": "hand", "trigger": { "manual": {} }, "actions": [{ "key": "a", "type": "escalate_to_manager" }] } ]"#;
+    let world = World::new(rules);
+    let answers =
+        [Delivered::done(), Delivered::permanent("no"), Delivered::retry("later"), Outcome::NoOp.into()];
+    world.target.answers("escalate_to_hr", answers.into_iter().cycle().take(40));
+    for n in 0..40 {
+        more(&world, n);
+        if n % 5 == 4 {
+            world.run(at(n));
+        }
+    }
+    world
+}
+
+fn more(world: &World, n: i64) {
+    let word = ["tell", "mail", "both"][n as usize % 3];
+    let user: UserId = id(["ana", "bea", "cleo"][n as usize / 2 % 3]);
+    let subject = if n % 4 == 0 { Subject::session(user, id("s")) } else { Subject::user(user) };
+    // Several come at one instant.
+    let when = at(n / 4);
+    let payload = format!(r#"{{ "do": "{word}" }}"#);
+    let event = Event::new(world.tenant.clone(), &format!("e{n}"), "okta", subject, when, payload).unwrap();
+    world.submit(event, when);
+    if n % 7 == 0 {
+        world.submit(world.order(&format!("m{n}"), "olga", "bea", ManualOrder::Rule(id("hand"))), when);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Wanted {
+    users: BTreeSet<&'static str>,
+    actions: BTreeSet<&'static str>,
+    statuses: BTreeSet<&'static str>,
+    kind: Option<&'static str>,
+    rule: Option<&'static str>,
+    session: bool,
+    from: Option<i64>,
+    until: Option<i64>,
+    newest: bool,
+    limit: usize,
+}
+
+impl Wanted {
+    fn filter(&self, tenant: &TenantId) -> Filter {
+        let mut filter = Filter::new(tenant).limit(self.limit);
+        for user in &self.users {
+            filter = filter.user(id(user));
+        }
+        for action in &self.actions {
+            filter = filter.action(id::<ActionType>(action));
+        }
+        for status in &self.statuses {
+            filter = filter.status(id(status));
+        }
+        filter = self.kind.iter().fold(filter, |filter, kind| filter.trigger(id(kind)));
+        filter = self.rule.iter().fold(filter, |filter, rule| filter.rule(id(rule)));
+        filter = if self.session { filter.session(id("s")) } else { filter };
+        filter = self.from.iter().fold(filter, |filter, from| filter.from(at(*from)));
+        filter = self.until.iter().fold(filter, |filter, until| filter.until(at(*until)));
+        filter.order(if self.newest { Order::Newest } else { Order::Oldest })
+    }
+
+    fn names(&self, row: &Enforcement) -> bool {
+        let among = |set: &BTreeSet<&str>, value: &str| set.is_empty() || set.contains(value);
+        among(&self.users, row.subject.user.as_str())
+            && among(&self.actions, row.action.as_str())
+            && among(&self.statuses, row.status().as_str())
+            && self.kind.is_none_or(|kind| row.origin.kind.as_str() == kind)
+            && self.rule.is_none_or(|rule| row.holders.iter().any(|holder| holder.rule.as_str() == rule))
+            && (!self.session || row.subject.session.is_some())
+            && self.from.is_none_or(|from| row.recorded_at >= at(from))
+            && self.until.is_none_or(|until| row.recorded_at < at(until))
+    }
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    let some = |of: &[&'static str], most| {
+        prop::sample::subsequence(of.to_vec(), 0..=most)
+            .prop_map(|found| found.into_iter().collect::<BTreeSet<_>>())
+    };
+    let which = (
+        some(&["ana", "bea", "cleo", "zoe"], 2),
+        some(&["escalate_to_hr", "send_email", "escalate_to_manager"], 2),
+        some(&["pending", "succeeded", "failed"], 2),
+    );
+    let one = |of: &[&'static str]| prop::option::of(prop::sample::select(of.to_vec()));
+    let how = (one(&["event", "manual", "score"]), one(&["tell", "mail", "hand"]), prop::bool::weighted(0.2));
+    let when = (prop::option::of(0_i64..10), prop::option::of(2_i64..12), any::<bool>(), 1_usize..20);
+    (which, how, when).prop_map(
+        |((users, actions, statuses), (kind, rule, session), (from, until, newest, limit))| Wanted {
+            users,
+            actions,
+            statuses,
+            kind,
+            rule,
+            session,
+            from,
+            until,
+            newest,
+            limit,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn pages_are_complete_whatever_is_filtered_and_inserted(wanted in wanted(), inserts in any::<bool>()) {
+        let world = log();
+        let all = world.log();
+        prop_assert!(all.len() > 50);
+        let expected: BTreeMap<_, _> = all.iter().filter(|row| wanted.names(row)).map(|row| (row.id, row)).collect();
+        let mut rows = Vec::new();
+        let mut after = None;
+        let mut n = 100;
+        loop {
+            let filter = wanted.filter(&world.tenant);
+            let filter = after.take().into_iter().fold(filter, |filter, cursor: Cursor| filter.after(id(&cursor.to_string())));
+            let page = go(world.engine.enforcements(filter));
+            prop_assert!(page.rows.len() <= wanted.limit);
+            rows.extend(page.rows);
+            if inserts {
+                n += 1;
+                more(&world, n);
+            }
+            after = page.next;
+            if after.is_none() || n > 200 {
+                break;
+            }
+        }
+        let mut places: Vec<_> = rows.iter().map(|row| (row.recorded_at, row.id.to_string())).collect();
+        if wanted.newest {
+            places.reverse();
+        }
+        prop_assert!(places.windows(2).all(|two| two[0] < two[1]), "in order, and each once");
+        prop_assert!(rows.iter().all(|row| wanted.names(row)));
+        let known: BTreeSet<_> = all.iter().map(|row| row.id).collect();
+        let found: BTreeSet<_> = rows.iter().map(|row| row.id).filter(|id| known.contains(id)).collect();
+        prop_assert_eq!(found, expected.keys().copied().collect::<BTreeSet<_>>());
+    }
+}
