@@ -19,7 +19,7 @@ use crate::time::Time;
 /// The core reads no clock, so its time is the latest decision time that a claim has named, unless
 /// [`MemoryStore::with_clock`] gives it one. Its salts are different from each other, but can be
 /// guessed: what must be erased for good belongs into a durable store.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct MemoryStore {
     inner: Arc<Mutex<Inner>>,
     clock: Option<Arc<dyn Fn() -> Time + Send + Sync>>,
@@ -32,12 +32,6 @@ struct Inner {
     trails: BTreeMap<(TenantId, u16), Vec<AuditRecord>>,
     now: Option<Time>,
     salts: u64,
-}
-
-impl Default for MemoryStore {
-    fn default() -> Self {
-        Self { inner: Arc::default(), clock: None }
-    }
 }
 
 impl std::fmt::Debug for MemoryStore {

@@ -109,7 +109,7 @@ impl FromStr for Time {
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let refused = || TimeError { text: shown(text) };
         let micros = DateTime::parse_from_rfc3339(text).map_err(|_| refused())?.timestamp_micros();
-        if Self::MIN.0 <= micros && micros <= Self::MAX.0 { Ok(Self(micros)) } else { Err(refused()) }
+        if (Self::MIN.0..=Self::MAX.0).contains(&micros) { Ok(Self(micros)) } else { Err(refused()) }
     }
 }
 

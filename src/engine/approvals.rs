@@ -76,7 +76,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let mut tx = self.tx(tenant);
         tx.load([approval_key(tenant, id)]).await?;
         let stored = tx.get::<Approval>(&approval_key(tenant, id))?;
-        let approval = stored.ok_or_else(|| not_found("approval", id))?.body;
+        let approval = stored.ok_or_else(|| not_found("approval", &id))?.body;
         let key = subject_key(tenant, &approval.subject);
         let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
         let state = record.as_ref().map(decode::<SubjectState>).transpose()?;
@@ -110,7 +110,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let mut tx = self.tx(tenant);
             let key = approval_key(tenant, id);
             tx.load([key.clone()]).await?;
-            let stored = tx.get::<Approval>(&key)?.ok_or_else(|| not_found("approval", id))?;
+            let stored = tx.get::<Approval>(&key)?.ok_or_else(|| not_found("approval", &id))?;
             let groups = self.groups_of(&mut tx, &stored.body, actor, now).await?;
             let ballot =
                 Ballot { actor: actor.clone(), groups, verdict, digest: shown, comment: comment.clone() };

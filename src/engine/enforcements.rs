@@ -33,7 +33,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let mut tx = self.tx(tenant);
             let key = enforcement_key(tenant, id);
             tx.load([key.clone()]).await?;
-            let stored = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", id))?;
+            let stored = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
             let commit = CommitId::derive(|h| h.text("cancel").bytes(id.bytes()).number(tx.version(&key)));
             let person = Actor::Person(actor.clone());
             let request = stored.body.approval.map(|approval| approval_key(tenant, approval));
@@ -56,7 +56,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 }
             }
             tx.give_reason(reason);
-            let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", id))?;
+            let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
             tx.commit(commit).await?;
             Ok(cancelled.body)
         })
@@ -77,7 +77,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let mut tx = self.tx(tenant);
             let place = enforcement_key(tenant, key);
             tx.load([place.clone()]).await?;
-            let stored = tx.get::<Enforcement>(&place)?.ok_or_else(|| not_found("enforcement", key))?;
+            let stored = tx.get::<Enforcement>(&place)?.ok_or_else(|| not_found("enforcement", &key))?;
             let commit =
                 CommitId::derive(|h| h.text("confirm").bytes(key.bytes()).number(tx.version(&place)));
             let (next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;

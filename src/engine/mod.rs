@@ -215,6 +215,6 @@ macro_rules! until_settled {
 }
 use until_settled;
 
-fn not_found(what: &'static str, id: impl ToString) -> EngineError {
+fn not_found(what: &'static str, id: &dyn std::fmt::Display) -> EngineError {
     EngineError::NotFound { what, id: id.to_string().chars().take(300).collect() }
 }

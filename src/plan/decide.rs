@@ -195,7 +195,7 @@ impl<'a> Planner<'a> {
         }
         let wanted =
             Wanted { rule: None, spec, params: params.clone(), approval, success: spec.success, entry: None };
-        self.create(wanted);
+        self.create(&wanted);
         Ok(())
     }
 
@@ -243,7 +243,7 @@ impl<'a> Planner<'a> {
                         success: confirm.unwrap_or(action.spec.success),
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
                     };
-                    self.create(wanted);
+                    self.create(&wanted);
                     self.stats(&rule.rule.id).created += 1;
                 }
             }
@@ -321,8 +321,8 @@ impl<'a> Planner<'a> {
 
     /// Makes the enforcement, or joins the one that another rule of this decision made: a person
     /// is restricted once, whatever the number of rules that ask for it (behaviour 5.4).
-    fn create(&mut self, wanted: Wanted<'_>) {
-        let id = self.enforcement_id(&wanted);
+    fn create(&mut self, wanted: &Wanted<'_>) {
+        let id = self.enforcement_id(wanted);
         let holder = wanted.rule.map(|(rule, action)| Holder {
             rule: rule.rule.id.clone(),
             revision: rule.revision,
@@ -340,10 +340,10 @@ impl<'a> Planner<'a> {
                 }
             }
             None => {
-                let enforcement = self.enforcement(id, &wanted, holder.clone());
+                let enforcement = self.enforcement(id, wanted, holder.clone());
                 self.plan.enforcements.push(enforcement);
                 if let Some(policy) = wanted.approval.clone() {
-                    let asked = self.request(id, &wanted, policy, holder, author);
+                    let asked = self.request(id, wanted, policy, holder, author);
                     self.plan.approvals.push(asked);
                 }
             }

@@ -229,13 +229,13 @@ impl Filter {
     /// About this user or one of their sessions.
     #[must_use]
     pub fn user(self, user: UserId) -> Self {
-        self.facet(Facet::User, user.as_str())
+        self.facet(Facet::User, user)
     }
 
     /// About this session.
     #[must_use]
     pub fn session(self, session: SessionId) -> Self {
-        self.facet(Facet::Session, session.as_str())
+        self.facet(Facet::Session, session)
     }
 
     /// Of this action type.
@@ -277,13 +277,13 @@ impl Filter {
     /// Asked for by this rule.
     #[must_use]
     pub fn rule(self, rule: RuleId) -> Self {
-        self.facet(Facet::Rule, rule.as_str())
+        self.facet(Facet::Rule, rule)
     }
 
     /// Answered by this approver.
     #[must_use]
     pub fn approver(self, approver: ActorId) -> Self {
-        self.facet(Facet::Approver, approver.as_str())
+        self.facet(Facet::Approver, approver)
     }
 
     /// Of rules in this mode. A decision may be of both.

@@ -12,7 +12,7 @@ pub(super) fn run(host: &Host, command: &Approvals) -> Result<Output, Failure> {
     match command {
         Approvals::List { state, all } => {
             let filter = Filter::new(&host.tenant).order(Order::Oldest).limit(tipstaff::MAX_PAGE);
-            let views = views(host, if *all { filter } else { filter.approval(*state) })?;
+            let views = views(host, &if *all { filter } else { filter.approval(*state) })?;
             if host.json {
                 let rows: Vec<_> = views
                     .iter()
@@ -31,7 +31,7 @@ pub(super) fn run(host: &Host, command: &Approvals) -> Result<Output, Failure> {
 }
 
 /// Every request that the filter names, as an approver is shown it.
-pub(super) fn views(host: &Host, filter: Filter) -> Result<Vec<ApprovalView>, Failure> {
+pub(super) fn views(host: &Host, filter: &Filter) -> Result<Vec<ApprovalView>, Failure> {
     let mut views = Vec::new();
     let mut next = None;
     loop {

@@ -68,7 +68,7 @@ pub(super) fn about(host: &Host, pick: impl Fn(&AuditRecord) -> bool) -> Result<
 
 /// The gravest first; among equals, the latest.
 pub(super) fn rank(records: &mut [AuditRecord]) {
-    records.sort_by(|a, b| (b.severity, b.seq).cmp(&(a.severity, a.seq)));
+    records.sort_by_key(|record| std::cmp::Reverse((record.severity, record.seq)));
 }
 
 /// The records as a table.

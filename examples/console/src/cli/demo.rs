@@ -126,7 +126,7 @@ fn report(host: &Host, dir: &Path) -> Result<String, Failure> {
     restricted(host, out)?;
     section(out, "Waiting for people")?;
     let open = Filter::new(&host.tenant).approval(ApprovalState::Open).order(Order::Oldest);
-    let open = approvals::views(host, open)?;
+    let open = approvals::views(host, &open)?;
     if open.is_empty() {
         writeln!(out, "nothing")?;
     }
@@ -206,7 +206,7 @@ fn restricted(host: &Host, out: &mut Vec<u8>) -> Result<(), Failure> {
 
 fn report_json(host: &Host, refused: u64) -> Result<Output, Failure> {
     let log = wait(host.engine.enforcements(Filter::new(&host.tenant).limit(tipstaff::MAX_PAGE)))?;
-    let open = approvals::views(host, Filter::new(&host.tenant).approval(ApprovalState::Open))?;
+    let open = approvals::views(host, &Filter::new(&host.tenant).approval(ApprovalState::Open))?;
     let mut records = audit::about(host, |record| record.severity >= Severity::Warning)?;
     audit::rank(&mut records);
     let head = wait(host.engine.verify_audit(&host.tenant, None))??;

@@ -70,7 +70,7 @@ impl<'a> Feed<'a> {
         rules.dedup();
         self.fed.firings += rules.len() as u64;
         self.fed.concerned += u64::from(!decision.is_empty());
-        if !decision.is_empty() || self.fed.signals % self.quiet == 0 {
+        if !decision.is_empty() || self.fed.signals.is_multiple_of(self.quiet) {
             self.due(now)?;
         }
         Ok(Ok(()))
