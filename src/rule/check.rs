@@ -280,7 +280,8 @@ fn repeated<'a, T: Ord + ToString + 'a>(
 
 fn count(pointer: &str, what: &'static str, found: usize, least: usize, most: usize, faults: &mut Faults) {
     // What could not be read has told its own fault, and is not counted as missing.
-    if !(least..=most).contains(&found) && !(found < least && faults.touch(pointer)) {
+    let unread = found < least && faults.touch(pointer);
+    if !unread && !(least..=most).contains(&found) {
         faults.add(pointer, RuleFault::Count { what, found, least, most });
     }
 }
