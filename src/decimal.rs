@@ -10,7 +10,8 @@ pub const MAX_DECIMAL_BYTES: usize = 1_100;
 /// written out in full has (767), and more. Less than [`MAX_DECIMAL_BYTES`], so that what was read
 /// in one form can be written, and read again, in another.
 pub const MAX_DECIMAL_DIGITS: usize = 1_000;
-/// The largest power of ten by which a number may begin, and the smallest.
+/// The largest exponent, and the smallest: of the number as `0.d1d2d3…` times a power of ten, so
+/// that no other way to write it goes beyond.
 const MAX_EXPONENT: i64 = 1_000_000_000_000_000;
 
 /// An exact decimal number: `1`, `1.0` and `1e0` are equal, and 9007199254740993 is not
@@ -29,7 +30,7 @@ pub struct Decimal {
 /// A text that is no number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "no number; accepted: a JSON number of at most 1100 bytes and 1000 digits, between 1e-1000000000000000 and 1e1000000000000000, such as `62.5` or `-1e3`"
+    "no number; accepted: a JSON number of at most 1100 bytes and 1000 significant digits with an exponent of at most 15 digits, such as `62.5` or `-1e3`"
 )]
 pub struct DecimalError;
 

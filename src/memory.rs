@@ -138,7 +138,7 @@ impl Inner {
             }
             let control = self.records.get(&Claim::control_key(&key.tenant));
             let Some(record) = self.records.get(&key) else { continue };
-            if let Some(made) = claim.take(record, control, now)? {
+            if let Some(made) = claim.take(record, control, now) {
                 taken.push(made);
             }
         }

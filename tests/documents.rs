@@ -32,7 +32,7 @@ fn pattern() -> impl Strategy<Value = Pattern> {
         r#"{ "x y": [ 9007199254740993, 1.50, "é\u0000" ], "b.c" : [{"exists":false}] }"#,
         r#"{"$or":[{"a":["\"\\"]},{"b":[{"numeric":[">",1e400]}]}]}"#,
     ])
-    .prop_map(|text| id(text))
+    .prop_map(id)
 }
 
 fn bands() -> impl Strategy<Value = Vec<BandName>> {

@@ -312,3 +312,19 @@ fn a_missed_occurrence_is_audited_though_the_rule_was_edited_since() {
     assert_eq!(told, 1, "Monday the 9th was due before the edit");
     world.verified();
 }
+
+#[test]
+fn a_score_of_many_digits_is_remembered() {
+    // What is stored as text must be read again, however near to the limits of a number it is.
+    let world = World::new(&score_rule(r#""critical""#, "", ""));
+    world.submit(world.score("s1", "ana", at(0), "50"), at(0));
+    let tiny = format!("{}e-1019", "9".repeat(MAX_DECIMAL_DIGITS));
+    assert_eq!(world.submit(world.score("s2", "ana", at(1), &tiny), at(1)).enforcements().count(), 1);
+    world.submit(world.score("s3", "ana", at(2), "50"), at(2));
+    assert_eq!(
+        world.submit(world.score("s4", "ana", at(3), "12e-999999999999999"), at(3)).enforcements().count(),
+        1
+    );
+    world.submit(world.score("s5", "ana", at(4), "50"), at(4));
+    world.verified();
+}

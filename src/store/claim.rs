@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::StoreError;
 use super::codec::{decode, enforcement_record};
 use super::record::{Key, Kind, Lease, Record};
 use crate::action::ActionType;
-use crate::audit::{Actor, AuditDraft};
+use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::enforcement::{Enforcement, Input, Purpose};
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::Control;
@@ -64,43 +63,52 @@ impl Claim {
     /// kill switch holds it back, or where it should have started before: its timer ends it then.
     /// Pure; the store writes the result in its transaction.
     ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] for a record that is no enforcement or cannot be taken in its state.
-    pub fn take(
-        &self,
-        record: &Record,
-        control: Option<&Record>,
-        store_now: Time,
-    ) -> Result<Option<Taken>, StoreError> {
-        let stored = decode::<Enforcement>(record)?;
+    /// A record that makes no sense must not hold up the others, and must not be passed over in
+    /// silence: it is taken with its body as it is, so that the engine finds the fault and reports
+    /// it, at each claim anew. Where what people stopped cannot be read, nothing of that tenant is
+    /// taken.
+    #[must_use]
+    pub fn take(&self, record: &Record, control: Option<&Record>, store_now: Time) -> Option<Taken> {
         let control = match control {
-            Some(control) => decode::<Control>(control)?.body,
+            Some(control) => decode::<Control>(control).ok()?.body,
             None => Control::default(),
+        };
+        let token = record.token.saturating_add(1);
+        let lease = Some(Lease {
+            worker: self.worker.clone(),
+            nonce: self.nonce,
+            until: store_now.after(self.lease),
+        });
+        let actor = Actor::Worker(self.worker.clone());
+        let unsound = |fault: String| {
+            let tenant = record.key.tenant.clone();
+            let draft = AuditDraft::new(tenant, AuditCode::EnforcementClaimed, actor.clone(), self.until)
+                .target(record.key.id.chars().take(64).collect::<String>())
+                .detail("fault", fault.chars().take(500).collect::<String>());
+            Some(Taken {
+                record: Record { token, lease: lease.clone(), ..record.clone() },
+                audit: vec![draft],
+            })
+        };
+        let stored = match decode::<Enforcement>(record) {
+            Ok(stored) => stored,
+            Err(error) => return unsound(error.to_string()),
         };
         let enforcement = &stored.body;
         let rules = enforcement.holders.iter().map(|holder| &holder.rule);
         // A notice takes nothing away from anybody, and approvers must hear of what waits.
         if enforcement.purpose == Purpose::Action && control.stops(rules, &enforcement.action).is_some() {
-            return Ok(None);
+            return None;
         }
         if enforcement.state.due_at().is_some_and(|start_by| start_by <= self.until) {
-            return Ok(None);
+            return None;
         }
-        let token = record.token.saturating_add(1);
         let input = Input::Claim { token, worker: self.worker.clone(), at: store_now };
-        let actor = Actor::Worker(self.worker.clone());
-        let (next, audit) =
-            enforcement.step(&input, actor, self.until).map_err(|error| StoreError::Corrupt {
-                place: record.key.to_string(),
-                fault: format!("it waits to be claimed, but {error}"),
-            })?;
-        let mut record = enforcement_record(&stored.with(next), record.version);
-        record.token = token;
-        record.lease = Some(Lease {
-            worker: self.worker.clone(),
-            nonce: self.nonce,
-            until: store_now.after(self.lease),
-        });
-        Ok(Some(Taken { record, audit }))
+        let (next, audit) = match enforcement.step(&input, actor.clone(), self.until) {
+            Ok(step) => step,
+            Err(error) => return unsound(format!("it waits to be claimed, but {error}")),
+        };
+        let taken = enforcement_record(&stored.with(next), record.version);
+        Some(Taken { record: Record { token, lease, ..taken }, audit })
     }
 }

@@ -30,7 +30,7 @@ pub fn go<T, E: Debug>(call: impl Future<Output = Result<T, E>>) -> T {
 /// The error of a call that must fail.
 #[track_caller]
 pub fn refused<T: Debug, E>(call: impl Future<Output = Result<T, E>>) -> E {
-    ready(call).expect("the memory store never waits").err().expect("the call is refused")
+    ready(call).expect("the memory store never waits").expect_err("the call is refused")
 }
 
 pub fn tenant() -> TenantId {

@@ -62,7 +62,7 @@ pub(crate) fn take(
         if !claim.may_take(&record, now) {
             continue;
         }
-        if let Some(made) = claim.take(&record, controls.of(db, &key.tenant)?, now)? {
+        if let Some(made) = claim.take(&record, controls.of(db, &key.tenant)?, now) {
             taken.push(write::put(db, &made.record)?);
             write::append(db, &made.audit)?;
         }
@@ -80,7 +80,7 @@ fn is_let_go(
 ) -> Result<bool, Fault> {
     let Some(control) = control else { return Ok(true) };
     let Some(record) = row::load(db, key)? else { return Ok(false) };
-    Ok(claim.take(&record, Some(control), now)?.is_some())
+    Ok(claim.take(&record, Some(control), now).is_some())
 }
 
 /// The control records of the tenants that one transaction has met.

@@ -32,7 +32,7 @@ pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Chec
                 format!("{taken:?}"),
             ));
         };
-        let Some(made) = claim.take(&waiting, None, started)? else {
+        let Some(made) = claim.take(&waiting, None, started) else {
             return Err(Broken::new("a claim", "a record that `take` takes", format!("{taken:?}")));
         };
         same("a taken record", &stored(&made.record), &taken)?;

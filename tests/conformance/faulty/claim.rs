@@ -44,9 +44,9 @@ impl Faulty {
             _ => control,
         };
         if self.has(Defect::TokensBeginAgain) && record.lease.is_none() {
-            return claim.take(&Record { token: 0, ..record.clone() }, control.as_ref(), now);
+            return Ok(claim.take(&Record { token: 0, ..record.clone() }, control.as_ref(), now));
         }
-        let mut taken = claim.take(record, control.as_ref(), now)?;
+        let mut taken = claim.take(record, control.as_ref(), now);
         if let (Some(made), Some(old), true) =
             (&mut taken, &record.lease, self.has(Defect::RescueKeepsHolder))
             && let Some(lease) = &mut made.record.lease
