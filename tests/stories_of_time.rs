@@ -314,6 +314,23 @@ fn a_missed_occurrence_is_audited_though_the_rule_was_edited_since() {
 }
 
 #[test]
+fn a_jump_restricts_once_whatever_it_enters_on_the_way() {
+    let rule = score_rule(r#""orange", "red", "critical""#, r#", "skipped": "fire""#, "");
+    let a = rule.find(r#"{ "key""#).unwrap();
+    let lock =
+        format!(r#"{}{{ "key": "lock", "type": "lock_account", "approval": "none" }}] }}"#, &rule[..a]);
+    let world = World::new(&lock);
+    world.submit(world.score("s1", "ana", at(0), "90"), at(0));
+    let jump = world.submit(world.score("s2", "ana", at(1), "5"), at(1));
+    assert_eq!((jump.outcomes.len(), jump.enforcements().count()), (3, 1));
+    world.run(at(2));
+    assert_eq!(world.the("lock_account").holders.len(), 1, "the rule holds it once");
+    let stats = world.stats("fall", at(2));
+    assert_eq!((stats.created, stats.succeeded), (1, 1));
+    world.verified();
+}
+
+#[test]
 fn a_score_of_many_digits_is_remembered() {
     // What is stored as text must be read again, however near to the limits of a number it is.
     let world = World::new(&score_rule(r#""critical""#, "", ""));
@@ -322,9 +339,13 @@ fn a_score_of_many_digits_is_remembered() {
     assert_eq!(world.submit(world.score("s2", "ana", at(1), &tiny), at(1)).enforcements().count(), 1);
     world.submit(world.score("s3", "ana", at(2), "50"), at(2));
     assert_eq!(
-        world.submit(world.score("s4", "ana", at(3), "12e-999999999999999"), at(3)).enforcements().count(),
+        world.submit(world.score("s4", "ana", at(3), "0.1e-999999999999999"), at(3)).enforcements().count(),
         1
     );
     world.submit(world.score("s5", "ana", at(4), "50"), at(4));
+    assert!(
+        format!("{}e-1114", "9".repeat(1_094)).parse::<Score>().is_err(),
+        "it would be longer written out"
+    );
     world.verified();
 }

@@ -243,8 +243,8 @@ impl<'a> Planner<'a> {
                         success: confirm.unwrap_or(action.spec.success),
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
                     };
-                    self.create(&wanted);
-                    self.stats(&rule.rule.id).created += 1;
+                    let asked = u64::from(self.create(&wanted));
+                    self.stats(&rule.rule.id).created += asked;
                 }
             }
         }
@@ -321,7 +321,9 @@ impl<'a> Planner<'a> {
 
     /// Makes the enforcement, or joins the one that another rule of this decision made: a person
     /// is restricted once, whatever the number of rules that ask for it (behaviour 5.4).
-    fn create(&mut self, wanted: &Wanted<'_>) {
+    ///
+    /// Says whether it is new for that rule: the entries of one jump may ask for the same.
+    fn create(&mut self, wanted: &Wanted<'_>) -> bool {
         let id = self.enforcement_id(wanted);
         let holder = wanted.rule.map(|(rule, action)| Holder {
             rule: rule.rule.id.clone(),
@@ -331,7 +333,12 @@ impl<'a> Planner<'a> {
         let author = wanted.rule.and_then(|(rule, _)| rule.rule.author.clone());
         let made = self.plan.enforcements.iter_mut().find(|made| made.id == id);
         let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
+        let known = match (&made, &holder) {
+            (Some(shared), Some(holder)) => shared.holders.contains(holder),
+            _ => false,
+        };
         match made {
+            Some(_) if known => {}
             Some(shared) => {
                 shared.holders.extend(holder.clone());
                 if let Some(asked) = self.plan.approvals.iter_mut().find(|asked| asked.enforcement == id) {
@@ -349,6 +356,7 @@ impl<'a> Planner<'a> {
             }
         }
         self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval });
+        !known
     }
 
     fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
