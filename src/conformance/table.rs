@@ -53,7 +53,7 @@ macro_rules! __tipstaff_store_laws {
         17, "Through `take`", take::a_claim_writes_what_take_made, "record and audit records, those of the function and no others";
         17, "Through `take`", take::what_people_stopped_stays_as_it_is, "the three kill switches, each until it is lifted";
         17, "Through `take`", take::what_is_declined_takes_no_place, "two of forty-two that wait are free, and a claim of two takes them";
-        17, "Through `take`", take::a_claim_that_fails_changes_nothing, "a record that cannot be taken leaves the others whole";
+        17, "Through `take`", take::what_makes_no_sense_holds_up_nothing, "a record that makes no sense is taken as it is, beside the others";
         18, "Repeats", claim::a_repeated_claim_takes_nothing_new, "the same records, unchanged, less those that were settled";
         19, "Bounded", claim::a_claim_takes_at_most_its_max, "and something, while something waits";
         20, "Renewal", claim::a_renewal_prolongs_the_lease, "it outlasts the first lease, and changes nothing else";

@@ -87,7 +87,7 @@ pub struct Renewal {
 ///
 /// # Contract
 /// Each sentence is proved by laws of the conformance suite (feature `conformance`), under the same
-/// number. Texts are compared byte by byte, and kinds come in the order of [`Kind::ALL`].
+/// number. Texts are compared byte by byte, and kinds sort as their words do.
 ///
 /// **Commit**
 /// 1. *Atomic*: a refused commit writes nothing, an accepted one everything.

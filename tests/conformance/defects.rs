@@ -15,10 +15,8 @@ macro_rules! defects {
 }
 
 /// What a loss hides: the repeat of such a call answers as if the first had been right.
-pub(crate) const HIDDEN_BY_LOSS: &[(Defect, &str)] = &[
-    (Defect::ClaimsOneByOne, "a_claim_that_fails_changes_nothing"),
-    (Defect::ErasesLikeNames, "what_is_personal_of_a_user_is_erased"),
-];
+pub(crate) const HIDDEN_BY_LOSS: &[(Defect, &str)] =
+    &[(Defect::ErasesLikeNames, "what_is_personal_of_a_user_is_erased")];
 
 defects! {
     None: [], "nothing";
@@ -70,23 +68,24 @@ defects! {
     NoticesStay: [a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
         what_people_stopped_stays_as_it_is], "only enforcements are claimed";
     HolderTakesAgain: [a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
-        racing_claims_share_nothing what_people_stopped_stays_as_it_is],
+        a_claim_writes_what_take_made racing_claims_share_nothing what_people_stopped_stays_as_it_is],
         "a worker takes what it holds a second time";
     ClaimsCheckedEarly: [racing_claims_share_nothing], "outside of the transaction that writes";
     NoRescue: [a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews],
         "a lease never runs out";
     RescueKeepsHolder: [a_lapsed_record_is_taken_again], "the lease keeps the first worker's name";
     LeasesEndByDecisionTime: [a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+        a_claim_writes_what_take_made
         racing_claims_share_nothing only_the_stores_clock_ends_a_lease what_people_stopped_stays_as_it_is
         a_renewal_prolongs_the_lease what_was_written_is_seen], "the claim's time judges them";
     TokensBeginAgain: [each_claim_raises_the_token], "at 1, after a settled claim";
     ClaimsWithoutAudit: [a_claim_writes_what_take_made what_people_stopped_stays_as_it_is
-        what_was_written_is_seen], "the audit records of a claim are left out";
+        what_makes_no_sense_holds_up_nothing what_was_written_is_seen], "the audit records of a claim are left out";
     IgnoresControl: [what_people_stopped_stays_as_it_is what_is_declined_takes_no_place],
         "kill switches are not read";
     RemembersControl: [what_people_stopped_stays_as_it_is], "kill switches are read once";
     DeclinedTakePlaces: [what_is_declined_takes_no_place], "the batch is cut before `take`";
-    ClaimsOneByOne: [a_claim_that_fails_changes_nothing], "each record in a transaction of its own";
+    SenselessBlocks: [what_makes_no_sense_holds_up_nothing], "a record that makes no sense fails the claim";
     NoncesForgotten: [a_repeated_claim_takes_nothing_new], "a repeat takes more";
     RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
     MaxOfEachTenant: [a_claim_takes_at_most_its_max], "`max` records of each tenant";
@@ -95,8 +94,8 @@ defects! {
     RenewsTheSettled: [nobody_else_renews], "a record without a holder is renewed";
     DueIsLater: [exactly_what_is_due_comes_in_order due_pages_go_on_after_the_last],
         "what is due at `until` is left out";
-    KindsByName: [exactly_what_is_due_comes_in_order due_pages_go_on_after_the_last],
-        "kinds are ordered by their names";
+    KindsBackwards: [exactly_what_is_due_comes_in_order due_pages_go_on_after_the_last],
+        "kinds are ordered backwards";
     DueLooksUpTheLast: [due_pages_go_on_after_the_last], "a page begins anew where the last one is gone";
     UntilIncluded: [a_query_gives_exactly_what_it_names], "a query takes in what comes at `until`";
     AnyFacetWillDo: [a_query_gives_exactly_what_it_names], "one facet of several is enough";

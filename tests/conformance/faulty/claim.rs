@@ -35,6 +35,10 @@ impl Faulty {
         now: Time,
     ) -> Result<Option<Taken>, StoreError> {
         let tenant = &record.key.tenant;
+        if self.has(Defect::SenselessBlocks) && !record.body.contains("holders") {
+            let place = record.key.to_string();
+            return Err(StoreError::Corrupt { place, fault: "it makes no sense".to_owned() });
+        }
         let control = data.records.get(&Claim::control_key(tenant)).cloned();
         let control = match self.defect {
             Defect::IgnoresControl => None,
@@ -88,17 +92,11 @@ impl Faulty {
                 continue;
             }
             let Some(made) = self.take(&data, claim, record, now)? else { continue };
-            if self.has(Defect::ClaimsOneByOne) {
-                made.audit.iter().for_each(|draft| self.append(&mut data, draft, None));
-                given.push(self.write(&mut data, &made.record));
-            }
             taken.push(made);
         }
-        if !self.has(Defect::ClaimsOneByOne) {
-            for made in &taken {
-                made.audit.iter().for_each(|draft| self.append(&mut data, draft, None));
-                given.push(self.write(&mut data, &made.record));
-            }
+        for made in &taken {
+            made.audit.iter().for_each(|draft| self.append(&mut data, draft, None));
+            given.push(self.write(&mut data, &made.record));
         }
         self.own.lock().unwrap().pages.clear();
         Ok(given)

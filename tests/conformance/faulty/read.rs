@@ -18,15 +18,15 @@ impl Faulty {
             })
             .collect();
         match self.defect {
-            Defect::KindsByName => due.sort_by(|(a, _), (b, _)| {
-                (&a.0, a.1, a.2.as_str(), &a.3).cmp(&(&b.0, b.1, b.2.as_str(), &b.3))
-            }),
+            Defect::KindsBackwards => {
+                due.sort_by(|(a, _), (b, _)| (&a.0, a.1, b.2, &a.3).cmp(&(&b.0, b.1, a.2, &b.3)))
+            }
             _ => due.sort_by(|(a, _), (b, _)| a.cmp(b)),
         }
         let after = match (&page.after, self.defect) {
             (None, _) => 0,
             // The place is looked up, though its record may have moved on.
-            (Some(after), Defect::DueLooksUpTheLast | Defect::KindsByName) => {
+            (Some(after), Defect::DueLooksUpTheLast | Defect::KindsBackwards) => {
                 due.iter().position(|(place, _)| place == after).map_or(0, |last| last + 1)
             }
             (Some(after), _) => due.iter().take_while(|(place, _)| place <= after).count(),
