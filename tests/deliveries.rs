@@ -249,20 +249,21 @@ fn a_worker_dies_with_what_must_not_be_repeated() {
 
 #[test]
 fn the_last_attempt_of_what_must_not_be_repeated_dies_too() {
-    // Three attempts are allowed; the third is lost with its worker. It may have been carried out,
+    // Ten attempts are allowed; the tenth is lost with its worker. It may have been carried out,
     // so that calling it exhausted would be a guess.
     for (known, reason) in
         [(Probe::Unknown, "outcome_unknown"), (Probe::Done, "done"), (Probe::NotDone, "exhausted")]
     {
         let world = asked("escalate");
-        world.target.answers("escalate_to_hr", [Delivered::retry("503"), Delivered::retry("503")]);
+        world.target.answers("escalate_to_hr", std::array::from_fn::<_, 9, _>(|_| Delivered::retry("503")));
         world.target.knows("escalate_to_hr", known);
-        world.run(at(0));
-        world.run(at(60));
-        assert_eq!(dies(&world, "w-dead", at(200)).len(), 1);
-        world.run(at(202));
+        for attempt in 0..9 {
+            world.run(at(attempt * 61));
+        }
+        assert_eq!(dies(&world, "w-dead", at(600)).len(), 1);
+        world.run(at(602));
         assert_eq!(world.reason("escalate_to_hr"), reason, "{known:?}");
-        assert_eq!(world.target.jobs("escalate_to_hr").len(), 2);
+        assert_eq!(world.target.jobs("escalate_to_hr").len(), 9);
         world.verified();
     }
 }
