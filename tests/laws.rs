@@ -226,18 +226,18 @@ fn every_kind_of_record_reads_back() {
     }
     // A kind that comes later must be added here.
     let kinds = [
+        Kind::Approval,
         Kind::Book,
-        Kind::Entry,
-        Kind::Rule,
         Kind::Control,
+        Kind::Enforcement,
+        Kind::Entry,
+        Kind::Notice,
+        Kind::Rule,
+        Kind::Run,
         Kind::Stats,
         Kind::Subject,
-        Kind::Trigger,
-        Kind::Enforcement,
-        Kind::Notice,
-        Kind::Approval,
         Kind::Timer,
-        Kind::Run,
+        Kind::Trigger,
     ];
     assert_eq!(kinds, Kind::ALL);
 }

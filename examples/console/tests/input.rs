@@ -81,7 +81,7 @@ fn every_fault_has_its_kind_and_its_place() {
             .replacen(change.0, change.1, 1)
     };
     // The line, the text at which the fault is (the line's end if there is none), what is said.
-    let deep = format!("{}1{}}}", "{\"a\":".repeat(129), "}".repeat(129));
+    let deep = format!("{}1{}}}", "{\"a\":".repeat(513), "}".repeat(513));
     let cases: Vec<(String, Option<&str>, &str)> = vec![
         ("oops".into(), Some("oops"), "no JSON: expected value"),
         (r#"{"id":"e" "#.into(), Some(""), "no JSON: EOF while parsing an object"),

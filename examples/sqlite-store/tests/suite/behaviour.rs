@@ -213,7 +213,7 @@ fn due_records_come_by_tenant_time_kind_and_id() {
     }
     let of_tenant = |name: &str| {
         let row = |kind: &str, id: &str| format!("{name}/{kind}/{id}");
-        [row("run", "0"), row("enforcement", "1"), row("approval", "1"), row("timer", "1"), row("run", "1")]
+        [row("run", "0"), row("approval", "1"), row("enforcement", "1"), row("run", "1"), row("timer", "1")]
     };
     for limit in 1..=11 {
         let mut page = DuePage { until: at(10), after: None, limit };

@@ -94,7 +94,6 @@ fn stored_nonsense_is_named_and_never_a_panic() {
     for (sql, part) in [
         ("UPDATE records SET facets = '[['", "facets: "),
         ("UPDATE records SET facets = '[]', channel = 'no channel!'", "action type"),
-        ("UPDATE records SET channel = 'send_email', body = '{'", "EOF"),
         ("UPDATE audit SET record = '{'", "EOF"),
     ] {
         edit(&path, sql);
