@@ -125,7 +125,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 None => draft,
             }]);
             let commit = CommitId::derive(|h| {
-                h.text("vote").bytes(id.bytes()).text(actor.as_str()).number(tx.version(&key))
+                let h = h.text("vote").bytes(id.bytes()).text(actor.as_str()).number(tx.version(&key));
+                h.text(verdict.as_str()).text(comment.as_deref().unwrap_or_default())
             });
             self.decided(&mut tx, &next, Actor::Person(actor.clone()), now).await?;
             replace(&mut tx, key, next.clone())?;

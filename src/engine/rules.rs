@@ -283,6 +283,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let mut change = RuleChange { warnings: set.warnings().to_vec(), ..RuleChange::default() };
         let mut all: BTreeMap<RuleId, (Rule, bool)> = BTreeMap::new();
+        let mut content = Hasher::new("rules");
         if let Some(known) = &known {
             let rules = known.rules.rules();
             all.extend(rules.map(|rule| (rule.rule.id.clone(), (rule.rule.clone(), rule.active))));
@@ -311,6 +312,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 .detail("mode", numbered.mode.as_str())
                 .detail("digest", rule.digest.to_string());
             tx.log([draft]);
+            content = content.text(id.as_str()).number(revision.into()).hash(&rule.digest);
             all.insert(id.clone(), (numbered, true));
             change.added.push((id.clone(), revision));
         }
@@ -340,9 +342,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.log([draft]);
         let version = tx.version(&book_key(tenant));
         replace(&mut tx, book_key(tenant), Book { settings: settings.clone(), changes: old.changes + 1 })?;
-        let content = Hasher::new("rules").text(&settings);
-        let content = change.added.iter().fold(content, |h, (id, n)| h.text(id.as_str()).number((*n).into()));
-        let content = content.finish();
+        let content = content.text(&settings).finish();
         tx.commit(CommitId::derive(|h| h.text("rules").number(version).hash(&content))).await?;
         self.forget(tenant);
         Ok(change)
@@ -380,7 +380,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             .target(rule.as_str())
             .detail("revision", i64::from(revision));
         tx.log([draft]);
-        let id = CommitId::derive(|h| h.text("active").text(rule.as_str()).number(version));
+        let id = CommitId::derive(|h| {
+            h.text("active").text(rule.as_str()).number(version).text(actor.as_str())
+        });
         tx.commit(id).await?;
         self.forget(tenant);
         Ok(())
@@ -464,11 +466,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             false => AuditCode::PolicyKillSwitchReleased,
         };
         let draft = AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)
-            .target(target)
+            .target(target.as_str())
             .detail("epoch", i64::try_from(epoch).unwrap_or(i64::MAX))
             .personal("reason", reason);
         tx.log([draft]);
-        tx.commit(CommitId::derive(|h| h.text("switch").number(version).number(epoch))).await?;
+        // Another order that was given at the same moment is another commit.
+        let id = CommitId::derive(|h| {
+            let h = h.text("switch").number(version).text(&target).text(code.as_str());
+            h.text(actor.as_str()).text(reason)
+        });
+        tx.commit(id).await?;
         Ok(())
     }
 }
