@@ -137,16 +137,21 @@ impl Inner {
             .filter(|record| claim.may_take(record, now))
             .map(|record| record.key.clone())
             .collect();
-        let mut taken = Vec::new();
+        let (mut taken, mut unreadable) = (Vec::new(), None);
         for key in candidates {
             if taken.len() >= claim.max.clamp(1, MAX_CLAIM) {
                 break;
             }
             let control = self.records.get(&Claim::control_key(&key.tenant));
             let Some(record) = self.records.get(&key) else { continue };
-            if let Some(made) = claim.take(record, control, now)? {
-                taken.push(made);
+            match claim.take(record, control, now) {
+                Ok(made) => taken.extend(made),
+                Err(fault) => unreadable = unreadable.or(Some(fault)),
             }
+        }
+        // A damaged record holds up no other; it is told when nothing else is left.
+        if let (true, Some(fault)) = (taken.is_empty(), unreadable) {
+            return Err(fault);
         }
         // All takes have succeeded: now they are written, and none alone.
         Ok(taken

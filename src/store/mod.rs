@@ -120,8 +120,9 @@ pub struct Renewal {
 /// 15. *Rescue*: a record whose lease has run out, by the store's clock, is taken again.
 /// 16. *Tokens rise*: each claim of a record raises its token by one, also after a settled one.
 /// 17. *Through `take`*: what a claim writes is what [`Claim::take`] made of the record, with its
-///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
-///     else's place in the batch.
+///     audit records, in one transaction; what `take` declines, or finds damaged, stays as it is,
+///     and takes no one else's place in the batch. Its error is the claim's only where nothing
+///     else could be taken.
 /// 18. *Repeats*: a claim whose nonce holds records returns those, unchanged, and takes no others.
 /// 19. *Bounded*: a claim takes at most its `max` records.
 /// 20. *Renewal*: a renewal prolongs the lease of the token's holder and is refused with `Fenced`

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tipstaff::{Claim, Key, MAX_CLAIM, Record, TenantId, Time};
+use tipstaff::{Claim, Key, MAX_CLAIM, Record, StoreError, TenantId, Time};
 
 use crate::fault::Fault;
 use crate::{row, write};
@@ -26,15 +26,24 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
     }
     let max = claim.max.clamp(1, MAX_CLAIM);
     let mut controls = Controls::default();
-    let mut ready = Vec::new();
+    let (mut ready, mut damaged) = (Vec::new(), None);
     let mut after = Place { ready_at: i64::MIN, key: (String::new(), String::new(), String::new()) };
     loop {
         let page = page(db, claim, now, &after, max)?;
-        let Some((last, _)) = page.last() else { return Ok(Found::Ready(ready)) };
+        let Some((last, _)) = page.last() else {
+            // A damaged record holds up no other; it is told when nothing else is left.
+            return match damaged.filter(|_| ready.is_empty()) {
+                Some(fault) => Err(fault),
+                None => Ok(Found::Ready(ready)),
+            };
+        };
         after = last.clone();
         for (_, key) in page {
-            if is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now)? {
-                ready.push(key);
+            match is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now) {
+                Ok(true) => ready.push(key),
+                Ok(false) => {}
+                Err(fault @ Fault::Store(StoreError::Corrupt { .. })) => damaged = damaged.or(Some(fault)),
+                Err(fault) => return Err(fault),
             }
             if ready.len() == max {
                 return Ok(Found::Ready(ready));
@@ -62,7 +71,8 @@ pub(crate) fn take(
         if !claim.may_take(&record, now) {
             continue;
         }
-        if let Some(made) = claim.take(&record, controls.of(db, &key.tenant)?, now)? {
+        // What cannot be taken any more is looked at again by the next claim.
+        if let Ok(Some(made)) = claim.take(&record, controls.of(db, &key.tenant)?, now) {
             taken.push(write::put(db, &made.record)?);
             write::append(db, &made.audit)?;
         }
@@ -70,7 +80,7 @@ pub(crate) fn take(
     Ok(taken)
 }
 
-/// Where nothing of the tenant is stopped, the record need not be read for this.
+/// Whether the record can be taken.
 fn is_let_go(
     db: &Connection,
     claim: &Claim,
@@ -78,9 +88,8 @@ fn is_let_go(
     control: Option<&Record>,
     now: Time,
 ) -> Result<bool, Fault> {
-    let Some(control) = control else { return Ok(true) };
     let Some(record) = row::load(db, key)? else { return Ok(false) };
-    Ok(claim.take(&record, Some(control), now)?.is_some())
+    Ok(claim.take(&record, control, now)?.is_some())
 }
 
 /// The control records of the tenants that one transaction has met.
