@@ -8,7 +8,7 @@ use crate::action::RetrySafety;
 use crate::approval::{Approval, ApprovalInput, ApprovalState};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::{Delivered, Delivery, Job, Probe};
-use crate::enforcement::{Attempt, Enforcement, Input, Outcome, Purpose, Reason, Status};
+use crate::enforcement::{Attempt, Enforcement, Input, Outcome, Purpose, Reason, State, Status};
 use crate::id::{CommitId, WorkerId};
 use crate::state::RuleStats;
 use crate::store::{Claim, DuePage, Key, Kind, Record, Store, StoreError, decode};
@@ -197,7 +197,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         report: &mut RunReport,
     ) -> Result<(), EngineError> {
         let enforcement = decode::<Enforcement>(record)?.body;
-        let delivered = match self.verdict(&enforcement).await? {
+        let delivered = match self.verdict(&enforcement, now).await? {
             Some(known) => known,
             None => {
                 report.attempts += 1;
@@ -217,7 +217,17 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// What is known before any delivery: that there must be none. Where an earlier attempt was
     /// lost with its process and a repeat would do harm, the target is asked first.
-    async fn verdict(&self, enforcement: &Enforcement) -> Result<Option<Delivered>, EngineError> {
+    async fn verdict(
+        &self,
+        enforcement: &Enforcement,
+        now: Time,
+    ) -> Result<Option<Delivered>, EngineError> {
+        // A rescue may come long after the claim; what does harm when it comes late stays undone.
+        if let State::Running { retry_by: Some(by), .. } = enforcement.state
+            && now >= by
+        {
+            return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
+        }
         if let Some(fault) = self.approval_fault(enforcement).await? {
             return Ok(Some(Delivered::permanent(fault)));
         }
