@@ -231,11 +231,13 @@ impl ApprovalPolicy {
         let seats: Vec<&GroupId> = self
             .groups
             .iter()
-            .flat_map(|quorum| std::iter::repeat_n(&quorum.name, quorum.need as usize))
+            .flat_map(|quorum| std::iter::repeat_n(&quorum.name, people.len().min(quorum.need as usize)))
             .collect();
         let mut taken: Vec<Option<usize>> = vec![None; seats.len()];
         (0..people.len())
             .filter(|person| seat(*person, people, &seats, &mut taken, &mut vec![false; seats.len()]))
+            // Once all seats are taken nobody else need be asked.
+            .take(seats.len())
             .count()
     }
 }
