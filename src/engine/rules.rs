@@ -11,7 +11,7 @@ use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::hash::Hasher;
 use crate::id::{ActorId, CommitId, RuleId, TenantId};
-use crate::rule::{CompiledRule, Rule, RuleSet, RuleWarning, Settings, Trigger};
+use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Rule, RuleSet, RuleWarning, Settings, Trigger};
 use crate::signal::MAX_REASON_BYTES;
 use crate::state::{Book, Control, Entry, KillScope, RuleStats, Stop, Timer};
 use crate::store::{Claim, Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
@@ -322,7 +322,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                     AuditDraft::new(tenant.clone(), AuditCode::PolicyApprovalLoosened, actor.clone(), now)
                         .target(rule.as_str())
                         .detail("key", key.as_str())
-                        .detail("action", title.as_str());
+                        .detail("action", title.chars().take(MAX_TITLE_BYTES).collect::<String>());
                 tx.log([draft]);
             }
         }

@@ -25,6 +25,7 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
         }
     }
     for (i, spec) in settings.types.iter().enumerate() {
+        count(&format!("/types/{i}/title"), "bytes of title", spec.title.len(), 1, MAX_TITLE_BYTES, faults);
         if let Err(fault) = catalog.register(spec.clone()) {
             faults.add(format!("/types/{i}"), fault);
         }
