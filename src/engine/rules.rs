@@ -338,7 +338,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         RuleSet::with_activity(checked, all.into_values().collect(), self.seed.host_catalog())?;
         let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRulesInstalled, actor.clone(), now)
             .detail("added", change.added.len())
-            .detail("unchanged", change.unchanged.len());
+            .detail("unchanged", change.unchanged.len())
+            .detail("settings", Hasher::new("tipstaff/settings/1").text(&settings).finish().to_string())
+            .detail("settings_changed", settings != old.settings);
         tx.log([draft]);
         let version = tx.version(&book_key(tenant));
         replace(&mut tx, book_key(tenant), Book { settings: settings.clone(), changes: old.changes + 1 })?;
