@@ -348,7 +348,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(())
     }
 
-    /// Counts the end of an enforcement for the rules that asked for it.
+    /// Counts the end of an enforcement for the rules that asked for it. Counters that are damaged
+    /// stay so: what was carried out must be settled, or it is carried out again.
     pub(super) async fn count_end(&self, tx: &mut Tx<'_, S>, next: &Enforcement) -> Result<(), EngineError> {
         let status = next.status();
         if status == Status::Pending || next.purpose != Purpose::Action {
@@ -357,7 +358,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         for holder in &next.holders {
             let key = stats_key(&next.tenant, &holder.rule);
             tx.load([key.clone()]).await?;
-            let mut stats = tx.get::<RuleStats>(&key)?.map(|stored| stored.body).unwrap_or_default();
+            let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
+            let mut stats = known.map(|stored| stored.body).unwrap_or_default();
             match status {
                 Status::Succeeded => stats.succeeded += 1,
                 _ => stats.failed += 1,
@@ -407,7 +409,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             for rule in &approval.rules {
                 let key = stats_key(&approval.tenant, rule);
                 tx.load([key.clone()]).await?;
-                let mut stats = tx.get::<RuleStats>(&key)?.map(|stored| stored.body).unwrap_or_default();
+                let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
+                let mut stats = known.map(|stored| stored.body).unwrap_or_default();
                 stats.approved += 1;
                 replace(tx, key, stats)?;
             }
