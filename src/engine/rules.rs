@@ -335,7 +335,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         // All together must make a set: a group that another rule needs must still be there.
         let checked = Settings::from_json(&settings)?;
-        RuleSet::with_activity(checked, all.into_values().collect(), self.seed.host_catalog())?;
+        let set = RuleSet::with_activity(checked, all.into_values().collect(), self.seed.host_catalog())?;
+        // A type that asked for approval and does so no more loosens rules that stay as they are.
+        for was in known.iter().flat_map(|known| known.rules.catalog().iter()).filter(|was| was.approval) {
+            if set.catalog().get(&was.name).is_some_and(|spec| !spec.approval) {
+                let code = AuditCode::PolicyApprovalLoosened;
+                let draft = AuditDraft::new(tenant.clone(), code, actor.clone(), now);
+                tx.log([draft.target(was.name.as_str()).detail("type", was.name.as_str())]);
+            }
+        }
         let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRulesInstalled, actor.clone(), now)
             .detail("added", change.added.len())
             .detail("unchanged", change.unchanged.len())
