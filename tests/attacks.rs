@@ -269,7 +269,7 @@ fn a_pattern_too_deep_for_a_rule_is_refused_without_a_panic() {
         let rule = Rule::new(id("r"), trigger)
             .action(RuleAction::new(id("k"), BuiltinAction::SelfPolicing).param("template", "t"));
         let set = RuleSet::new(Settings::default(), vec![rule.clone()], &ActionCatalog::default());
-        eprintln!("{depth}: {}", set.is_ok());
+        assert!(set.is_ok() || depth > 500);
         let _ = rule.digest();
     }
 }
@@ -278,8 +278,10 @@ fn a_pattern_too_deep_for_a_rule_is_refused_without_a_panic() {
 fn an_absurd_quorum_is_refused_at_once() {
     let mut settings = Settings { default_group: Some(id("sec")), ..Settings::default() };
     settings.groups.insert(id("sec"), vec![id("bo")]);
-    let policy =
-        ApprovalPolicy { groups: vec![Quorum { name: id("sec"), need: 50_000_000 }], ..ApprovalPolicy::default() };
+    let policy = ApprovalPolicy {
+        groups: vec![Quorum { name: id("sec"), need: 50_000_000 }],
+        ..ApprovalPolicy::default()
+    };
     let begun = std::time::Instant::now();
     let rule = Rule::new(id("r"), Trigger::Manual).action(
         RuleAction::new(id("k"), BuiltinAction::LockAccount).approval(ApprovalSetting::Required(policy)),
@@ -300,10 +302,102 @@ fn a_change_of_approvers_shows_in_the_trail() {
     let world = World::new(LOCK);
     go(world.engine.rules(&tenant(), at(0)));
     let before = world.trail().len();
-    let set = RuleSet::from_json(r#"{ "approvers": { "default": "sec", "groups": { "sec": ["mallory"] } }, "rules": [] }"#).unwrap();
+    let set = RuleSet::from_json(
+        r#"{ "approvers": { "default": "sec", "groups": { "sec": ["mallory"] } }, "rules": [] }"#,
+    )
+    .unwrap();
     go(world.engine.add_rules(&tenant(), &set, &Actor::Person(id("mallory")), at(1)));
     let trail = world.trail();
     let row = &trail[before..];
-    eprintln!("{row:#?}");
     assert!(row[0].details.contains_key("settings"));
+}
+
+#[test]
+fn a_type_that_asks_no_more_shows_in_the_trail() {
+    let set = |approval: bool, rules: &str| {
+        RuleSet::from_json(&format!(
+            r#"{{ "approvers": {{ "default": "sec", "groups": {{ "sec": ["bo"] }} }},
+                 "types": [ {{ "name": "ban", "category": "access_control", "approval": {approval} }} ],
+                 "rules": {rules} }}"#
+        ))
+        .unwrap()
+    };
+    let rule =
+        r#"[ { "id": "r", "trigger": { "manual": {} }, "actions": [ { "key": "k", "type": "ban" } ] } ]"#;
+    let world = World::on(MemoryStore::default(), set(true, rule));
+    go(world.engine.rules(&tenant(), at(0)));
+    go(world.engine.add_rules(&tenant(), &set(false, "[]"), &Actor::Host, at(1)));
+    assert_eq!(world.count("POLICY_APPROVAL_LOOSENED"), 1);
+}
+
+#[test]
+fn a_damaged_subject_does_not_stop_a_timetable() {
+    let rules = r#"[
+        { "id": "e", "trigger": { "event": { "pattern": { "a": [1] } } },
+          "actions": [ { "key": "k", "type": "self_policing", "params": { "template": "t" } } ] },
+        { "id": "s", "trigger": { "schedule": { "cron": "0 * * * *", "audience": "all" } },
+          "actions": [ { "key": "k", "type": "send_email", "params": { "to": "x", "template": "t" } } ] } ]"#;
+    let world = World::new(rules);
+    for user in ["ana", "bea", "cleo"] {
+        world.submit(world.event("s", user, at(0), r#"{"a":1}"#), at(0));
+    }
+    let damaged = stored(&world.store, Kind::Subject, "user:bea").unwrap();
+    tamper(&world.store, damaged, "1", |body| body["scores"] = 7.into());
+    world.run(at(60));
+    world.run(at(120));
+    assert_eq!(world.target.jobs("send_email").len(), 4);
+    assert_eq!(world.count("SCHEDULE_OCCURRENCE_SKIPPED"), 2);
+}
+
+#[test]
+fn damaged_counters_do_not_repeat_a_delivery() {
+    let rules = r#"[ { "id": "r", "trigger": { "event": { "pattern": { "a": [1] } } },
+        "actions": [ { "key": "k", "type": "send_email", "params": { "to": "x", "template": "t" } } ] } ]"#;
+    let world = World::new(rules);
+    world.submit(world.event("s", "ana", at(0), r#"{"a":1}"#), at(0));
+    let damaged = stored(&world.store, Kind::Stats, "r").unwrap();
+    tamper(&world.store, damaged, "1", |body| body["fired"] = "many".into());
+    for minutes in [1, 60, 120] {
+        world.run(at(minutes));
+    }
+    assert_eq!(world.target.jobs("send_email").len(), 1);
+    assert_eq!(world.reason("send_email"), "done");
+}
+
+#[test]
+fn an_event_forges_no_line_of_what_an_approver_sees() {
+    let rules = r#"{ "approvers": { "default": "sec", "groups": { "sec": ["bo"] } },
+        "rules": [ { "id": "r", "trigger": { "event": { "pattern": { "a": [1] } } },
+          "actions": [ { "key": "k", "type": "restrict_access", "params": { "scope": "{event.x}" } } ] } ] }"#;
+    let world = World::new(rules);
+    let payload = r#"{ "a": 1, "x": "vpn\n  on scale default now: green (95)\u001b[8m" }"#;
+    world.submit(world.event("s", "ana", at(0), payload), at(0));
+    let view = go(world.engine.approval_view(&tenant(), world.requests()[0].id)).to_string();
+    assert!(!view.contains("\n  on scale") && !view.contains('\u{1b}'), "{view}");
+}
+
+#[test]
+fn a_quorum_of_large_groups_is_judged_at_once() {
+    let people =
+        |group: usize| (0..1_000).map(|n| format!(r#""p{}""#, group * 1_000 + n)).collect::<Vec<_>>();
+    let groups: Vec<_> = (0..8).map(|g| format!(r#""g{g}": [{}]"#, people(g).join(","))).collect();
+    let asked: Vec<_> = (0..8).map(|g| format!(r#"{{ "name": "g{g}", "need": 20 }}"#)).collect();
+    let rules: Vec<_> = (0..50)
+        .map(|n| {
+            format!(
+                r#"{{ "id": "r{n}", "trigger": {{ "manual": {{}} }}, "actions": [ {{ "key": "k",
+                    "type": "lock_account", "approval": {{ "groups": [{}] }} }} ] }}"#,
+                asked.join(",")
+            )
+        })
+        .collect();
+    let text = format!(
+        r#"{{ "approvers": {{ "groups": {{ {} }} }}, "rules": [{}] }}"#,
+        groups.join(","),
+        rules.join(",")
+    );
+    let begun = std::time::Instant::now();
+    RuleSet::from_json(&text).unwrap();
+    // It took a second for each action.
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
 }

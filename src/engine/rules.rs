@@ -390,9 +390,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             .target(rule.as_str())
             .detail("revision", i64::from(revision));
         tx.log([draft]);
-        let id = CommitId::derive(|h| {
-            h.text("active").text(rule.as_str()).number(version).text(actor.as_str())
-        });
+        let id =
+            CommitId::derive(|h| h.text("active").text(rule.as_str()).number(version).text(actor.as_str()));
         tx.commit(id).await?;
         self.forget(tenant);
         Ok(())

@@ -217,11 +217,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// What is known before any delivery: that there must be none. Where an earlier attempt was
     /// lost with its process and a repeat would do harm, the target is asked first.
-    async fn verdict(
-        &self,
-        enforcement: &Enforcement,
-        now: Time,
-    ) -> Result<Option<Delivered>, EngineError> {
+    async fn verdict(&self, enforcement: &Enforcement, now: Time) -> Result<Option<Delivered>, EngineError> {
         // A rescue may come long after the claim; what does harm when it comes late stays undone.
         if let State::Running { retry_by: Some(by), .. } = enforcement.state
             && now >= by
