@@ -230,6 +230,10 @@ impl ActionCatalog {
         if self.types.contains_key(&name) || name == ActionType::approval_notice() {
             return Err(SpecFault::Exists(name));
         }
+        // That channel tells approvers what to answer; nobody else may speak on it.
+        if spec.channel == ActionType::approval_notice() {
+            return Err(SpecFault::Exists(spec.channel));
+        }
         if self.types.len() >= BuiltinAction::ALL.len() + MAX_ACTION_TYPES {
             return Err(SpecFault::TooMany);
         }

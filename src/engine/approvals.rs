@@ -125,7 +125,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 None => draft,
             }]);
             let commit = CommitId::derive(|h| {
-                h.text("vote").bytes(id.bytes()).text(actor.as_str()).number(tx.version(&key))
+                let h = h.text("vote").bytes(id.bytes()).text(actor.as_str()).number(tx.version(&key));
+                h.text(verdict.as_str()).text(comment.as_deref().unwrap_or_default())
             });
             self.decided(&mut tx, &next, Actor::Person(actor.clone()), now).await?;
             replace(&mut tx, key, next.clone())?;
@@ -175,6 +176,17 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 }
 
+/// A text from outside with its control characters escaped, so that it cannot pass for a line of the
+/// view or for an order to a terminal.
+fn one_line(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = |c: char| match c.is_control() || turns(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
 fn draft(approval: &Approval, code: AuditCode, actor: &ActorId, now: Time) -> AuditDraft {
     AuditDraft::new(approval.tenant.clone(), code, Actor::Person(actor.clone()), now)
         .subject(approval.subject.clone())
@@ -194,7 +206,7 @@ impl fmt::Display for ApprovalView {
         let asked = &self.approval;
         writeln!(f, "{asked}")?;
         for (name, value) in &asked.params {
-            writeln!(f, "  {name}: {value}")?;
+            writeln!(f, "  {name}: {}", one_line(&value.to_string()))?;
         }
         for rule in &asked.rules {
             writeln!(f, "  asked for by rule `{rule}`")?;
@@ -209,11 +221,11 @@ impl fmt::Display for ApprovalView {
                 signal.kind, signal.id, signal.source, signal.at
             )?;
             if let Some(says) = &signal.says {
-                writeln!(f, "    {says}")?;
+                writeln!(f, "    {}", one_line(says))?;
             }
         }
         for (path, seen) in &asked.context.evidence {
-            writeln!(f, "    {path} = {seen}")?;
+            writeln!(f, "    {} = {}", one_line(path), one_line(seen))?;
         }
         for (scale, then) in &asked.context.standing {
             writeln!(f, "  on scale {scale} then: {then}")?;
@@ -233,7 +245,7 @@ impl fmt::Display for ApprovalView {
             )?;
         }
         for vote in &asked.votes {
-            let comment = vote.comment.as_deref().unwrap_or("no comment");
+            let comment = one_line(vote.comment.as_deref().unwrap_or("no comment"));
             writeln!(f, "  {} by {} at {}: {comment}", vote.verdict, vote.actor, vote.at)?;
         }
         write!(f, "  answer for digest {}", asked.digest)

@@ -34,7 +34,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let key = enforcement_key(tenant, id);
             tx.load([key.clone()]).await?;
             let stored = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
-            let commit = CommitId::derive(|h| h.text("cancel").bytes(id.bytes()).number(tx.version(&key)));
+            let commit = CommitId::derive(|h| {
+                let h = h.text("cancel").bytes(id.bytes()).number(tx.version(&key));
+                h.text(actor.as_str()).text(reason)
+            });
             let person = Actor::Person(actor.clone());
             let request = stored.body.approval.map(|approval| approval_key(tenant, approval));
             tx.load(request.clone()).await?;
@@ -78,8 +81,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let place = enforcement_key(tenant, key);
             tx.load([place.clone()]).await?;
             let stored = tx.get::<Enforcement>(&place)?.ok_or_else(|| not_found("enforcement", &key))?;
-            let commit =
-                CommitId::derive(|h| h.text("confirm").bytes(key.bytes()).number(tx.version(&place)));
+            let commit = CommitId::derive(|h| {
+                h.text("confirm").bytes(key.bytes()).number(tx.version(&place)).number(done.into())
+            });
             let (next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
             tx.log(audit);
             self.count_end(&mut tx, &next).await?;

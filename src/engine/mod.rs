@@ -35,9 +35,10 @@ use tx::Tx;
 
 /// How often a decision is made anew because what it was made on had changed.
 const CONFLICTS: usize = 64;
-/// How many records one claim takes: few, because a process that is ended takes an attempt of each
-/// with it.
-const BATCH: usize = 8;
+/// How many records one claim takes. One: a lease and a kill switch are judged at the claim, so what
+/// is claimed must be delivered next; and a process that is ended, or a store that fails, takes an
+/// attempt of whatever is claimed and not yet tried with it.
+const BATCH: usize = 1;
 /// How long a worker holds what it claimed, unless the host says otherwise.
 const LEASE: Span = Span::secs(60);
 

@@ -11,7 +11,7 @@ use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::hash::Hasher;
 use crate::id::{ActorId, CommitId, RuleId, TenantId};
-use crate::rule::{CompiledRule, Rule, RuleSet, RuleWarning, Settings, Trigger};
+use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Rule, RuleSet, RuleWarning, Settings, Trigger};
 use crate::signal::MAX_REASON_BYTES;
 use crate::state::{Book, Control, Entry, KillScope, RuleStats, Stop, Timer};
 use crate::store::{Claim, Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
@@ -283,6 +283,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let mut change = RuleChange { warnings: set.warnings().to_vec(), ..RuleChange::default() };
         let mut all: BTreeMap<RuleId, (Rule, bool)> = BTreeMap::new();
+        let mut content = Hasher::new("rules");
         if let Some(known) = &known {
             let rules = known.rules.rules();
             all.extend(rules.map(|rule| (rule.rule.id.clone(), (rule.rule.clone(), rule.active))));
@@ -311,6 +312,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 .detail("mode", numbered.mode.as_str())
                 .detail("digest", rule.digest.to_string());
             tx.log([draft]);
+            content = content.text(id.as_str()).number(revision.into()).hash(&rule.digest);
             all.insert(id.clone(), (numbered, true));
             change.added.push((id.clone(), revision));
         }
@@ -320,7 +322,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                     AuditDraft::new(tenant.clone(), AuditCode::PolicyApprovalLoosened, actor.clone(), now)
                         .target(rule.as_str())
                         .detail("key", key.as_str())
-                        .detail("action", title.as_str());
+                        .detail("action", title.chars().take(MAX_TITLE_BYTES).collect::<String>());
                 tx.log([draft]);
             }
         }
@@ -333,16 +335,24 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         // All together must make a set: a group that another rule needs must still be there.
         let checked = Settings::from_json(&settings)?;
-        RuleSet::with_activity(checked, all.into_values().collect(), self.seed.host_catalog())?;
+        let set = RuleSet::with_activity(checked, all.into_values().collect(), self.seed.host_catalog())?;
+        // A type that asked for approval and does so no more loosens rules that stay as they are.
+        for was in known.iter().flat_map(|known| known.rules.catalog().iter()).filter(|was| was.approval) {
+            if set.catalog().get(&was.name).is_some_and(|spec| !spec.approval) {
+                let code = AuditCode::PolicyApprovalLoosened;
+                let draft = AuditDraft::new(tenant.clone(), code, actor.clone(), now);
+                tx.log([draft.target(was.name.as_str()).detail("type", was.name.as_str())]);
+            }
+        }
         let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRulesInstalled, actor.clone(), now)
             .detail("added", change.added.len())
-            .detail("unchanged", change.unchanged.len());
+            .detail("unchanged", change.unchanged.len())
+            .detail("settings", Hasher::new("tipstaff/settings/1").text(&settings).finish().to_string())
+            .detail("settings_changed", settings != old.settings);
         tx.log([draft]);
         let version = tx.version(&book_key(tenant));
         replace(&mut tx, book_key(tenant), Book { settings: settings.clone(), changes: old.changes + 1 })?;
-        let content = Hasher::new("rules").text(&settings);
-        let content = change.added.iter().fold(content, |h, (id, n)| h.text(id.as_str()).number((*n).into()));
-        let content = content.finish();
+        let content = content.text(&settings).finish();
         tx.commit(CommitId::derive(|h| h.text("rules").number(version).hash(&content))).await?;
         self.forget(tenant);
         Ok(change)
@@ -380,7 +390,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             .target(rule.as_str())
             .detail("revision", i64::from(revision));
         tx.log([draft]);
-        let id = CommitId::derive(|h| h.text("active").text(rule.as_str()).number(version));
+        let id =
+            CommitId::derive(|h| h.text("active").text(rule.as_str()).number(version).text(actor.as_str()));
         tx.commit(id).await?;
         self.forget(tenant);
         Ok(())
@@ -464,11 +475,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             false => AuditCode::PolicyKillSwitchReleased,
         };
         let draft = AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)
-            .target(target)
+            .target(target.as_str())
             .detail("epoch", i64::try_from(epoch).unwrap_or(i64::MAX))
             .personal("reason", reason);
         tx.log([draft]);
-        tx.commit(CommitId::derive(|h| h.text("switch").number(version).number(epoch))).await?;
+        // Another order that was given at the same moment is another commit.
+        let id = CommitId::derive(|h| {
+            let h = h.text("switch").number(version).text(&target).text(code.as_str());
+            h.text(actor.as_str()).text(reason)
+        });
+        tx.commit(id).await?;
         Ok(())
     }
 }

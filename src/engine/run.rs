@@ -8,7 +8,7 @@ use crate::action::RetrySafety;
 use crate::approval::{Approval, ApprovalInput, ApprovalState};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::{Delivered, Delivery, Job, Probe};
-use crate::enforcement::{Attempt, Enforcement, Input, Outcome, Purpose, Reason, Status};
+use crate::enforcement::{Attempt, Enforcement, Input, Outcome, Purpose, Reason, State, Status};
 use crate::id::{CommitId, WorkerId};
 use crate::state::RuleStats;
 use crate::store::{Claim, DuePage, Key, Kind, Record, Store, StoreError, decode};
@@ -159,8 +159,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 until: now,
                 lease: self.lease,
             };
-            let batch = match self.store.claim(&claim).await {
-                Err(StoreError::Unknown(_)) => self.store.claim(&claim).await?,
+            let mut batch = self.store.claim(&claim).await;
+            if let Err(StoreError::Unknown(_)) = batch {
+                batch = self.store.claim(&claim).await;
+            }
+            let batch = match batch {
+                // Nothing else is left that can be taken.
+                Err(StoreError::Corrupt { place, fault }) => {
+                    let key = key_at(&place);
+                    let error = EngineError::from(StoreError::Corrupt { place, fault });
+                    let Some(key) = key else { return Err(error) };
+                    report.faults.push(Fault { key, error });
+                    return Ok(());
+                }
                 known => known?,
             };
             if batch.is_empty() {
@@ -186,7 +197,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         report: &mut RunReport,
     ) -> Result<(), EngineError> {
         let enforcement = decode::<Enforcement>(record)?.body;
-        let delivered = match self.verdict(&enforcement).await? {
+        let delivered = match self.verdict(&enforcement, now).await? {
             Some(known) => known,
             None => {
                 report.attempts += 1;
@@ -206,7 +217,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// What is known before any delivery: that there must be none. Where an earlier attempt was
     /// lost with its process and a repeat would do harm, the target is asked first.
-    async fn verdict(&self, enforcement: &Enforcement) -> Result<Option<Delivered>, EngineError> {
+    async fn verdict(&self, enforcement: &Enforcement, now: Time) -> Result<Option<Delivered>, EngineError> {
+        // A rescue may come long after the claim; what does harm when it comes late stays undone.
+        if let State::Running { retry_by: Some(by), .. } = enforcement.state
+            && now >= by
+        {
+            return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
+        }
         if let Some(fault) = self.approval_fault(enforcement).await? {
             return Ok(Some(Delivered::permanent(fault)));
         }
@@ -327,7 +344,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(())
     }
 
-    /// Counts the end of an enforcement for the rules that asked for it.
+    /// Counts the end of an enforcement for the rules that asked for it. Counters that are damaged
+    /// stay so: what was carried out must be settled, or it is carried out again.
     pub(super) async fn count_end(&self, tx: &mut Tx<'_, S>, next: &Enforcement) -> Result<(), EngineError> {
         let status = next.status();
         if status == Status::Pending || next.purpose != Purpose::Action {
@@ -336,7 +354,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         for holder in &next.holders {
             let key = stats_key(&next.tenant, &holder.rule);
             tx.load([key.clone()]).await?;
-            let mut stats = tx.get::<RuleStats>(&key)?.map(|stored| stored.body).unwrap_or_default();
+            let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
+            let mut stats = known.map(|stored| stored.body).unwrap_or_default();
             match status {
                 Status::Succeeded => stats.succeeded += 1,
                 _ => stats.failed += 1,
@@ -386,7 +405,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             for rule in &approval.rules {
                 let key = stats_key(&approval.tenant, rule);
                 tx.load([key.clone()]).await?;
-                let mut stats = tx.get::<RuleStats>(&key)?.map(|stored| stored.body).unwrap_or_default();
+                let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
+                let mut stats = known.map(|stored| stored.body).unwrap_or_default();
                 stats.approved += 1;
                 replace(tx, key, stats)?;
             }
@@ -406,6 +426,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let installed = self.rules_in(tx, &key.tenant, now).await?;
         rule_at(self, &key.tenant, &installed, rule, revision).await
     }
+}
+
+/// The key of a claimable or a control record from its text; their ids and kinds have no slash.
+fn key_at(place: &str) -> Option<Key> {
+    let mut parts = place.rsplitn(3, '/');
+    let (id, kind, tenant) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Key { tenant: tenant.parse().ok()?, kind: kind.parse().ok()?, id: id.to_owned() })
 }
 
 /// The id of a step of one record: the same step is made once.

@@ -93,7 +93,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let page = self.store.query(&query).await?;
         let visited = run.visited + page.rows.len() as u64;
         for record in &page.rows {
-            let subject = decode::<SubjectState>(record)?.body.subject;
+            let subject = match decode::<SubjectState>(record) {
+                Ok(known) => known.body.subject,
+                // A damaged record holds up nobody else.
+                Err(_) => {
+                    let skipped =
+                        occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, &run.rule, run.at, now);
+                    tx.log([skipped.detail("reason", "damaged").detail("record", record.key.id.as_str())]);
+                    continue;
+                }
+            };
             let turn = Turn {
                 tenant: tenant.clone(),
                 rule: run.rule.clone(),

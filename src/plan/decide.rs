@@ -70,8 +70,6 @@ struct Moment<'a> {
     on_the_way: bool,
     /// The event's payload.
     tree: Option<&'a Node<'a>>,
-    /// What was known of the subject before the whole jump.
-    before: Option<&'a crate::state::SubjectState>,
 }
 
 /// One action that passed the guards.
@@ -151,12 +149,14 @@ impl<'a> Planner<'a> {
         transition: &Transition,
     ) {
         let shadow = rule.rule.mode == Mode::Shadow;
-        let known = self.plan.subject.clone();
+        // What other rules of this decision add is not about this one.
+        let facts = self.facts;
+        let known = &facts.subject;
         let last = |from: Option<&BandName>, to: &BandName| known.last_fired(&rule.rule.id, shadow, from, to);
         let fires = trigger.fires(transition, scale, last, self.signal.at());
         for (i, fire) in fires.iter().enumerate() {
             let on_the_way = i + 1 < fires.len();
-            if self.rule(rule, Moment { fire: Some(fire), on_the_way, before: Some(&known), tree: None }) {
+            if self.rule(rule, Moment { fire: Some(fire), on_the_way, tree: None }) {
                 let at = self.signal.at();
                 self.plan.subject.fire(&rule.rule.id, shadow, fire.from.as_ref(), &fire.to, at);
             }
@@ -201,19 +201,19 @@ impl<'a> Planner<'a> {
 
     /// Decides on each action of a rule. Says whether any was taken: that starts its cooldowns.
     fn rule(&mut self, rule: &CompiledRule, moment: Moment<'_>) -> bool {
-        let Moment { fire, on_the_way, tree, before } = moment;
+        let Moment { fire, on_the_way, tree } = moment;
         let shadow = rule.rule.mode == Mode::Shadow && !matches!(self.signal, Signal::Manual(_));
         let (mut acted, mut rested) = (false, false);
         // Guards see what was known before: the actions of one rule do not hold each other back,
         // nor do the entries of one jump.
-        let before = before.unwrap_or(&self.plan.subject).clone();
+        let facts = self.facts;
         for action in &rule.actions {
             let question = Question {
                 rule,
                 action,
                 signal: self.signal,
                 fire,
-                subject: &before,
+                subject: &facts.subject,
                 control: &self.facts.control,
             };
             let source = Source { signal: self.signal, rule, fire, tree };

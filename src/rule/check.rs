@@ -25,6 +25,7 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
         }
     }
     for (i, spec) in settings.types.iter().enumerate() {
+        count(&format!("/types/{i}/title"), "bytes of title", spec.title.len(), 1, MAX_TITLE_BYTES, faults);
         if let Err(fault) = catalog.register(spec.clone()) {
             faults.add(format!("/types/{i}"), fault);
         }
@@ -192,17 +193,30 @@ fn approval(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults:
 }
 
 fn quorum(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &mut Faults) {
-    let people: BTreeSet<&ActorId> =
-        policy.groups.iter().filter_map(|quorum| settings.groups.get(&quorum.name)).flatten().collect();
+    let need: usize = policy.groups.iter().map(|quorum| quorum.need as usize).sum();
+    // A group with as many people as are needed in all finds its own, whoever else is taken; only
+    // the smaller ones must be matched.
+    let mut small: Vec<(&super::Quorum, BTreeSet<&ActorId>)> = Vec::new();
+    for quorum in &policy.groups {
+        let mut people = BTreeSet::new();
+        let members = settings.groups.get(&quorum.name).into_iter().flatten();
+        let enough = members.into_iter().any(|person| people.insert(person) && people.len() >= need);
+        if !enough {
+            small.push((quorum, people));
+        }
+    }
+    let people: BTreeSet<&ActorId> = small.iter().flat_map(|(_, people)| people).copied().collect();
     let memberships: Vec<Vec<GroupId>> = people
         .into_iter()
         .map(|person| {
-            let member = |name: &&GroupId| settings.groups.get(*name).is_some_and(|g| g.contains(person));
-            policy.groups.iter().map(|quorum| &quorum.name).filter(member).cloned().collect()
+            let of = small.iter().filter(|(_, people)| people.contains(person));
+            of.map(|(quorum, _)| quorum.name.clone()).collect()
         })
         .collect();
-    let need: usize = policy.groups.iter().map(|quorum| quorum.need as usize).sum();
-    let have = policy.seats_filled(&memberships);
+    let groups: Vec<_> = small.iter().map(|(quorum, _)| (*quorum).clone()).collect();
+    let seats: usize = groups.iter().map(|quorum| quorum.need as usize).sum();
+    let matched = ApprovalPolicy { groups, ..policy.clone() }.seats_filled(&memberships);
+    let have = need - seats + matched;
     if have < need {
         let groups: Vec<_> = policy.groups.iter().map(|quorum| format!("`{}`", quorum.name)).collect();
         let fault =
@@ -231,11 +245,13 @@ impl ApprovalPolicy {
         let seats: Vec<&GroupId> = self
             .groups
             .iter()
-            .flat_map(|quorum| std::iter::repeat_n(&quorum.name, quorum.need as usize))
+            .flat_map(|quorum| std::iter::repeat_n(&quorum.name, people.len().min(quorum.need as usize)))
             .collect();
         let mut taken: Vec<Option<usize>> = vec![None; seats.len()];
         (0..people.len())
             .filter(|person| seat(*person, people, &seats, &mut taken, &mut vec![false; seats.len()]))
+            // Once all seats are taken nobody else need be asked.
+            .take(seats.len())
             .count()
     }
 }

@@ -121,7 +121,7 @@ pub struct Renewal {
 /// 16. *Tokens rise*: each claim of a record raises its token by one, also after a settled one.
 /// 17. *Through `take`*: what a claim writes is what [`Claim::take`] made of the record, with its
 ///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
-///     else's place in the batch.
+///     else's place in the batch; what makes no sense holds up no other.
 /// 18. *Repeats*: a claim whose nonce holds records returns those, unchanged, and takes no others.
 /// 19. *Bounded*: a claim takes at most its `max` records.
 /// 20. *Renewal*: a renewal prolongs the lease of the token's holder and is refused with `Fenced`

@@ -48,7 +48,9 @@ fn declared() -> BTreeMap<String, Vec<String>> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path.ends_with("conformance") {
+                // What a broken law tells is the suite's answer, not a refusal.
+            } else if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 read_errors(&fs::read_to_string(path).unwrap(), &mut errors);
