@@ -14,7 +14,7 @@ pub const MAX_ID_BYTES: usize = 256;
 
 /// A text that is no identifier.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{what} {fault}; accepted: 1 to 256 bytes of text, no control characters, no space at either end")]
+#[error("{what} {fault}; accepted: {}", fault.accepted())]
 pub struct IdError {
     /// Which identifier it was to be, such as `rule id`.
     pub what: &'static str,
@@ -39,8 +39,17 @@ pub enum IdFault {
     #[error("begins or ends with white space")]
     Padded,
     /// It does not have the form of a derived id.
-    #[error("is not the id's prefix and 32 hexadecimal digits")]
+    #[error("has another form")]
     NotDerived,
+}
+
+impl IdFault {
+    const fn accepted(self) -> &'static str {
+        match self {
+            Self::NotDerived => "the prefix and 32 lower-case hexadecimal digits, as it was printed",
+            _ => "1 to 256 bytes of text, no control characters, no space at either end",
+        }
+    }
 }
 
 fn check(text: &str) -> Result<(), IdFault> {

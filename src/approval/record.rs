@@ -154,6 +154,14 @@ impl Approval {
         context.evidence.iter().fold(hasher, |h, (path, seen)| h.text(path).text(seen)).finish()
     }
 
+    /// Whether the action concerns this person, so that their answer is never accepted: its subject,
+    /// whoever ordered it, the author of a rule that asks for it.
+    pub(crate) fn bars(&self, person: &ActorId) -> bool {
+        person.as_str() == self.subject.user.as_str()
+            || self.orderer.as_ref() == Some(person)
+            || self.authors.contains(person)
+    }
+
     /// How many approvals are still missing.
     #[must_use]
     pub fn missing(&self) -> usize {

@@ -237,7 +237,8 @@ impl fmt::Display for ApprovalView {
             writeln!(f, "  earlier: {earlier}")?;
         }
         for (group, people) in &asked.designated {
-            let names: Vec<&str> = people.iter().map(ActorId::as_str).collect();
+            let told = people.iter().filter(|person| !asked.bars(person));
+            let names: Vec<&str> = told.map(ActorId::as_str).collect();
             writeln!(
                 f,
                 "  told of it in {group}: {}",

@@ -8,7 +8,7 @@ use crate::delivery::Delivery;
 use crate::enforcement::Enforcement;
 use crate::id::{EnforcementId, TenantId, TriggerId};
 use crate::plan::Decision;
-use crate::store::{Filter, Key, Kind, MAX_PAGE, Page, Store, Trail, decode};
+use crate::store::{Filter, Key, Kind, MAX_PAGE, Page, Store, StoreError, Trail, decode};
 
 impl<S: Store, D: Delivery> Engine<S, D> {
     /// A page of the enforcement log.
@@ -104,7 +104,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             verifier = verifier.kept(head);
         }
         loop {
-            let page = self.audit(tenant, verifier.head().seq, MAX_PAGE).await?;
+            let after = verifier.head().seq;
+            let page = match self.audit(tenant, after, MAX_PAGE).await {
+                // One that cannot be read must not hide an altered one before it.
+                Err(EngineError::Store(StoreError::Corrupt { .. })) => self.audit(tenant, after, 1).await?,
+                page => page?,
+            };
             if page.is_empty() {
                 break;
             }

@@ -397,6 +397,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let fault = "the enforcement of an approval is missing".to_owned();
             return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());
         };
+        // One that was settled without its request, changed by hand, stays as it is; the request
+        // must end all the same, or it would be due for ever.
+        if approval.state == ApprovalState::Expired && stored.body.status() != Status::Pending {
+            return Ok(());
+        }
         let (mut next, audit) = stored.body.step(&input, actor, now)?;
         next.votes.clone_from(&approval.votes);
         tx.log(audit);

@@ -478,12 +478,8 @@ impl<'a> Planner<'a> {
 
     /// Everybody who may answer is told, once.
     fn notices(&self, asked: &Approval) -> Vec<Enforcement> {
-        let barred = |person: &&ActorId| {
-            person.as_str() == asked.subject.user.as_str()
-                || asked.orderer.as_ref() == Some(person)
-                || asked.authors.contains(*person)
-        };
-        let people: BTreeSet<&ActorId> = asked.designated.values().flatten().filter(|p| !barred(p)).collect();
+        let people: BTreeSet<&ActorId> =
+            asked.designated.values().flatten().filter(|p| !asked.bars(p)).collect();
         people.into_iter().map(|person| self.notice(asked, person)).collect()
     }
 

@@ -7,6 +7,7 @@ use super::record::{Key, Kind};
 use crate::action::{ActionType, Category};
 use crate::approval::ApprovalState;
 use crate::enforcement::{Reason, Status};
+use crate::guard::Suppression;
 use crate::id::{ActorId, RuleId, SessionId, TenantId, UserId};
 use crate::rule::Mode;
 use crate::signal::TriggerKind;
@@ -27,7 +28,7 @@ words! {
         Category: "category", "the action's category";
         Trigger: "trigger", "how the run was initiated";
         Status: "status", "pending, succeeded or failed; of a request: where it stands";
-        Reason: "reason", "why it stands there";
+        Reason: "reason", "why it stands there; of a signal: why an action was held back";
         Rule: "rule", "a rule that asked for it";
         Approver: "approver", "somebody who answered the request for it";
         Mode: "mode", "live, or shadow";
@@ -265,6 +266,12 @@ impl Filter {
     /// For this reason.
     #[must_use]
     pub fn reason(self, reason: Reason) -> Self {
+        self.facet(Facet::Reason, reason.as_str())
+    }
+
+    /// Of signals: with an action that was held back for this reason.
+    #[must_use]
+    pub fn suppressed(self, reason: Suppression) -> Self {
         self.facet(Facet::Reason, reason.as_str())
     }
 

@@ -1,7 +1,7 @@
 //! The requests for people's agreement.
 
 use serde_json::json;
-use tipstaff::{Approval, ApprovalView, Filter, Order};
+use tipstaff::{Approval, ApprovalState, ApprovalView, Filter, Order};
 
 use super::args::{Answer, Approvals};
 use super::host::{Host, wait};
@@ -63,9 +63,9 @@ fn vote(host: &Host, answer: &Answer, agree: bool) -> Result<Output, Failure> {
     if host.json {
         return Ok(Output::json(&json!({ "approval": decided, "missing": decided.missing() })));
     }
-    let missing = match decided.missing() {
-        0 => String::new(),
-        n => format!("; {n} more must agree"),
+    let missing = match decided.state {
+        ApprovalState::Open => format!("; {} more must agree", decided.missing()),
+        _ => String::new(),
     };
     Ok(Output::ok(format!("{decided}{missing}\n")))
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tipstaff::{
-    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, Mode,
-    Reason, RuleId, SessionId, Severity, Span, Status, TenantId, Time, TriggerKind, UserId,
+    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, MAX_PAGE,
+    Mode, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time, TriggerKind,
+    UserId,
 };
 
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.
@@ -60,7 +61,7 @@ pub(super) enum Command {
     /// The enforcements; `log show ID` tells all about one.
     Log(Log),
     /// The signals that concerned a rule, and what was decided.
-    Signals(Filters),
+    Signals(Signals),
     /// The requests for people's agreement.
     #[command(subcommand)]
     Approvals(Approvals),
@@ -163,6 +164,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn page_size(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number));
+    number.ok_or_else(|| format!("accepted: 1 to {MAX_PAGE}"))
+}
+
 /// The enforcements.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -170,6 +176,18 @@ pub(super) struct Log {
     /// Tell all about one.
     #[command(subcommand)]
     pub(super) show: Option<LogShow>,
+    /// Of this category; may be repeated.
+    #[arg(long, value_name = "CATEGORY")]
+    pub(super) category: Vec<Category>,
+    /// pending, succeeded or failed; may be repeated.
+    #[arg(long, value_name = "STATUS")]
+    pub(super) status: Vec<Status>,
+    /// Why it stands there, such as `awaiting_approval`; may be repeated.
+    #[arg(long, value_name = "REASON")]
+    pub(super) reason: Vec<Reason>,
+    /// Answered by this approver.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) approver: Option<ActorId>,
     /// Which.
     #[command(flatten)]
     pub(super) filters: Filters,
@@ -185,7 +203,18 @@ pub(super) enum LogShow {
     },
 }
 
-/// Which rows, in any combination.
+/// The signals.
+#[derive(Args, Debug)]
+pub(super) struct Signals {
+    /// With an action that was held back for this reason, such as `cooldown`; may be repeated.
+    #[arg(long, value_name = "REASON")]
+    pub(super) suppressed: Vec<Suppression>,
+    /// Which.
+    #[command(flatten)]
+    pub(super) filters: Filters,
+}
+
+/// Which rows of the log or of the signals, in any combination.
 #[derive(Args, Debug, Default)]
 pub(super) struct Filters {
     /// About this user, with all of their sessions.
@@ -197,24 +226,12 @@ pub(super) struct Filters {
     /// Of this action type; may be repeated.
     #[arg(long, value_name = "TYPE")]
     pub(super) action: Vec<ActionType>,
-    /// Of this category; may be repeated.
-    #[arg(long, value_name = "CATEGORY")]
-    pub(super) category: Vec<Category>,
     /// Initiated by: event, score, schedule, manual; may be repeated.
     #[arg(long, value_name = "KIND")]
     pub(super) trigger: Vec<TriggerKind>,
-    /// pending, succeeded or failed; may be repeated.
-    #[arg(long, value_name = "STATUS")]
-    pub(super) status: Vec<Status>,
-    /// Why it stands there, such as `awaiting_approval`; may be repeated.
-    #[arg(long, value_name = "REASON")]
-    pub(super) reason: Vec<Reason>,
     /// Asked for by this rule; may be repeated.
     #[arg(long, value_name = "ID")]
     pub(super) rule: Vec<RuleId>,
-    /// Answered by this approver.
-    #[arg(long, value_name = "ACTOR")]
-    pub(super) approver: Option<ActorId>,
     /// live or shadow.
     #[arg(long, value_name = "MODE")]
     pub(super) mode: Option<Mode>,
@@ -231,7 +248,7 @@ pub(super) struct Filters {
     #[arg(long)]
     pub(super) oldest: bool,
     /// Rows of a page, 1 to 200.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = page_size)]
     pub(super) limit: usize,
     /// Go on after a page.
     #[arg(long, value_name = "CURSOR")]

@@ -82,21 +82,28 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
     Ok(Output::ok(head + &warnings + &report(&host, dir)?))
 }
 
-/// Makes the folder, or empties it if it is the demo's.
+/// Makes the folder, or empties it if it is the demo's. The folder itself stays: it may be the one
+/// that we stand in.
 fn empty(dir: &Path) -> Result<(), Failure> {
+    let named = |error: io::Error| format!("{}: {error}", dir.display());
+    fs::create_dir_all(dir).map_err(named)?;
     let mark = dir.join(MARK);
-    if dir.exists() {
-        if !mark.exists() && fs::read_dir(dir)?.next().is_some() {
-            return Err(format!(
-                "`{}` is not empty and not of an earlier demo; name another with --dir",
-                dir.display()
-            )
-            .into());
-        }
-        fs::remove_dir_all(dir)?;
+    let entries: Vec<_> = fs::read_dir(dir).and_then(Iterator::collect).map_err(named)?;
+    if !mark.exists() && !entries.is_empty() {
+        return Err(format!(
+            "`{}` is not empty and not of an earlier demo; name another with --dir",
+            dir.display()
+        )
+        .into());
     }
-    fs::create_dir_all(dir)?;
-    fs::write(mark, "")?;
+    for entry in entries.iter().filter(|entry| entry.path() != mark) {
+        let gone = match entry.file_type().map_err(named)?.is_dir() {
+            true => fs::remove_dir_all(entry.path()),
+            false => fs::remove_file(entry.path()),
+        };
+        gone.map_err(named)?;
+    }
+    fs::write(mark, "").map_err(named)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use comfy_table::Cell;
 use serde_json::json;
 use tipstaff::{Decision, Effect, Enforcement, EnforcementId, Filter, Order};
 
-use super::args::{Filters, Log, LogShow};
+use super::args::{Filters, Log, LogShow, Signals};
 use super::host::{Host, wait};
 use super::{Failure, Output, show};
 
@@ -13,7 +13,14 @@ pub(super) fn run(host: &Host, log: &Log) -> Result<Output, Failure> {
     if let Some(LogShow::Show { id }) = &log.show {
         return one(host, *id);
     }
-    let page = wait(host.engine.enforcements(filter(host, &log.filters)))?;
+    let mut filter = filter(host, &log.filters);
+    filter = log.category.iter().fold(filter, |f, category| f.category(*category));
+    filter = log.status.iter().fold(filter, |f, status| f.status(*status));
+    filter = log.reason.iter().fold(filter, |f, reason| f.reason(*reason));
+    if let Some(approver) = &log.approver {
+        filter = filter.approver(approver.clone());
+    }
+    let page = wait(host.engine.enforcements(filter))?;
     if host.json {
         return Ok(Output::json(
             &json!({ "rows": page.rows.iter().map(row).collect::<Vec<_>>(), "next": page.next.map(|c| c.to_string()) }),
@@ -24,8 +31,10 @@ pub(super) fn run(host: &Host, log: &Log) -> Result<Output, Failure> {
 }
 
 /// Lists signals.
-pub(super) fn signals(host: &Host, filters: &Filters) -> Result<Output, Failure> {
-    let page = wait(host.engine.signals(filter(host, filters)))?;
+pub(super) fn signals(host: &Host, signals: &Signals) -> Result<Output, Failure> {
+    let filter = filter(host, &signals.filters);
+    let filter = signals.suppressed.iter().fold(filter, |f, reason| f.suppressed(*reason));
+    let page = wait(host.engine.signals(filter))?;
     if host.json {
         return Ok(Output::json(&json!({ "rows": page.rows, "next": page.next.map(|c| c.to_string()) })));
     }
@@ -82,14 +91,8 @@ fn filter(host: &Host, filters: &Filters) -> Filter {
         filter = filter.session(session.clone());
     }
     filter = filters.action.iter().fold(filter, |f, action| f.action(action.clone()));
-    filter = filters.category.iter().fold(filter, |f, category| f.category(*category));
     filter = filters.trigger.iter().fold(filter, |f, kind| f.trigger(*kind));
-    filter = filters.status.iter().fold(filter, |f, status| f.status(*status));
-    filter = filters.reason.iter().fold(filter, |f, reason| f.reason(*reason));
     filter = filters.rule.iter().fold(filter, |f, rule| f.rule(rule.clone()));
-    if let Some(approver) = &filters.approver {
-        filter = filter.approver(approver.clone());
-    }
     if let Some(mode) = filters.mode {
         filter = filter.mode(mode);
     }

@@ -69,13 +69,12 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
     match &cli.command {
         Command::Demo { dir } => demo::run(cli, dir),
         Command::Catalog => Ok(catalog::run(cli)),
-        Command::Rules(args::Rules::Check { file }) => rules::check(cli, file),
         Command::Replay(replay) => replay::run(cli, replay),
         Command::Run => Host::open(cli)?.run_now(),
-        Command::Rules(command) => rules::run(&Host::open(cli)?, command),
+        Command::Rules(command) => rules::run(cli, command),
         Command::Start(start) => start::run(&Host::open(cli)?, start),
         Command::Log(log) => log::run(&Host::open(cli)?, log),
-        Command::Signals(filters) => log::signals(&Host::open(cli)?, filters),
+        Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -34,12 +35,13 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
         None => People::default(),
     };
     let people = Arc::new(people);
-    let engine = open(cli, replay, set.clone())?;
+    // All that is to be read is looked at before anything is made or replaced.
     let rejects = replay.rejects.clone().unwrap_or_else(|| beside(cli, "rejects.ndjson"));
+    let bar = bar(replay, &rejects)?;
+    let engine = open(cli, replay, set.clone())?;
     let mut rejects =
         RejectFile::create(&rejects).map_err(|error| format!("{}: {error}", rejects.display()))?;
     let mut feed = Feed::new(&engine, &cli.tenant, QUIET);
-    let bar = bar(replay)?;
     let mut installed = false;
     for file in &replay.events {
         let input = File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -105,11 +107,19 @@ fn announce(place: &str) {
 }
 
 /// A bar over the bytes of all files; none where standard error is no terminal.
-fn bar(replay: &Replay) -> Result<ProgressBar, Failure> {
+fn bar(replay: &Replay, rejects: &Path) -> Result<ProgressBar, Failure> {
+    let replaced = rejects.canonicalize().ok();
     let mut bytes = 0;
     for file in &replay.events {
-        let size = std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
-        bytes += size;
+        let named = |error| format!("{}: {error}", file.display());
+        bytes += std::fs::metadata(file).map_err(named)?.len();
+        if replaced.is_some() && file.canonicalize().ok() == replaced {
+            return Err(format!(
+                "{}: the rejected lines would replace it; name another file with --rejects",
+                file.display()
+            )
+            .into());
+        }
     }
     let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:40} {percent}% of {total_bytes}, {eta} left")?;

@@ -4,14 +4,25 @@ use std::path::Path;
 
 use comfy_table::Cell;
 use serde_json::{Value, json};
-use tipstaff::{Actor, RuleSet, RuleStats};
+use tipstaff::{Actor, ActorId, RuleId, RuleSet, RuleStats};
 
 use super::args::{Cli, Rules};
 use super::host::{Host, read, wait};
 use super::{Failure, Output, show};
 
+/// Checks, adds, lists, activates, deactivates.
+pub(super) fn run(cli: &Cli, command: &Rules) -> Result<Output, Failure> {
+    match command {
+        Rules::Check { file } => check(cli, file),
+        Rules::Add { file } => add(cli, file),
+        Rules::List => list(&Host::open(cli)?),
+        Rules::Activate { rule, by } => set_active(&Host::open(cli)?, rule, by, true),
+        Rules::Deactivate { rule, by } => set_active(&Host::open(cli)?, rule, by, false),
+    }
+}
+
 /// Reads a document and tells every fault and every warning.
-pub(super) fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
+fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
     let text = read(file)?;
     let outcome = RuleSet::from_json(&text);
     if cli.json {
@@ -24,7 +35,7 @@ pub(super) fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
         let warnings =
             outcome.as_ref().map(|set| set.warnings().iter().map(ToString::to_string).collect::<Vec<_>>());
         let value = json!({
-            "file": file, "ok": outcome.is_ok(), "rules": outcome.as_ref().map_or(0, |set| set.rules().count()),
+            "file": file.display().to_string(), "ok": outcome.is_ok(), "rules": outcome.as_ref().map_or(0, |set| set.rules().count()),
             "faults": faults.unwrap_or_default(), "warnings": warnings.unwrap_or_default(),
         });
         return Ok(Output { text: format!("{value:#}\n"), ok: outcome.is_ok() });
@@ -42,45 +53,36 @@ pub(super) fn check(cli: &Cli, file: &Path) -> Result<Output, Failure> {
     }
 }
 
-/// Adds, lists, activates, deactivates.
-pub(super) fn run(host: &Host, command: &Rules) -> Result<Output, Failure> {
-    let (tenant, now) = (&host.tenant, host.now);
-    match command {
-        Rules::Check { .. } => Err("`rules check` needs no database".into()),
-        Rules::List => list(host),
-        Rules::Activate { rule, by } => {
-            wait(host.engine.activate(tenant, rule, by, now))?;
-            Ok(told(host, &format!("rule `{rule}` is active")))
-        }
-        Rules::Deactivate { rule, by } => {
-            wait(host.engine.deactivate(tenant, rule, by, now))?;
-            Ok(told(host, &format!("rule `{rule}` is not active")))
-        }
-        Rules::Add { file } => {
-            let set =
-                RuleSet::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))?;
-            let change = wait(host.engine.add_rules(tenant, &set, &Actor::Host, now))?;
-            if host.json {
-                let added: Vec<_> =
-                    change.added.iter().map(|(rule, n)| json!({ "rule": rule, "revision": n })).collect();
-                let warnings: Vec<_> = change.warnings.iter().map(ToString::to_string).collect();
-                return Ok(Output::json(
-                    &json!({ "added": added, "unchanged": change.unchanged, "warnings": warnings }),
-                ));
-            }
-            let mut text: String =
-                change.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-            for (rule, revision) in &change.added {
-                text.push_str(&format!("added `{rule}`, revision {revision}\n"));
-            }
-            text.push_str(&format!("{} added, {} unchanged\n", change.added.len(), change.unchanged.len()));
-            Ok(Output::ok(text))
-        }
+/// Adds the rules of a document, which must be without fault before a database is made for it.
+fn add(cli: &Cli, file: &Path) -> Result<Output, Failure> {
+    let set = RuleSet::from_json(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))?;
+    let host = Host::open(cli)?;
+    let change = wait(host.engine.add_rules(&host.tenant, &set, &Actor::Host, host.now))?;
+    if host.json {
+        let added: Vec<_> =
+            change.added.iter().map(|(rule, n)| json!({ "rule": rule, "revision": n })).collect();
+        let warnings: Vec<_> = change.warnings.iter().map(ToString::to_string).collect();
+        return Ok(Output::json(
+            &json!({ "added": added, "unchanged": change.unchanged, "warnings": warnings }),
+        ));
     }
+    let mut text: String = change.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    for (rule, revision) in &change.added {
+        text.push_str(&format!("added `{rule}`, revision {revision}\n"));
+    }
+    text.push_str(&format!("{} added, {} unchanged\n", change.added.len(), change.unchanged.len()));
+    Ok(Output::ok(text))
 }
 
-fn told(host: &Host, text: &str) -> Output {
-    if host.json { Output::json(&json!({ "done": text })) } else { Output::ok(format!("{text}\n")) }
+fn set_active(host: &Host, rule: &RuleId, by: &ActorId, active: bool) -> Result<Output, Failure> {
+    let text = if active {
+        wait(host.engine.activate(&host.tenant, rule, by, host.now))?;
+        format!("rule `{rule}` is active")
+    } else {
+        wait(host.engine.deactivate(&host.tenant, rule, by, host.now))?;
+        format!("rule `{rule}` is not active")
+    };
+    Ok(if host.json { Output::json(&json!({ "done": text })) } else { Output::ok(text + "\n") })
 }
 
 fn list(host: &Host) -> Result<Output, Failure> {

@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
-use tipstaff::{Enforcement, Severity, Status};
+use tipstaff::{Enforcement, Severity, Status, Vote};
 
 /// An empty table with this heading.
 pub(super) fn table(heading: &[&str]) -> Table {
@@ -51,9 +51,16 @@ pub(super) fn asked_by(row: &Enforcement) -> String {
     names.join(", ")
 }
 
-/// What the last attempt brought: the target's message and reference.
+/// What the last attempt brought, the target's message and reference; where nothing was attempted,
+/// what people answered.
 pub(super) fn outcome(row: &Enforcement) -> String {
-    let Some(last) = row.history.last() else { return String::new() };
+    let Some(last) = row.history.last() else {
+        let answer = |vote: &Vote| {
+            let comment = vote.comment.as_deref().map(|text| format!(" \"{text}\"")).unwrap_or_default();
+            format!("{} by {}{comment}", vote.verdict, vote.actor)
+        };
+        return row.votes.iter().map(answer).collect::<Vec<_>>().join("\n");
+    };
     let report = &last.report;
     let told = [&report.message, &report.recipient, &report.reference];
     told.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" · ")
@@ -100,8 +107,9 @@ pub(super) fn enforcements(rows: &[Enforcement]) -> Table {
 
 /// `3 rows` and the cursor of the next page, if there is one.
 pub(super) fn footer(count: usize, next: Option<&tipstaff::Cursor>) -> String {
+    let rows = if count == 1 { "row" } else { "rows" };
     match next {
-        Some(cursor) => format!("{count} rows; more with --after {cursor}\n"),
-        None => format!("{count} rows\n"),
+        Some(cursor) => format!("{count} {rows}; more with --after {cursor}\n"),
+        None => format!("{count} {rows}\n"),
     }
 }
