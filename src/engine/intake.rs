@@ -68,7 +68,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return Err(crate::store::StoreError::Conflict(book_key(tenant)).into());
         }
         if !is_concerned(signal, &installed, &concerned) {
-            return Ok(nothing(signal, now));
+            return Ok(Decision::new(signal, now));
         }
         let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
         let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
@@ -221,20 +221,6 @@ fn is_concerned(signal: &Signal, installed: &Installed, concerned: &[Arc<Compile
         Signal::Score(reading) => installed.rules.reads_scale(&reading.scale),
         Signal::Manual(_) => true,
         Signal::Event(_) | Signal::Schedule(_) => !concerned.is_empty(),
-    }
-}
-
-fn nothing(signal: &Signal, now: Time) -> Decision {
-    Decision {
-        id: signal.trigger_id(),
-        tenant: signal.tenant().clone(),
-        signal: signal.info(),
-        digest: signal.digest(),
-        decided_at: now,
-        evidence: BTreeMap::new(),
-        moved: None,
-        outcomes: Vec::new(),
-        repeat: false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
 mod approvals;
+mod control;
 mod enforcements;
 mod intake;
 mod queries;

@@ -1,24 +1,22 @@
 //! The plan of one signal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::evidence;
 use super::fill::{Source, fill};
+use super::make::Wanted;
 use super::{ActionOutcome, Decision, Effect, Facts, Moved, Plan, PlanError, RuleRef};
-use crate::action::{ActionSpec, ActionType, Category, Params, RetrySafety, Stage, Success, check_params};
-use crate::approval::{Approval, ApprovalState, Context, Standing};
+use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::enforcement::{Enforcement, Holder, Origin, Purpose, State, Terms};
 use crate::guard::{Question, Suppressed, Suppression, held_back};
-use crate::hash::Hasher;
-use crate::id::{ActorId, EnforcementId, RuleId};
+use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode, Trigger};
 use crate::score::{BandName, Fire, Scale, Transition, TransitionError};
-use crate::signal::{MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading, Signal, feed_params};
+use crate::signal::{MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading, Signal};
 use crate::state::Cooling;
-use crate::time::{Span, Time};
+use crate::time::Time;
 
 /// Decides on a signal: what follows by which rule, what is held back and why, and all that is to
 /// be written with it.
@@ -54,11 +52,11 @@ pub fn plan(
     Ok(planner.finish())
 }
 
-struct Planner<'a> {
-    signal: &'a Signal,
-    facts: &'a Facts<'a>,
-    now: Time,
-    plan: Plan,
+pub(super) struct Planner<'a> {
+    pub(super) signal: &'a Signal,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) now: Time,
+    pub(super) plan: Plan,
 }
 
 /// What a rule decides on, beside the signal.
@@ -72,30 +70,9 @@ struct Moment<'a> {
     tree: Option<&'a Node<'a>>,
 }
 
-/// One action that passed the guards.
-struct Wanted<'a> {
-    rule: Option<(&'a CompiledRule, &'a CompiledAction)>,
-    spec: &'a ActionSpec,
-    params: Params,
-    approval: Option<ApprovalPolicy>,
-    success: Success,
-    /// Sets apart what one rule does for several bands of one jump.
-    entry: Option<BandName>,
-}
-
 impl<'a> Planner<'a> {
     fn new(signal: &'a Signal, facts: &'a Facts<'a>, now: Time) -> Self {
-        let decision = Decision {
-            id: signal.trigger_id(),
-            tenant: signal.tenant().clone(),
-            signal: signal.info(),
-            digest: signal.digest(),
-            decided_at: now,
-            evidence: BTreeMap::new(),
-            moved: None,
-            outcomes: Vec::new(),
-            repeat: false,
-        };
+        let decision = Decision::new(signal, now);
         let plan = Plan {
             decision,
             enforcements: Vec::new(),
@@ -294,7 +271,7 @@ impl<'a> Planner<'a> {
         self.outcome(from, action, Effect::Suppressed(held));
     }
 
-    fn outcome(
+    pub(super) fn outcome(
         &mut self,
         from: Option<(&CompiledRule, &CompiledAction)>,
         action: &ActionType,
@@ -317,201 +294,6 @@ impl<'a> Planner<'a> {
         AuditDraft::new(self.plan.decision.tenant.clone(), code, actor, self.now)
             .subject(self.signal.subject().clone())
             .trigger(self.plan.decision.id)
-    }
-
-    /// Makes the enforcement, or joins the one that another rule of this decision made: a person
-    /// is restricted once, whatever the number of rules that ask for it (behaviour 5.4).
-    ///
-    /// Says whether it is new for that rule: the entries of one jump may ask for the same.
-    fn create(&mut self, wanted: &Wanted<'_>) -> bool {
-        let id = self.enforcement_id(wanted);
-        let holder = wanted.rule.map(|(rule, action)| Holder {
-            rule: rule.rule.id.clone(),
-            revision: rule.revision,
-            key: action.action.key.clone(),
-        });
-        let author = wanted.rule.and_then(|(rule, _)| rule.rule.author.clone());
-        let made = self.plan.enforcements.iter_mut().find(|made| made.id == id);
-        let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
-        let known = match (&made, &holder) {
-            (Some(shared), Some(holder)) => shared.holders.contains(holder),
-            _ => false,
-        };
-        match made {
-            Some(_) if known => {}
-            Some(shared) => {
-                shared.holders.extend(holder.clone());
-                if let Some(asked) = self.plan.approvals.iter_mut().find(|asked| asked.enforcement == id) {
-                    asked.rules.extend(holder.map(|holder| holder.rule));
-                    asked.authors.extend(author);
-                }
-            }
-            None => {
-                let enforcement = self.enforcement(id, wanted, holder.clone());
-                self.plan.enforcements.push(enforcement);
-                if let Some(policy) = wanted.approval.clone() {
-                    let asked = self.request(id, wanted, policy, holder, author);
-                    self.plan.approvals.push(asked);
-                }
-            }
-        }
-        self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval });
-        !known
-    }
-
-    fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
-        let trigger = self.plan.decision.id;
-        EnforcementId::derive(|h| {
-            let h = h.bytes(trigger.bytes());
-            match wanted.rule {
-                Some((rule, action)) if !wanted.spec.restricts => {
-                    let entry = wanted.entry.as_ref().map_or("", BandName::as_str);
-                    h.text("action").text(rule.rule.id.as_str()).text(action.action.key.as_str()).text(entry)
-                }
-                _ => {
-                    let h = feed_params(h.text("shared").text(wanted.spec.name.as_str()), &wanted.params);
-                    let h = match wanted.success {
-                        Success::Accepted => h.number(0),
-                        Success::Confirmed(within) => h.number(1).number(within.as_millis()),
-                    };
-                    feed_policy(h, wanted.approval.as_ref())
-                }
-            }
-        })
-    }
-
-    fn enforcement(&self, id: EnforcementId, wanted: &Wanted<'_>, holder: Option<Holder>) -> Enforcement {
-        let (operator, reason) = match self.signal {
-            Signal::Manual(start) => (Some(start.operator.clone()), Some(start.reason.clone())),
-            _ => (None, None),
-        };
-        let terms = Terms {
-            id,
-            attempts: 0,
-            retry: wanted.spec.retry.retry(),
-            success: wanted.success,
-            start_at: None,
-            start_within: wanted.approval.as_ref().map(|policy| policy.start_within),
-        };
-        let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
-        let decision = &self.plan.decision;
-        Enforcement {
-            id,
-            tenant: decision.tenant.clone(),
-            purpose: Purpose::Action,
-            origin: Origin {
-                trigger: decision.id,
-                kind: decision.signal.kind,
-                source: decision.signal.source.clone(),
-                signal: decision.signal.id.clone(),
-                at: decision.signal.at,
-                operator,
-                reason,
-            },
-            subject: self.signal.subject().clone(),
-            action: wanted.spec.name.clone(),
-            category: wanted.spec.category,
-            channel: wanted.spec.channel.clone(),
-            params: wanted.params.clone(),
-            holders: holder.into_iter().collect(),
-            approval,
-            votes: Vec::new(),
-            recorded_at: self.now,
-            settled_at: None,
-            state: State::begin(approval, &terms, self.now),
-            attempts: 0,
-            history: Vec::new(),
-            retry: terms.retry,
-            success: terms.success,
-            start_at: terms.start_at,
-            start_within: terms.start_within,
-        }
-    }
-
-    fn request(
-        &self,
-        enforcement: EnforcementId,
-        wanted: &Wanted<'_>,
-        policy: ApprovalPolicy,
-        holder: Option<Holder>,
-        author: Option<ActorId>,
-    ) -> Approval {
-        let decision = &self.plan.decision;
-        let standing = self.plan.subject.scores.iter().map(|(scale, reading)| {
-            let standing =
-                Standing { score: reading.score.to_string(), band: reading.band.clone(), at: reading.at };
-            (scale.clone(), standing)
-        });
-        let context = Context {
-            trigger: Some(decision.id),
-            signal: Some(decision.signal.clone()),
-            evidence: decision.evidence.clone(),
-            standing: standing.collect(),
-        };
-        let subject = self.signal.subject().clone();
-        let action = wanted.spec.name.clone();
-        let members = |name| self.facts.roster.groups.get(name).cloned().unwrap_or_default();
-        Approval {
-            id: Approval::id_for(enforcement),
-            tenant: decision.tenant.clone(),
-            enforcement,
-            digest: Approval::digest_of(&decision.tenant, &subject, &action, &wanted.params, &context),
-            subject,
-            action,
-            params: wanted.params.clone(),
-            rules: holder.into_iter().map(|holder| holder.rule).collect(),
-            designated: policy.groups.iter().map(|q| (q.name.clone(), members(&q.name))).collect(),
-            orderer: match self.signal {
-                Signal::Manual(start) => Some(start.operator.clone()),
-                _ => None,
-            },
-            authors: author.into_iter().collect(),
-            context,
-            requested_at: self.now,
-            expires_at: self.now.after(policy.within),
-            policy,
-            votes: Vec::new(),
-            state: ApprovalState::Open,
-            decided_at: None,
-        }
-    }
-
-    /// Everybody who may answer is told, once.
-    fn notices(&self, asked: &Approval) -> Vec<Enforcement> {
-        let people: BTreeSet<&ActorId> =
-            asked.designated.values().flatten().filter(|p| !asked.bars(p)).collect();
-        people.into_iter().map(|person| self.notice(asked, person)).collect()
-    }
-
-    fn notice(&self, asked: &Approval, recipient: &ActorId) -> Enforcement {
-        // A request is announced in stage 0 by notice 0; reminders count on.
-        let id = EnforcementId::derive(|h| {
-            h.text("notice").bytes(asked.id.bytes()).number(0).number(0).text(recipient.as_str())
-        });
-        let params = [
-            ("approval", asked.id.to_string()),
-            ("recipient", recipient.to_string()),
-            ("action", asked.action.to_string()),
-            ("subject", asked.subject.to_string()),
-            ("expires_at", asked.expires_at.to_string()),
-            ("digest", asked.digest.to_string()),
-        ];
-        let mut spec =
-            ActionSpec::new(ActionType::approval_notice(), "Approval notice", Category::Notification);
-        spec.retry = RetrySafety::Keyed;
-        let wanted = Wanted {
-            rule: None,
-            spec: &spec,
-            params: params
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.as_str().into()))
-                .collect(),
-            approval: None,
-            success: Success::Accepted,
-            entry: None,
-        };
-        let purpose = Purpose::Notice { approval: asked.id, recipient: recipient.clone() };
-        Enforcement { purpose, approval: Some(asked.id), ..self.enforcement(id, &wanted, None) }
     }
 
     fn finish(mut self) -> Plan {
@@ -580,12 +362,4 @@ impl<'a> Planner<'a> {
         });
         std::iter::once(draft).chain(entry).collect()
     }
-}
-
-fn feed_policy(hasher: Hasher, policy: Option<&ApprovalPolicy>) -> Hasher {
-    let Some(policy) = policy else { return hasher.number(0) };
-    let span = |h: Hasher, span: Span| h.number(span.as_millis());
-    let hasher = hasher.number(1).number(policy.rejections.into());
-    let hasher = span(span(hasher, policy.within), policy.start_within).number(policy.groups.len() as u64);
-    policy.groups.iter().fold(hasher, |h, q| h.text(q.name.as_str()).number(q.need.into()))
 }

@@ -4,6 +4,7 @@
 mod decide;
 mod evidence;
 mod fill;
+mod make;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +20,7 @@ use crate::hash::Hash;
 use crate::id::{ActionKey, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
 use crate::rule::RuleSet;
 use crate::score::{BandName, OutOfRange};
-use crate::signal::SignalInfo;
+use crate::signal::{Signal, SignalInfo};
 use crate::state::{Control, Roster, RuleStats, SubjectState};
 use crate::time::Time;
 
@@ -182,6 +183,21 @@ fn list(problems: &[ParamProblem]) -> String {
 }
 
 impl Decision {
+    /// The decision on a signal from which nothing follows yet.
+    pub(crate) fn new(signal: &Signal, now: Time) -> Self {
+        Self {
+            id: signal.trigger_id(),
+            tenant: signal.tenant().clone(),
+            signal: signal.info(),
+            digest: signal.digest(),
+            decided_at: now,
+            evidence: BTreeMap::new(),
+            moved: None,
+            outcomes: Vec::new(),
+            repeat: false,
+        }
+    }
+
     /// The enforcements that it made, each once.
     pub fn enforcements(&self) -> impl Iterator<Item = EnforcementId> {
         let mut ids: Vec<_> = self
