@@ -262,7 +262,7 @@ pub fn content(store: &MemoryStore, tenant: &TenantId) -> Vec<String> {
 }
 
 /// One record as it is stored.
-pub fn stored(store: &MemoryStore, kind: Kind, key: impl ToString) -> Option<Record> {
+pub fn stored(store: &MemoryStore, kind: Kind, key: impl ToString + Copy) -> Option<Record> {
     let key = Key::new(&tenant(), kind, key.to_string());
     go(store.load(&[key])).remove(0)
 }
