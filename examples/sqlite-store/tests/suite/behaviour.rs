@@ -235,3 +235,23 @@ fn unique_bytes_differ_between_stores() {
     let bytes = stores.iter().flat_map(|store| (0..100).map(|_| done(store.unique()).unwrap()));
     assert_eq!(bytes.collect::<std::collections::BTreeSet<_>>().len(), 200);
 }
+
+#[test]
+fn a_damaged_record_holds_up_no_other() {
+    let (store, _) = store();
+    let (acme, zeta) = (tenant("acme"), tenant("zeta"));
+    let mut damaged = queued(&acme, 1, "send_email", 0);
+    damaged.body = "{}".into();
+    done(store.commit(&commit(&acme, 1, vec![damaged.clone(), queued(&acme, 2, "send_email", 1)]))).unwrap();
+    done(store.commit(&commit(&zeta, 1, vec![queued(&zeta, 3, "send_email", 2)]))).unwrap();
+    for nonce in [1, 2] {
+        assert_eq!(done(store.claim(&claim(nonce, 1, 9))).unwrap().len(), 1);
+    }
+    // Nothing else is left: now it is told.
+    let told = done(store.claim(&claim(3, 1, 9))).unwrap_err();
+    assert!(
+        matches!(&told, StoreError::Corrupt { place, .. } if *place == damaged.key.to_string()),
+        "{told}"
+    );
+    assert_eq!(loaded(&store, &damaged.key), Some(Record { version: 1, ..damaged }));
+}
