@@ -159,19 +159,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 until: now,
                 lease: self.lease,
             };
-            let mut batch = self.store.claim(&claim).await;
-            if let Err(StoreError::Unknown(_)) = batch {
-                batch = self.store.claim(&claim).await;
-            }
-            let batch = match batch {
-                // Nothing else is left that can be taken.
-                Err(StoreError::Corrupt { place, fault }) => {
-                    let key = key_at(&place);
-                    let error = EngineError::from(StoreError::Corrupt { place, fault });
-                    let Some(key) = key else { return Err(error) };
-                    report.faults.push(Fault { key, error });
-                    return Ok(());
-                }
+            let batch = match self.store.claim(&claim).await {
+                Err(StoreError::Unknown(_)) => self.store.claim(&claim).await?,
                 known => known?,
             };
             if batch.is_empty() {
@@ -197,6 +186,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         report: &mut RunReport,
     ) -> Result<(), EngineError> {
         let enforcement = decode::<Enforcement>(record)?.body;
+        // A claim takes what makes no sense as it is, so that it is found here and nowhere delivered.
+        if !matches!(enforcement.state, State::Running { token, .. } if token == record.token) {
+            let fault = format!("it waits to be claimed, but it is {}", enforcement.reason());
+            return Err(StoreError::Corrupt { place: record.key.to_string(), fault }.into());
+        }
         let delivered = match self.verdict(&enforcement, now).await? {
             Some(known) => known,
             None => {
@@ -431,13 +425,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let installed = self.rules_in(tx, &key.tenant, now).await?;
         rule_at(self, &key.tenant, &installed, rule, revision).await
     }
-}
-
-/// The key of a claimable or a control record from its text; their ids and kinds have no slash.
-fn key_at(place: &str) -> Option<Key> {
-    let mut parts = place.rsplitn(3, '/');
-    let (id, kind, tenant) = (parts.next()?, parts.next()?, parts.next()?);
-    Some(Key { tenant: tenant.parse().ok()?, kind: kind.parse().ok()?, id: id.to_owned() })
 }
 
 /// The id of a step of one record: the same step is made once.
