@@ -122,17 +122,17 @@ impl Approval {
         let length = ballot.comment.as_ref().map_or(0, String::len);
         if now >= self.expires_at {
             Err(ApprovalError::TooLate(self.expires_at))
-        } else if actor.as_str() == self.subject.user.as_str() {
+        } else if is_one(actor.as_str(), self.subject.user.as_str()) {
             // Hosts name a person the same as a subject and as an approver.
             Err(ApprovalError::IsSubject(actor))
-        } else if self.orderer.as_ref() == Some(&actor) {
+        } else if self.orderer.as_ref().is_some_and(|orderer| is_one(orderer.as_str(), actor.as_str())) {
             Err(ApprovalError::IsOrderer(actor))
-        } else if self.authors.contains(&actor) {
+        } else if self.authors.iter().any(|author| is_one(author.as_str(), actor.as_str())) {
             Err(ApprovalError::IsAuthor(actor))
         } else if groups.is_empty() {
             let names: Vec<_> = self.policy.groups.iter().map(|q| format!("`{}`", q.name)).collect();
             Err(ApprovalError::NotAuthorised { actor, groups: names.join(", ") })
-        } else if self.votes.iter().any(|vote| vote.actor == actor) {
+        } else if self.votes.iter().any(|vote| is_one(vote.actor.as_str(), actor.as_str())) {
             Err(ApprovalError::AnsweredAlready(actor))
         } else if ballot.digest != self.digest {
             Err(ApprovalError::OtherContent { shown: ballot.digest, asked: self.digest })
@@ -153,4 +153,10 @@ impl Approval {
             ApprovalState::Open
         }
     }
+}
+
+/// Whether two ids name one person: directories differ in case, and nobody shall count twice, or
+/// approve what is done to themselves, by another spelling.
+fn is_one(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }
