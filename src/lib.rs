@@ -12,6 +12,7 @@ mod guard;
 mod hash;
 mod id;
 mod json;
+mod matcher;
 mod memory;
 mod pattern;
 mod people;
@@ -56,6 +57,7 @@ pub use id::{
     WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
+pub use matcher::{Matcher, RuleIx, Scratch};
 pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use pattern::Choice;

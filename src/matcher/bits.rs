@@ -1,0 +1,114 @@
+//! Sets of a group's slots, and sets that change from place to place of a line.
+
+/// How many slots a word holds.
+pub(super) const WORD: usize = 64;
+
+pub(super) fn set(words: &mut [u64], slot: usize) {
+    words[slot / WORD] |= 1 << (slot % WORD);
+}
+
+pub(super) fn has(words: &[u64], slot: usize) -> bool {
+    words[slot / WORD] >> (slot % WORD) & 1 == 1
+}
+
+pub(super) fn flip(words: &mut [u64], slots: &[u32]) {
+    for slot in slots {
+        words[*slot as usize / WORD] ^= 1 << (*slot as usize % WORD);
+    }
+}
+
+pub(super) fn join(into: &mut [u64], other: &[u64]) {
+    into.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
+}
+
+/// Whether anything is left.
+pub(super) fn meet(into: &mut [u64], other: &[u64]) -> bool {
+    let mut any = 0;
+    for (a, b) in into.iter_mut().zip(other) {
+        *a &= b;
+        any |= *a;
+    }
+    any != 0
+}
+
+/// Which slots accept each place of a line.
+///
+/// A whole set is kept at every `every`-th cut; between them single slots change. So the space is
+/// bounded by [`SPACE`] bytes a slot, and a lookup by `every` changes, which is about the number
+/// of slots through 512.
+#[derive(Debug)]
+pub(super) struct Cuts {
+    points: Box<[u128]>,
+    every: usize,
+    words: usize,
+    sets: Box<[u64]>,
+    /// Where the changes of each cut begin; empty if every cut has a set.
+    starts: Box<[u32]>,
+    changes: Box<[u32]>,
+}
+
+/// Bytes of whole sets for each slot that has a range.
+const SPACE: usize = 128;
+
+impl Cuts {
+    /// From ranges of places, both ends included, each of a slot; those of one slot may overlap.
+    pub(super) fn new(mut ranges: Vec<(u32, u128, u128)>, words: usize) -> Option<Self> {
+        ranges.sort_unstable();
+        ranges.dedup();
+        let mut cuts: Vec<(u128, u32)> = Vec::with_capacity(ranges.len() * 2);
+        let (mut ranged, mut rest) = (0, ranges.into_iter().peekable());
+        let mut last = None;
+        while let Some((slot, low, mut high)) = rest.next() {
+            ranged += usize::from(last.replace(slot) != Some(slot));
+            // Ranges of one slot that touch become one.
+            while let Some((_, _, other)) =
+                rest.next_if(|(other, from, _)| *other == slot && (high == u128::MAX || *from <= high + 1))
+            {
+                high = high.max(other);
+            }
+            cuts.push((low, slot));
+            if high < u128::MAX {
+                cuts.push((high + 1, slot));
+            }
+        }
+        if cuts.is_empty() {
+            return None;
+        }
+        cuts.sort_unstable();
+        let mut points: Vec<u128> = cuts.iter().map(|(at, _)| *at).collect();
+        points.dedup();
+        let every = ((points.len() + 1) * words * 8).div_ceil(SPACE * ranged + SPACE);
+        let (mut set, mut sets) = (vec![0; words], vec![0; words]);
+        let (mut starts, mut changes) = (vec![0], Vec::new());
+        let mut rest = cuts.into_iter().peekable();
+        for (i, point) in points.iter().enumerate() {
+            while let Some((_, slot)) = rest.next_if(|(at, _)| at == point) {
+                flip(&mut set, &[slot]);
+                changes.push(slot);
+            }
+            starts.push(changes.len() as u32);
+            if (i + 1) % every == 0 {
+                sets.extend_from_slice(&set);
+            }
+        }
+        if every == 1 {
+            (starts, changes) = (Vec::new(), Vec::new());
+        }
+        let (points, sets) = (points.into(), sets.into());
+        Some(Self { points, every, words, sets, starts: starts.into(), changes: changes.into() })
+    }
+
+    /// Adds the slots that accept a place; `spare` is overwritten.
+    pub(super) fn join(&self, place: u128, into: &mut [u64], spare: &mut [u64]) {
+        let cut = self.points.partition_point(|point| *point <= place);
+        let nearest = cut / self.every;
+        let Some(set) = self.sets.get(nearest * self.words..(nearest + 1) * self.words) else { return };
+        if self.every == 1 {
+            return join(into, set);
+        }
+        spare.copy_from_slice(set);
+        let (from, to) = (self.starts[nearest * self.every] as usize, self.starts[cut] as usize);
+        flip(spare, &self.changes[from..to]);
+        join(into, spare);
+    }
+}

@@ -1,0 +1,267 @@
+//! One path of a group: from a value to the set of slots that accept it.
+
+use super::bits::{Cuts, flip, has, join, set};
+use super::check;
+use super::compile::{Wanted, is_plain, own_place};
+use super::line;
+use super::paths::{NULL, Path, TRUE, UNNAMED};
+use super::table::KeyMap;
+use super::values::{Kind, Seen, Values};
+use crate::pattern::{Field, Test, TextTest};
+
+/// The sets that every column has, by their place.
+const NONE: usize = 0;
+const ABSENT: usize = 1;
+const NULLS: usize = 2;
+const FALSES: usize = 3;
+const TRUES: usize = 4;
+const TEXTS: usize = 5;
+const NUMBERS: usize = 6;
+const FIXED: usize = 7;
+
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) path: u32,
+    part: u64,
+    words: usize,
+    sets: Vec<u64>,
+    /// From a literal to what it changes.
+    named: KeyMap,
+    changes: Vec<Change>,
+    flips: Vec<u32>,
+    numbers: Option<Cuts>,
+    networks: Option<Cuts>,
+}
+
+/// How a literal's set differs from that of values that no rule of the group names.
+#[derive(Debug)]
+enum Change {
+    /// It is the set at this place.
+    Set(usize),
+    /// These slots change.
+    Flips(usize, usize),
+}
+
+/// What one slot asks for at the column's path.
+pub(super) struct Asks<'r> {
+    pub(super) slot: usize,
+    pub(super) wanted: Wanted<'r>,
+}
+
+/// Buffers for sets, used again for each event.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    one: Vec<u64>,
+    two: Vec<u64>,
+}
+
+impl Spare {
+    pub(super) fn reserve(&mut self, words: usize) {
+        if self.one.len() < words {
+            self.one.resize(words, 0);
+            self.two.resize(words, 0);
+        }
+    }
+}
+
+/// What is gathered of a column while it is built.
+struct Draft<'p> {
+    path: &'p Path,
+    words: usize,
+    sets: Vec<u64>,
+    /// (literal, slot) of slots that answer to the literal in a way of their own.
+    flips: Vec<(u32, u32)>,
+    numbers: Vec<(u32, u128, u128)>,
+    networks: Vec<(u32, u128, u128)>,
+}
+
+impl Column {
+    /// Builds the column of a group of `slots`, and the slots whose verdict it leaves to a check.
+    pub(super) fn new(id: u32, path: &Path, slots: usize, asks: &[Asks<'_>]) -> (Self, Vec<usize>) {
+        let words = slots.div_ceil(super::bits::WORD);
+        let mut free = vec![u64::MAX; words];
+        asks.iter().for_each(|asks| free[asks.slot / 64] &= !(1 << (asks.slot % 64)));
+        let sets = free.repeat(FIXED);
+        let mut draft =
+            Draft { path, words, sets, flips: Vec::new(), numbers: Vec::new(), networks: Vec::new() };
+        let mut unsure = Vec::new();
+        for asks in asks {
+            match asks.wanted {
+                Wanted::Sources(sources) => {
+                    draft.flips.extend(sources.iter().map(|literal| (*literal, asks.slot as u32)));
+                }
+                Wanted::Field(field) => {
+                    if !draft.field(asks.slot, field) {
+                        unsure.push(asks.slot);
+                    }
+                }
+            }
+        }
+        (draft.finish(id), unsure)
+    }
+
+    /// Writes the slots that accept what the event has at the column's path.
+    pub(super) fn accept(&self, values: &Values, into: &mut [u64], spare: &mut Spare) {
+        let Some(first) = values.first(self.path) else {
+            return into.copy_from_slice(self.fixed(NONE));
+        };
+        let two = &mut spare.two[..self.words];
+        self.accept_one(first, into, two);
+        let mut next = values.next(first);
+        while let Some(seen) = next {
+            let one = &mut spare.one[..self.words];
+            self.accept_one(seen, one, two);
+            join(into, one);
+            next = values.next(seen);
+        }
+        if values.tangled & self.part != 0 {
+            join(into, self.fixed(ABSENT));
+        }
+    }
+
+    fn accept_one(&self, seen: &Seen, into: &mut [u64], spare: &mut [u64]) {
+        let (unnamed, cuts) = match seen.kind {
+            Kind::Null => return into.copy_from_slice(self.fixed(NULLS)),
+            Kind::Bool(false) => return into.copy_from_slice(self.fixed(FALSES)),
+            Kind::Bool(true) => return into.copy_from_slice(self.fixed(TRUES)),
+            Kind::Text => (TEXTS, &self.networks),
+            Kind::Number => (NUMBERS, &self.numbers),
+        };
+        let named = if seen.literal == UNNAMED { None } else { self.named.get(u64::from(seen.literal)) };
+        match named.map(|change| &self.changes[change as usize]) {
+            None => into.copy_from_slice(self.fixed(unnamed)),
+            Some(Change::Set(at)) => into.copy_from_slice(&self.sets[*at..*at + self.words]),
+            Some(Change::Flips(from, to)) => {
+                into.copy_from_slice(self.fixed(unnamed));
+                flip(into, &self.flips[*from..*to]);
+            }
+        }
+        if let (Some(cuts), Some(place)) = (cuts, seen.place) {
+            cuts.join(place, into, spare);
+        }
+    }
+
+    fn fixed(&self, which: usize) -> &[u64] {
+        &self.sets[which * self.words..(which + 1) * self.words]
+    }
+}
+
+impl Draft<'_> {
+    fn add(&mut self, which: usize, slot: usize) {
+        set(&mut self.sets[which * self.words..(which + 1) * self.words], slot);
+    }
+
+    /// Notes what a slot's list accepts; whether that is all.
+    fn field(&mut self, slot: usize, field: &Field) -> bool {
+        let (mut literals, mut unsure_texts, mut unsure_numbers) = (Vec::new(), false, false);
+        for alternative in &field.alternatives {
+            match &alternative.test {
+                Test::Null => self.add(NULLS, slot),
+                Test::Bool(wanted) => self.add(if *wanted { TRUES } else { FALSES }, slot),
+                Test::Exists => (NULLS..FIXED).for_each(|which| self.add(which, slot)),
+                Test::Absent => [NONE, ABSENT].iter().for_each(|which| self.add(*which, slot)),
+                Test::Text(TextTest::Equals(text)) => literals.extend(self.path.text(text.as_bytes())),
+                Test::Text(_) => unsure_texts = true,
+                Test::ButTexts(unwanted) => {
+                    (NULLS..FIXED).for_each(|which| self.add(which, slot));
+                    for test in unwanted {
+                        match test {
+                            TextTest::Equals(text) => literals.extend(self.path.text(text.as_bytes())),
+                            _ => unsure_texts = true,
+                        }
+                    }
+                }
+                Test::Number(number) => match number.exact().and_then(own_place) {
+                    Some(place) => literals.extend(self.path.number(place)),
+                    None => unsure_numbers = true,
+                },
+                Test::ButNumbers(unwanted) => {
+                    (NULLS..FIXED).for_each(|which| self.add(which, slot));
+                    for number in unwanted {
+                        match number.exact().and_then(own_place) {
+                            Some(place) => literals.extend(self.path.number(place)),
+                            None => unsure_numbers = true,
+                        }
+                    }
+                }
+                Test::Numeric(range) if is_plain(&range.low) && is_plain(&range.high) => {
+                    if let Some(((low, high), _)) = line::places(range).filter(|((low, high), _)| low <= high)
+                    {
+                        self.numbers.push((slot as u32, low, high));
+                    }
+                }
+                Test::Numeric(_) => unsure_numbers = true,
+                Test::Network(network) => {
+                    for (low, high) in line::network(*network).into_iter().flatten() {
+                        self.networks.push((slot as u32, low, high));
+                    }
+                }
+            }
+        }
+        if unsure_texts {
+            self.add(TEXTS, slot);
+        }
+        if unsure_numbers {
+            self.add(NUMBERS, slot);
+        }
+        self.literals(slot, field, literals, [unsure_texts, unsure_numbers]);
+        !unsure_texts && !unsure_numbers
+    }
+
+    /// Notes the literals to which the slot answers otherwise than to unnamed values. Where a
+    /// check decides anyway, it is left to it.
+    fn literals(&mut self, slot: usize, field: &Field, mut literals: Vec<u32>, unsure: [bool; 2]) {
+        use super::paths::Literal;
+        literals.sort_unstable();
+        literals.dedup();
+        for id in literals {
+            let literal = self.path.literal(id);
+            let (usual, unsure) = match literal {
+                Literal::Number(_) => (NUMBERS, unsure[1]),
+                _ => (TEXTS, unsure[0]),
+            };
+            let unnamed = has(&self.sets[usual * self.words..(usual + 1) * self.words], slot);
+            if !unsure && check::literal_passes(field, literal) != unnamed {
+                self.flips.push((id, slot as u32));
+            }
+        }
+    }
+
+    fn finish(mut self, id: u32) -> Column {
+        let (mut named, mut changes, mut flips) = (KeyMap::default(), Vec::new(), Vec::new());
+        self.flips.sort_unstable();
+        self.flips.dedup();
+        for chunk in self.flips.chunk_by(|a, b| a.0 == b.0) {
+            let literal = chunk[0].0;
+            let slots = chunk.iter().map(|(_, slot)| *slot);
+            named.insert(u64::from(literal), changes.len() as u32);
+            // A whole set where that is no larger.
+            if chunk.len() >= 2 * self.words {
+                let at = self.sets.len();
+                let usual = match self.path.literal(literal) {
+                    super::paths::Literal::Number(_) => NUMBERS,
+                    _ => TEXTS,
+                };
+                self.sets.extend_from_within(usual * self.words..(usual + 1) * self.words);
+                slots.for_each(|slot| flip(&mut self.sets[at..], &[slot]));
+                changes.push(Change::Set(at));
+            } else {
+                let from = flips.len();
+                flips.extend(slots);
+                changes.push(Change::Flips(from, flips.len()));
+            }
+        }
+        debug_assert!(self.flips.iter().all(|(literal, _)| *literal > TRUE && *literal > NULL));
+        Column {
+            path: id,
+            part: self.path.part,
+            words: self.words,
+            sets: self.sets,
+            named,
+            changes,
+            flips,
+            numbers: Cuts::new(self.numbers, self.words),
+            networks: Cuts::new(self.networks, self.words),
+        }
+    }
+}

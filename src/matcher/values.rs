@@ -1,0 +1,118 @@
+//! What one event has at the paths that patterns name, and the buffers that are used again for
+//! the next one.
+
+use super::paths::{Paths, UNNAMED};
+
+/// The end of a list.
+const END: u32 = u32::MAX;
+
+/// A value's kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Null,
+    Bool(bool),
+    Number,
+    Text,
+}
+
+/// Where a value's text stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At {
+    Event(usize, usize),
+    /// In the buffer of texts that had escapes.
+    Buffer(usize, usize),
+}
+
+/// One value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) path: u32,
+    /// Its number among the literals that patterns name there.
+    pub(super) literal: u32,
+    pub(super) kind: Kind,
+    pub(super) at: At,
+    /// Its place as number or as address, where patterns ask for that.
+    pub(super) place: Option<u128>,
+    next: u32,
+}
+
+/// A value as tests see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'a> {
+    Null,
+    Bool(bool),
+    Number(&'a str, Option<u128>),
+    Text(&'a str, Option<u128>),
+}
+
+/// The values of one event. Marks of earlier events are told by their number, so that nothing has
+/// to be cleared.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) event: u64,
+    pub(super) list: Vec<Seen>,
+    /// The first and last value of each path, and the event that they belong to.
+    ends: Vec<(u64, u32, u32)>,
+    pub(super) buffer: String,
+    /// The parts of the event in which elements of arrays or copies of keys must be told apart.
+    pub(super) tangled: u64,
+}
+
+impl Values {
+    pub(super) fn begin(&mut self, paths: &Paths) {
+        self.event += 1;
+        self.list.clear();
+        self.buffer.clear();
+        self.tangled = 0;
+        if self.ends.len() < paths.len() {
+            self.ends.resize(paths.len(), (0, END, END));
+        }
+    }
+
+    pub(super) fn push(&mut self, path: u32, kind: Kind, at: At, literal: Option<u32>, place: Option<u128>) {
+        let id = self.list.len() as u32;
+        self.list.push(Seen { path, literal: literal.unwrap_or(UNNAMED), kind, at, place, next: END });
+        let ends = &mut self.ends[path as usize];
+        if ends.0 == self.event {
+            self.list[ends.2 as usize].next = id;
+            ends.2 = id;
+        } else {
+            *ends = (self.event, id, id);
+        }
+    }
+
+    /// Whether this value is the first one of its path.
+    pub(super) fn is_first(&self, id: usize) -> bool {
+        self.list.get(id).is_some_and(|seen| self.ends[seen.path as usize].1 as usize == id)
+    }
+
+    pub(super) fn first(&self, path: u32) -> Option<&Seen> {
+        match self.ends.get(path as usize) {
+            Some((event, first, _)) if *event == self.event => self.list.get(*first as usize),
+            _ => None,
+        }
+    }
+
+    pub(super) fn next(&self, seen: &Seen) -> Option<&Seen> {
+        self.list.get(seen.next as usize)
+    }
+
+    /// The values at a path.
+    pub(super) fn at(&self, path: u32) -> impl Iterator<Item = &Seen> {
+        std::iter::successors(self.first(path), |seen| self.next(seen))
+    }
+
+    pub(super) fn value<'a>(&'a self, seen: &Seen, event: &'a str) -> Value<'a> {
+        let text = match seen.at {
+            At::Event(from, to) => event.get(from..to),
+            At::Buffer(from, to) => self.buffer.get(from..to),
+        };
+        let text = text.unwrap_or_default();
+        match seen.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(b) => Value::Bool(b),
+            Kind::Number => Value::Number(text, seen.place),
+            Kind::Text => Value::Text(text, seen.place),
+        }
+    }
+}
