@@ -39,6 +39,10 @@ pub(super) fn meet(into: &mut [u64], other: &[u64]) -> bool {
 #[derive(Debug)]
 pub(super) struct Cuts {
     points: Box<[u128]>,
+    /// Which points to look at: for each stretch of `1 << shift` places from the first point on,
+    /// how many points lie before it.
+    stretches: Box<[u32]>,
+    shift: u32,
     every: usize,
     words: usize,
     sets: Box<[u64]>,
@@ -94,13 +98,34 @@ impl Cuts {
         if every == 1 {
             (starts, changes) = (Vec::new(), Vec::new());
         }
-        let (points, sets) = (points.into(), sets.into());
-        Some(Self { points, every, words, sets, starts: starts.into(), changes: changes.into() })
+        let (stretches, shift) = stretches(&points);
+        Some(Self {
+            points: points.into(),
+            stretches,
+            shift,
+            every,
+            words,
+            sets: sets.into(),
+            starts: starts.into(),
+            changes: changes.into(),
+        })
+    }
+
+    /// How many points lie at a place or before it.
+    fn cut(&self, place: u128) -> usize {
+        let Some(beyond) = self.points.first().and_then(|first| place.checked_sub(*first)) else { return 0 };
+        let stretch = usize::try_from(beyond >> self.shift).unwrap_or(usize::MAX);
+        let last = self.stretches.len() - 1;
+        if stretch >= last {
+            return self.points.len();
+        }
+        let (from, to) = (self.stretches[stretch] as usize, self.stretches[stretch + 1] as usize);
+        from + self.points[from..to].partition_point(|point| *point <= place)
     }
 
     /// Adds the slots that accept a place; `spare` is overwritten.
     pub(super) fn join(&self, place: u128, into: &mut [u64], spare: &mut [u64]) {
-        let cut = self.points.partition_point(|point| *point <= place);
+        let cut = self.cut(place);
         let nearest = cut / self.every;
         let Some(set) = self.sets.get(nearest * self.words..(nearest + 1) * self.words) else { return };
         if self.every == 1 {
@@ -111,4 +136,21 @@ impl Cuts {
         flip(spare, &self.changes[from..to]);
         join(into, spare);
     }
+}
+
+/// About as many stretches as points.
+fn stretches(points: &[u128]) -> (Box<[u32]>, u32) {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return (Box::default(), 0) };
+    let width = last - first;
+    let shift = (u128::BITS - width.leading_zeros()).saturating_sub(points.len().ilog2() + 1);
+    let count = usize::try_from(width >> shift).unwrap_or_default() + 1;
+    let mut stretches = Vec::with_capacity(count + 1);
+    let mut before = 0;
+    for stretch in 0..=count {
+        while points.get(before).is_some_and(|point| ((point - first) >> shift) < stretch as u128) {
+            before += 1;
+        }
+        stretches.push(before as u32);
+    }
+    (stretches.into(), shift)
 }

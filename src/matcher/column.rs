@@ -25,22 +25,17 @@ pub(super) struct Column {
     part: u64,
     words: usize,
     sets: Vec<u64>,
-    /// From a literal to what it changes.
+    /// From a literal to its set, or to how it differs from that of values that no rule names.
     named: KeyMap,
-    changes: Vec<Change>,
+    /// Where the changes of a literal begin; they end where the next begin.
+    starts: Vec<u32>,
     flips: Vec<u32>,
     numbers: Option<Cuts>,
     networks: Option<Cuts>,
 }
 
-/// How a literal's set differs from that of values that no rule of the group names.
-#[derive(Debug)]
-enum Change {
-    /// It is the set at this place.
-    Set(usize),
-    /// These slots change.
-    Flips(usize, usize),
-}
+/// A literal with this bit has no set of its own; the rest is the place of its changes.
+const CHANGES: u32 = 1 << 31;
 
 /// What one slot asks for at the column's path.
 pub(super) struct Asks<'r> {
@@ -128,12 +123,13 @@ impl Column {
             Kind::Number => (NUMBERS, &self.numbers),
         };
         let named = if seen.literal == UNNAMED { None } else { self.named.get(u64::from(seen.literal)) };
-        match named.map(|change| &self.changes[change as usize]) {
+        match named {
             None => into.copy_from_slice(self.fixed(unnamed)),
-            Some(Change::Set(at)) => into.copy_from_slice(&self.sets[*at..*at + self.words]),
-            Some(Change::Flips(from, to)) => {
+            Some(set) if set & CHANGES == 0 => into.copy_from_slice(self.fixed(set as usize)),
+            Some(changes) => {
+                let place = (changes & !CHANGES) as usize;
                 into.copy_from_slice(self.fixed(unnamed));
-                flip(into, &self.flips[*from..*to]);
+                flip(into, &self.flips[self.starts[place] as usize..self.starts[place + 1] as usize]);
             }
         }
         if let (Some(cuts), Some(place)) = (cuts, seen.place) {
@@ -228,27 +224,26 @@ impl Draft<'_> {
     }
 
     fn finish(mut self, id: u32) -> Column {
-        let (mut named, mut changes, mut flips) = (KeyMap::default(), Vec::new(), Vec::new());
+        let (mut named, mut starts, mut flips) = (KeyMap::default(), vec![0], Vec::new());
         self.flips.sort_unstable();
         self.flips.dedup();
         for chunk in self.flips.chunk_by(|a, b| a.0 == b.0) {
             let literal = chunk[0].0;
             let slots = chunk.iter().map(|(_, slot)| *slot);
-            named.insert(u64::from(literal), changes.len() as u32);
             // A whole set where that is no larger.
             if chunk.len() >= 2 * self.words {
                 let at = self.sets.len();
+                named.insert(u64::from(literal), (at / self.words) as u32);
                 let usual = match self.path.literal(literal) {
                     super::paths::Literal::Number(_) => NUMBERS,
                     _ => TEXTS,
                 };
                 self.sets.extend_from_within(usual * self.words..(usual + 1) * self.words);
                 slots.for_each(|slot| flip(&mut self.sets[at..], &[slot]));
-                changes.push(Change::Set(at));
             } else {
-                let from = flips.len();
+                named.insert(u64::from(literal), CHANGES | (starts.len() as u32 - 1));
                 flips.extend(slots);
-                changes.push(Change::Flips(from, flips.len()));
+                starts.push(flips.len() as u32);
             }
         }
         debug_assert!(self.flips.iter().all(|(literal, _)| *literal > TRUE && *literal > NULL));
@@ -258,7 +253,7 @@ impl Draft<'_> {
             words: self.words,
             sets: self.sets,
             named,
-            changes,
+            starts,
             flips,
             numbers: Cuts::new(self.numbers, self.words),
             networks: Cuts::new(self.networks, self.words),

@@ -55,8 +55,10 @@ pub(super) enum Wanted<'r> {
 }
 
 impl Member {
-    pub(super) fn all(rule: u32, conjunct: usize) -> Self {
-        Self { rule, conjunct: conjunct as u32, open: u32::MAX }
+    /// With all of `checks` checks open.
+    pub(super) fn new(rule: u32, conjunct: usize, checks: usize) -> Self {
+        let open = if checks < BITS { (1 << checks) - 1 } else { u32::MAX };
+        Self { rule, conjunct: conjunct as u32, open }
     }
 
     pub(super) fn is_open(self, check: usize) -> bool {

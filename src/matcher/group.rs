@@ -9,7 +9,7 @@ use super::paths::Paths;
 use super::table::KeyMap;
 
 /// Below this number of rules each is checked by itself.
-const FEW: usize = 12;
+const FEW: usize = 3;
 
 /// The most columns of a group. Checks on further paths are made on what the columns let through.
 const COLUMNS: usize = 8;
@@ -137,8 +137,8 @@ impl Group {
 
 /// Files every member under its best keys.
 pub(super) fn file(rule: &Rule, number: u32, paths: &Paths, mut into: impl FnMut(u64, Member)) {
-    for conjunct in 0..rule.conjuncts.len() {
-        let member = Member::all(number, conjunct);
+    for (i, conjunct) in rule.conjuncts.iter().enumerate() {
+        let member = Member::new(number, i, conjunct.checks.len());
         match rule.keys(member, paths) {
             Some((keys, member)) => keys.iter().for_each(|key| into(*key, member)),
             None => into(ALWAYS, member),

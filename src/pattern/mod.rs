@@ -164,6 +164,16 @@ impl Pattern {
         self.matches_node(&payload.tree())
     }
 
+    /// The positions of the patterns that match an event, each tried in turn on an event that is
+    /// read once. For comparisons; [`Matcher`](crate::Matcher) gives the same answer sooner.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn matching(patterns: &[Self], payload: &Payload) -> Vec<usize> {
+        let tree = payload.tree();
+        let all = patterns.iter().enumerate();
+        all.filter(|(_, pattern)| pattern.matches_node(&tree)).map(|(i, _)| i).collect()
+    }
+
     /// Whether the pattern matches an event that has been read already.
     pub(crate) fn matches_node(&self, event: &Node<'_>) -> bool {
         let mut judge = Judge::new(&self.inner.fields);
