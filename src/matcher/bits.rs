@@ -17,18 +17,96 @@ pub(super) fn flip(words: &mut [u64], slots: &[u32]) {
     }
 }
 
-pub(super) fn join(into: &mut [u64], other: &[u64]) {
-    into.iter_mut().zip(other).for_each(|(a, b)| *a |= b);
+/// A set as it lies in memory: either of two sets, each with single slots changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Either<'c> {
+    pub(super) one: Changed<'c>,
+    /// Empty where there is but one.
+    pub(super) other: Changed<'c>,
 }
 
-/// Whether anything is left.
-pub(super) fn meet(into: &mut [u64], other: &[u64]) -> bool {
-    let mut any = 0;
-    for (a, b) in into.iter_mut().zip(other) {
-        *a &= b;
-        any |= *a;
+/// A set with single slots changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Changed<'c> {
+    pub(super) set: &'c [u64],
+    pub(super) flips: &'c [u32],
+}
+
+/// Empty sets, used again for each event. They are empty whenever nobody works with them.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    one: Vec<u64>,
+    two: Vec<u64>,
+    sum: Vec<u64>,
+}
+
+impl Spare {
+    pub(super) fn reserve(&mut self, words: usize) {
+        for set in [&mut self.one, &mut self.two, &mut self.sum] {
+            if set.len() < words {
+                set.resize(words, 0);
+            }
+        }
     }
-    any != 0
+
+    /// Leaves in a set what a sum of sets has too; whether anything is left.
+    pub(super) fn meet_sum(&mut self, left: &mut [u64], add: impl FnOnce(&mut [u64], &mut Self)) -> bool {
+        let mut sum = std::mem::take(&mut self.sum);
+        let words = &mut sum[..left.len()];
+        add(words, self);
+        let any = left.iter_mut().zip(&*words).fold(0, |any, (a, b)| {
+            *a &= b;
+            any | *a
+        });
+        words.fill(0);
+        self.sum = sum;
+        any != 0
+    }
+}
+
+impl Either<'_> {
+    /// Leaves in a set what this set has too; whether anything is left.
+    pub(super) fn meet(&self, left: &mut [u64], spare: &mut Spare) -> bool {
+        let (one, other) = (self.one.set, self.other.set);
+        let mut any = 0;
+        if self.one.flips.is_empty() && self.other.flips.is_empty() {
+            if other.is_empty() {
+                for (a, b) in left.iter_mut().zip(one) {
+                    *a &= b;
+                    any |= *a;
+                }
+            } else {
+                for ((a, b), c) in left.iter_mut().zip(one).zip(other) {
+                    *a &= b | c;
+                    any |= *a;
+                }
+            }
+            return any != 0;
+        }
+        self.with_flips(left.len(), spare, |i, word| {
+            left[i] &= word;
+            any |= left[i];
+        });
+        any != 0
+    }
+
+    /// Adds this set to another.
+    pub(super) fn join(&self, into: &mut [u64], spare: &mut Spare) {
+        self.with_flips(into.len(), spare, |i, word| into[i] |= word);
+    }
+
+    /// Each word, the changes made.
+    fn with_flips(&self, words: usize, spare: &mut Spare, mut each: impl FnMut(usize, u64)) {
+        let Spare { one, two, .. } = spare;
+        flip(one, self.one.flips);
+        flip(two, self.other.flips);
+        for i in 0..words {
+            let other = self.other.set.get(i).map_or(0, |word| word ^ two[i]);
+            each(i, self.one.set.get(i).map_or(0, |word| word ^ one[i]) | other);
+        }
+        flip(one, self.one.flips);
+        flip(two, self.other.flips);
+    }
 }
 
 /// Which slots accept each place of a line.
@@ -123,18 +201,16 @@ impl Cuts {
         from + self.points[from..to].partition_point(|point| *point <= place)
     }
 
-    /// Adds the slots that accept a place; `spare` is overwritten.
-    pub(super) fn join(&self, place: u128, into: &mut [u64], spare: &mut [u64]) {
+    /// The slots that accept a place.
+    pub(super) fn at(&self, place: u128) -> Changed<'_> {
         let cut = self.cut(place);
-        let nearest = cut / self.every;
-        let Some(set) = self.sets.get(nearest * self.words..(nearest + 1) * self.words) else { return };
         if self.every == 1 {
-            return join(into, set);
+            return Changed { set: &self.sets[cut * self.words..(cut + 1) * self.words], flips: &[] };
         }
-        spare.copy_from_slice(set);
+        let nearest = cut / self.every;
         let (from, to) = (self.starts[nearest * self.every] as usize, self.starts[cut] as usize);
-        flip(spare, &self.changes[from..to]);
-        join(into, spare);
+        let set = &self.sets[nearest * self.words..(nearest + 1) * self.words];
+        Changed { set, flips: &self.changes[from..to] }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One path of a group: from a value to the set of slots that accept it.
 
-use super::bits::{Cuts, flip, has, join, set};
+use super::bits::{Changed, Cuts, Either, Spare, flip, has, set};
 use super::check;
 use super::compile::{Wanted, is_plain, own_place};
 use super::line;
@@ -43,19 +43,17 @@ pub(super) struct Asks<'r> {
     pub(super) wanted: Wanted<'r>,
 }
 
-/// Buffers for sets, used again for each event.
-#[derive(Debug, Default)]
-pub(super) struct Spare {
-    one: Vec<u64>,
-    two: Vec<u64>,
+/// What a column says of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum View<'c> {
+    One(Either<'c>),
+    /// The event has several values at the path.
+    Many,
 }
 
-impl Spare {
-    pub(super) fn reserve(&mut self, words: usize) {
-        if self.one.len() < words {
-            self.one.resize(words, 0);
-            self.two.resize(words, 0);
-        }
+impl Default for View<'_> {
+    fn default() -> Self {
+        Self::Many
     }
 }
 
@@ -95,50 +93,56 @@ impl Column {
         (draft.finish(id), unsure)
     }
 
-    /// Writes the slots that accept what the event has at the column's path.
-    pub(super) fn accept(&self, values: &Values, into: &mut [u64], spare: &mut Spare) {
-        let Some(first) = values.first(self.path) else {
-            return into.copy_from_slice(self.fixed(NONE));
-        };
-        let two = &mut spare.two[..self.words];
-        self.accept_one(first, into, two);
-        let mut next = values.next(first);
-        while let Some(seen) = next {
-            let one = &mut spare.one[..self.words];
-            self.accept_one(seen, one, two);
-            join(into, one);
-            next = values.next(seen);
-        }
-        if values.tangled & self.part != 0 {
-            join(into, self.fixed(ABSENT));
+    /// The slots that accept what the event has at the column's path.
+    pub(super) fn view(&self, values: &Values) -> View<'_> {
+        match values.first(self.path) {
+            None => View::One(Either { one: self.fixed(NONE), other: Changed::default() }),
+            Some(_) if values.tangled & self.part != 0 => View::Many,
+            Some(first) if values.next(first).is_some() => View::Many,
+            Some(first) => View::One(self.one(first)),
         }
     }
 
-    fn accept_one(&self, seen: &Seen, into: &mut [u64], spare: &mut [u64]) {
+    /// Leaves in a set the slots that accept one of several values; whether anything is left.
+    pub(super) fn meet(&self, values: &Values, left: &mut [u64], spare: &mut Spare) -> bool {
+        spare.meet_sum(left, |sum, spare| {
+            for seen in values.at(self.path) {
+                self.one(seen).join(sum, spare);
+            }
+            // Of an element that is picked, it may yet be true that it has none of these values.
+            if values.tangled & self.part != 0 {
+                Either { one: self.fixed(ABSENT), other: Changed::default() }.join(sum, spare);
+            }
+        })
+    }
+
+    fn one(&self, seen: &Seen) -> Either<'_> {
         let (unnamed, cuts) = match seen.kind {
-            Kind::Null => return into.copy_from_slice(self.fixed(NULLS)),
-            Kind::Bool(false) => return into.copy_from_slice(self.fixed(FALSES)),
-            Kind::Bool(true) => return into.copy_from_slice(self.fixed(TRUES)),
+            Kind::Null => (NULLS, &None),
+            Kind::Bool(false) => (FALSES, &None),
+            Kind::Bool(true) => (TRUES, &None),
             Kind::Text => (TEXTS, &self.networks),
             Kind::Number => (NUMBERS, &self.numbers),
         };
         let named = if seen.literal == UNNAMED { None } else { self.named.get(u64::from(seen.literal)) };
-        match named {
-            None => into.copy_from_slice(self.fixed(unnamed)),
-            Some(set) if set & CHANGES == 0 => into.copy_from_slice(self.fixed(set as usize)),
+        let one = match named {
+            None => self.fixed(unnamed),
+            Some(set) if set & CHANGES == 0 => self.fixed(set as usize),
             Some(changes) => {
                 let place = (changes & !CHANGES) as usize;
-                into.copy_from_slice(self.fixed(unnamed));
-                flip(into, &self.flips[self.starts[place] as usize..self.starts[place + 1] as usize]);
+                let (from, to) = (self.starts[place] as usize, self.starts[place + 1] as usize);
+                Changed { flips: &self.flips[from..to], ..self.fixed(unnamed) }
             }
-        }
-        if let (Some(cuts), Some(place)) = (cuts, seen.place) {
-            cuts.join(place, into, spare);
-        }
+        };
+        let other = match (cuts, seen.place) {
+            (Some(cuts), Some(place)) => cuts.at(place),
+            _ => Changed::default(),
+        };
+        Either { one, other }
     }
 
-    fn fixed(&self, which: usize) -> &[u64] {
-        &self.sets[which * self.words..(which + 1) * self.words]
+    fn fixed(&self, which: usize) -> Changed<'_> {
+        Changed { set: &self.sets[which * self.words..(which + 1) * self.words], flips: &[] }
     }
 }
 

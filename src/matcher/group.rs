@@ -12,7 +12,7 @@ use super::table::KeyMap;
 const FEW: usize = 3;
 
 /// The most columns of a group. Checks on further paths are made on what the columns let through.
-const COLUMNS: usize = 8;
+pub(super) const COLUMNS: usize = 8;
 
 /// Above this number of rules a group is split by the next best key, if one is good enough.
 const MANY: usize = 8_192;

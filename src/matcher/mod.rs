@@ -26,9 +26,10 @@ use std::sync::Arc;
 use crate::json::{self, Node, SyntaxError};
 use crate::pattern::Pattern;
 
-use column::Spare;
+use bits::Spare;
+use column::View;
 use compile::{ALWAYS, Check, Member, Rule, Wanted, any_key, key};
-use group::{Builder, Group};
+use group::{Builder, COLUMNS, Group};
 use paths::{Paths, UNNAMED};
 use scan::Stop;
 use table::KeyMap;
@@ -84,7 +85,12 @@ struct Inner {
     /// From keys to places in `groups`.
     root: Arc<KeyMap>,
     groups: Vec<Arc<Group>>,
+    /// For each path, by what the root finds groups there.
+    keyed: Vec<u8>,
 }
+
+const BY_LITERAL: u8 = 1;
+const BY_PRESENCE: u8 = 2;
 
 /// The buffers of a thread that matches events. Any matcher can use any scratch.
 #[derive(Debug, Default)]
@@ -99,7 +105,6 @@ pub struct Scratch {
 #[derive(Debug, Default)]
 struct Buffers {
     left: Vec<u64>,
-    column: Vec<u64>,
     spare: Spare,
 }
 
@@ -123,11 +128,13 @@ impl Matcher {
         let mut root = KeyMap::default();
         let mut groups = Vec::with_capacity(filed.len());
         let builder = Builder { rules: |number: u32| rules[number as usize].as_deref(), paths: &paths };
+        let mut keyed = vec![0; paths.len()];
         for (key, members) in filed {
+            note(key, &mut keyed);
             root.insert(key, groups.len() as u32);
             groups.push(Arc::new(builder.group(members, 0)));
         }
-        Self { inner: Arc::new(Inner { paths: Arc::new(paths), rules, root: Arc::new(root), groups }) }
+        Self { inner: Arc::new(Inner { paths: Arc::new(paths), rules, root: Arc::new(root), groups, keyed }) }
     }
 
     /// Finds the rules that an event concerns and adds them to `found`, in their order, each once.
@@ -145,20 +152,19 @@ impl Matcher {
     ) -> Result<(), SyntaxError> {
         let Inner { paths, groups, root, .. } = &*self.inner;
         let Scratch { values, marks, met, buffers } = scratch;
-        let text = match std::str::from_utf8(event) {
-            Ok(text) => text,
-            Err(_) => return json::parse(event).map(drop),
-        };
-        match Walk::new(text, paths, values, marks).event(source) {
+        let is_text = event.is_ascii() || std::str::from_utf8(event).is_ok();
+        let walked = if is_text { Walk::new(event, paths, values, marks).event(source) } else { Err(Stop) };
+        match walked {
             Ok(true) => {}
             Ok(false) => return Ok(()),
+            // The tree reader says what is wrong, and where.
             Err(Stop) => return json::parse(event).map(drop),
         }
         if met.len() < groups.len() {
             met.resize(groups.len(), 0);
         }
         let before = found.len();
-        let mut run = Run { inner: &self.inner, text, values, tree: None };
+        let mut run = Run { inner: &self.inner, event, values, tree: None };
         let mut visit = |place: u32| {
             let last = &mut met[place as usize];
             if std::mem::replace(last, run.values.event) != run.values.event {
@@ -169,12 +175,13 @@ impl Matcher {
             visit(place);
         }
         for (i, seen) in values.list.iter().enumerate() {
-            if seen.literal != UNNAMED {
+            let keyed = self.inner.keyed[seen.path as usize];
+            if keyed & BY_LITERAL != 0 && seen.literal != UNNAMED {
                 if let Some(place) = root.get(key(seen.path, seen.literal)) {
                     visit(place);
                 }
             }
-            if values.is_first(i) {
+            if keyed & BY_PRESENCE != 0 && values.is_first(i) {
                 if let Some(place) = root.get(any_key(seen.path)) {
                     visit(place);
                 }
@@ -200,7 +207,7 @@ impl Matcher {
 /// One event on its way through the groups.
 struct Run<'r> {
     inner: &'r Inner,
-    text: &'r str,
+    event: &'r [u8],
     values: &'r Values,
     tree: Option<Node<'r>>,
 }
@@ -245,22 +252,19 @@ impl Run<'_> {
         let words = group.words();
         if buffers.left.len() < words {
             buffers.left.resize(words, 0);
-            buffers.column.resize(words, 0);
         }
         buffers.spare.reserve(words);
         let left = &mut buffers.left[..words];
-        for (i, column) in group.columns.iter().enumerate() {
-            if i == 0 {
-                column.accept(self.values, left, &mut buffers.spare);
-                continue;
-            }
-            let accepted = &mut buffers.column[..words];
-            column.accept(self.values, accepted, &mut buffers.spare);
-            if !bits::meet(left, accepted) {
-                return false;
-            }
+        left.fill(u64::MAX);
+        // All are looked up before any is used, so that the look-ups wait for memory together.
+        let mut views = [View::default(); COLUMNS];
+        for (column, view) in group.columns.iter().zip(&mut views) {
+            *view = column.view(self.values);
         }
-        true
+        group.columns.iter().zip(&views).all(|(column, view)| match view {
+            View::One(accepted) => accepted.meet(left, &mut buffers.spare),
+            View::Many => column.meet(self.values, left, &mut buffers.spare),
+        })
     }
 
     fn accepts(&mut self, member: Member) -> bool {
@@ -276,7 +280,7 @@ impl Run<'_> {
             return true;
         }
         if self.tree.is_none() {
-            self.tree = json::parse(self.text.as_bytes()).ok();
+            self.tree = json::parse(self.event).ok();
         }
         self.tree.as_ref().is_some_and(|tree| rule.pattern.branch_accepts(conjunct.branch, tree))
     }
@@ -290,13 +294,21 @@ impl Run<'_> {
                 let mut none = true;
                 for seen in self.values.at(check.path) {
                     none = false;
-                    if check::passes(field, self.values.value(seen, self.text)) {
+                    if check::passes(field, self.values.value(seen, self.event)) {
                         return true;
                     }
                 }
                 field.absent && (none || self.inner.paths.path(check.path).part & self.values.tangled != 0)
             }
         }
+    }
+}
+
+/// Notes by what a key finds its group.
+fn note(key: u64, keyed: &mut [u8]) {
+    if key != ALWAYS {
+        let way = if key as u32 == UNNAMED { BY_PRESENCE } else { BY_LITERAL };
+        keyed[(key >> 32) as usize] |= way;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::line;
-use super::table::{Table, hash, hash_number};
+use super::table::{Name, Table, hash, hash_number};
 
 /// The whole event.
 pub(super) const ROOT: u32 = 0;
@@ -30,7 +30,7 @@ pub(super) struct Paths {
 #[derive(Clone, Debug, Default)]
 struct Node {
     children: Table,
-    names: Vec<(Box<str>, u32)>,
+    names: Vec<(Name, u32, Box<str>)>,
     /// The path that ends here.
     path: Option<u32>,
     part: u64,
@@ -98,7 +98,12 @@ impl Paths {
     pub(super) fn child(&self, node: u32, name: &[u8]) -> Option<u32> {
         let node = &self.nodes[node as usize];
         let names = &node.names;
-        let found = node.children.find(hash(name), |id| names[id as usize].0.as_bytes() == name)?;
+        let wanted = Name::new(name);
+        let is = |id: u32| {
+            let (found, _, text) = &names[id as usize];
+            *found == wanted && (wanted.is_whole() || text.as_bytes() == name)
+        };
+        let found = node.children.find(wanted.hash, is)?;
         Some(names[found as usize].1)
     }
 
@@ -122,8 +127,9 @@ impl Paths {
         let node = &mut self.nodes[from as usize];
         let id = node.names.len() as u32;
         let part = if from == ROOT { 1 << (id % 64) } else { node.part };
-        node.names.push((name.into(), child));
-        node.children.insert(hash(name.as_bytes()), id);
+        let known = Name::new(name.as_bytes());
+        node.names.push((known, child, name.into()));
+        node.children.insert(known.hash, id);
         self.nodes.push(Node { part, ..Node::default() });
         child
     }

@@ -19,12 +19,6 @@ pub(super) struct Span {
     pub(super) dotted: bool,
 }
 
-/// A place in a text.
-pub(super) struct Scan<'e> {
-    pub(super) bytes: &'e [u8],
-    pub(super) at: usize,
-}
-
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -39,218 +33,191 @@ fn special(word: u64) -> u64 {
     equal(word, b'"') | equal(word, b'\\') | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
 }
 
-impl Scan<'_> {
-    #[inline]
-    pub(super) fn peek(&self) -> u8 {
-        self.bytes.get(self.at).copied().unwrap_or(0)
-    }
+#[inline]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let eight = bytes.get(at..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*eight))
+}
 
-    #[inline]
-    pub(super) fn space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
-            self.at += 1;
+/// The byte at a place; zero, which no JSON has outside its strings, behind the end.
+#[inline]
+pub(super) fn peek(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+#[inline]
+pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(peek(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
+        at += 1;
+    }
+    at
+}
+
+/// The string whose opening quote stands before `from`. It ends before its closing quote.
+#[inline]
+pub(super) fn string(bytes: &[u8], from: usize) -> Result<Span, Stop> {
+    let (mut at, mut escaped, mut dots) = (from, false, 0);
+    loop {
+        if let Some(word) = word(bytes, at) {
+            let special = special(word);
+            dots |= equal(word, b'.') & special.wrapping_sub(1) & !special;
+            if special == 0 {
+                at += 8;
+                continue;
+            }
+            at += special.trailing_zeros() as usize / 8;
+        }
+        match peek(bytes, at) {
+            b'"' => return Ok(Span { from, to: at, escaped, dotted: dots != 0 }),
+            b'\\' => {
+                at = escape(bytes, at)?;
+                // A dot may be written as an escape.
+                (escaped, dots) = (true, 1);
+            }
+            0..=0x1f => return Err(Stop),
+            byte => {
+                dots |= u64::from(byte == b'.');
+                at += 1;
+            }
         }
     }
+}
 
-    #[inline]
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Stop> {
-        if self.peek() != byte {
-            return Err(Stop);
+/// Behind the closing quote of the string whose opening quote stands before `at`.
+#[inline]
+fn skip_string(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
+    loop {
+        if let Some(word) = word(bytes, at) {
+            let special = special(word);
+            if special == 0 {
+                at += 8;
+                continue;
+            }
+            at += special.trailing_zeros() as usize / 8;
         }
-        self.at += 1;
-        Ok(())
+        match peek(bytes, at) {
+            b'"' => return Ok(at + 1),
+            b'\\' => at = escape(bytes, at)?,
+            0..=0x1f => return Err(Stop),
+            _ => at += 1,
+        }
     }
+}
 
-    #[inline]
-    fn word(&self) -> Option<u64> {
-        let eight = self.bytes.get(self.at..)?.first_chunk::<8>()?;
-        Some(u64::from_le_bytes(*eight))
+#[cold]
+fn escape(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    match bytes.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') if hex(bytes, at + 2).is_some() => Ok(at + 6),
+        _ => Err(Stop),
     }
+}
 
-    /// A string, whose opening quote stands here.
-    #[inline]
-    pub(super) fn string(&mut self) -> Result<Span, Stop> {
-        self.expect(b'"')?;
-        let from = self.at;
-        let (mut escaped, mut dots) = (false, 0);
-        loop {
-            if let Some(word) = self.word() {
-                let special = special(word);
-                let plain = special.wrapping_sub(1) & !special;
-                dots |= equal(word, b'.') & plain;
-                if special == 0 {
-                    self.at += 8;
+#[inline]
+fn digits(bytes: &[u8], from: usize) -> Result<usize, Stop> {
+    let mut at = from;
+    while peek(bytes, at).is_ascii_digit() {
+        at += 1;
+    }
+    if at > from { Ok(at) } else { Err(Stop) }
+}
+
+/// Behind the number that stands here.
+#[inline]
+pub(super) fn number(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    let from = at + usize::from(peek(bytes, at) == b'-');
+    let mut at = digits(bytes, from)?;
+    if at > from + 1 && peek(bytes, from) == b'0' {
+        return Err(Stop);
+    }
+    if peek(bytes, at) == b'.' {
+        at = digits(bytes, at + 1)?;
+    }
+    if matches!(peek(bytes, at), b'e' | b'E') {
+        at += 1;
+        at = digits(bytes, at + usize::from(matches!(peek(bytes, at), b'+' | b'-')))?;
+    }
+    Ok(at)
+}
+
+/// Behind the word that should stand here.
+pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Stop> {
+    let to = at + word.len();
+    if bytes.get(at..to) == Some(word) { Ok(to) } else { Err(Stop) }
+}
+
+/// Behind the colon, and the space around it.
+#[inline]
+pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    let at = if peek(bytes, at) == b':' { at } else { space(bytes, at) };
+    if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop) }
+}
+
+/// Behind the value that stands here, in `depth` others.
+pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+    // What most values are.
+    match peek(bytes, at) {
+        b'"' => return skip_string(bytes, at + 1),
+        b'-' | b'0'..=b'9' => return number(bytes, at),
+        _ => {}
+    }
+    // One bit for each open array or object: whether it is an object.
+    let mut objects = [0_u64; MAX_JSON_DEPTH / 64];
+    let mut open = depth;
+    loop {
+        match peek(bytes, at) {
+            b'"' => at = skip_string(bytes, at + 1)?,
+            b'-' | b'0'..=b'9' => at = number(bytes, at)?,
+            b't' => at = literal(bytes, at, b"true")?,
+            b'f' => at = literal(bytes, at, b"false")?,
+            b'n' => at = literal(bytes, at, b"null")?,
+            bracket @ (b'{' | b'[') => {
+                let bits = objects.get_mut(open / 64).ok_or(Stop)?;
+                let bit = 1 << (open % 64);
+                *bits = if bracket == b'{' { *bits | bit } else { *bits & !bit };
+                at = space(bytes, at + 1);
+                if peek(bytes, at) == bracket + 2 {
+                    at += 1;
+                } else {
+                    open += 1;
+                    if bracket == b'{' {
+                        at = skip_name(bytes, at)?;
+                    }
                     continue;
                 }
-                self.at += special.trailing_zeros() as usize / 8;
-            }
-            match self.peek() {
-                b'"' => {
-                    let to = self.at;
-                    self.at += 1;
-                    return Ok(Span { from, to, escaped, dotted: dots != 0 });
-                }
-                b'\\' => {
-                    self.escape()?;
-                    // A dot may be written as an escape.
-                    (escaped, dots) = (true, 1);
-                }
-                0..=0x1f => return Err(Stop),
-                byte => {
-                    dots |= u64::from(byte == b'.');
-                    self.at += 1;
-                }
-            }
-        }
-    }
-
-    /// Goes past a string, whose opening quote stands here.
-    #[inline]
-    fn skip_string(&mut self) -> Result<(), Stop> {
-        self.at += 1;
-        loop {
-            if let Some(word) = self.word() {
-                let special = special(word);
-                if special == 0 {
-                    self.at += 8;
-                    continue;
-                }
-                self.at += special.trailing_zeros() as usize / 8;
-            }
-            match self.peek() {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                b'\\' => self.escape()?,
-                0..=0x1f => return Err(Stop),
-                _ => self.at += 1,
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), Stop> {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                hex(self.bytes, self.at + 2).ok_or(Stop)?;
-                self.at += 6;
             }
             _ => return Err(Stop),
         }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<usize, Stop> {
-        let from = self.at;
-        while self.peek().is_ascii_digit() {
-            self.at += 1;
-        }
-        if self.at > from { Ok(self.at - from) } else { Err(Stop) }
-    }
-
-    pub(super) fn number(&mut self) -> Result<(), Stop> {
-        if self.peek() == b'-' {
-            self.at += 1;
-        }
-        let zero = self.peek() == b'0';
-        if self.digits()? > 1 && zero {
-            return Err(Stop);
-        }
-        if self.peek() == b'.' {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), b'e' | b'E') {
-            self.at += 1;
-            if matches!(self.peek(), b'+' | b'-') {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn literal(&mut self, word: &[u8]) -> Result<(), Stop> {
-        let to = self.at + word.len();
-        if self.bytes.get(self.at..to) != Some(word) {
-            return Err(Stop);
-        }
-        self.at = to;
-        Ok(())
-    }
-
-    /// Goes past one value that stands in `depth` others.
-    pub(super) fn skip(&mut self, depth: usize) -> Result<(), Stop> {
-        // One bit for each open array or object: whether it is an object.
-        let mut objects = [0_u64; MAX_JSON_DEPTH / 64];
-        let mut open = depth;
         loop {
-            match self.peek() {
-                b'"' => self.skip_string()?,
-                b'-' | b'0'..=b'9' => self.number()?,
-                b't' => self.literal(b"true")?,
-                b'f' => self.literal(b"false")?,
-                b'n' => self.literal(b"null")?,
-                bracket @ (b'{' | b'[') => {
-                    let bits = objects.get_mut(open / 64).ok_or(Stop)?;
-                    let bit = 1 << (open % 64);
-                    *bits = if bracket == b'{' { *bits | bit } else { *bits & !bit };
-                    self.at += 1;
-                    self.space();
-                    if self.peek() == bracket + 2 {
-                        self.at += 1;
-                    } else {
-                        open += 1;
-                        if bracket == b'{' {
-                            self.skip_name()?;
-                        }
-                        continue;
+            if open == depth {
+                return Ok(at);
+            }
+            at = space(bytes, at);
+            let inner = open - 1;
+            let object = objects[inner / 64] >> (inner % 64) & 1 == 1;
+            match peek(bytes, at) {
+                b',' => {
+                    at = space(bytes, at + 1);
+                    if object {
+                        at = skip_name(bytes, at)?;
                     }
+                    break;
                 }
+                b'}' if object => {}
+                b']' if !object => {}
                 _ => return Err(Stop),
             }
-            loop {
-                if open == depth {
-                    return Ok(());
-                }
-                self.space();
-                let inner = open - 1;
-                let object = objects[inner / 64] >> (inner % 64) & 1 == 1;
-                match self.peek() {
-                    b',' => {
-                        self.at += 1;
-                        self.space();
-                        if object {
-                            self.skip_name()?;
-                        }
-                        break;
-                    }
-                    b'}' if object => {}
-                    b']' if !object => {}
-                    _ => return Err(Stop),
-                }
-                self.at += 1;
-                open = inner;
-            }
+            at += 1;
+            open = inner;
         }
     }
+}
 
-    fn skip_name(&mut self) -> Result<(), Stop> {
-        if self.peek() != b'"' {
-            return Err(Stop);
-        }
-        self.skip_string()?;
-        self.colon()
+fn skip_name(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    if peek(bytes, at) != b'"' {
+        return Err(Stop);
     }
-
-    #[inline]
-    pub(super) fn colon(&mut self) -> Result<(), Stop> {
-        self.space();
-        self.expect(b':')?;
-        self.space();
-        Ok(())
-    }
+    colon(bytes, skip_string(bytes, at + 1)?)
 }
 
 fn hex(bytes: &[u8], at: usize) -> Option<u32> {

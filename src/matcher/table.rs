@@ -18,28 +18,50 @@ fn word(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_le_bytes)
 }
 
-/// The hash of a text.
-pub(super) fn hash(bytes: &[u8]) -> u32 {
-    let mut state = bytes.len() as u64;
-    let mut rest = bytes;
-    while let Some((head, tail)) = rest.split_at_checked(16) {
-        if tail.is_empty() {
-            break;
-        }
-        state = fold(word(&head[..8]) ^ SALT[0] ^ state, word(&head[8..]) ^ SALT[1]);
-        rest = tail;
-    }
-    let n = rest.len();
-    let (a, b) = match n {
-        8.. => (word(&rest[..8]), word(&rest[n - 8..])),
+/// The two words that make up a text of at most 16 bytes, given its length.
+fn ends(text: &[u8]) -> (u64, u64) {
+    let n = text.len();
+    match n {
+        8.. => (word(&text[..8]), word(&text[n - 8..])),
         4..=7 => {
-            let half = |at: usize| rest[at..at + 4].try_into().map_or(0, u32::from_le_bytes);
+            let half = |at: usize| text[at..at + 4].try_into().map_or(0, u32::from_le_bytes);
             (u64::from(half(0)), u64::from(half(n - 4)))
         }
-        1..=3 => (u64::from(rest[0]) | u64::from(rest[n / 2]) << 8, u64::from(rest[n - 1])),
+        1..=3 => (u64::from(text[0]) | u64::from(text[n / 2]) << 8, u64::from(text[n - 1])),
         0 => (0, 0),
-    };
-    (fold(a ^ SALT[0] ^ state, b ^ SALT[1]) >> 32) as u32
+    }
+}
+
+/// A text as it is looked for: short ones are compared without going to their bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Name {
+    pub(super) hash: u32,
+    length: u32,
+    ends: (u64, u64),
+}
+
+impl Name {
+    pub(super) fn new(text: &[u8]) -> Self {
+        let mut state = text.len() as u64;
+        let mut rest = text;
+        while let Some((head, tail)) = rest.split_at_checked(16).filter(|(_, tail)| !tail.is_empty()) {
+            state = fold(word(&head[..8]) ^ SALT[0] ^ state, word(&head[8..]) ^ SALT[1]);
+            rest = tail;
+        }
+        let ends = ends(rest);
+        let hash = (fold(ends.0 ^ SALT[0] ^ state, ends.1 ^ SALT[1]) >> 32) as u32;
+        Self { hash, length: u32::try_from(text.len()).unwrap_or(u32::MAX), ends }
+    }
+
+    /// Whether equal names are equal texts.
+    pub(super) fn is_whole(self) -> bool {
+        self.length <= 16
+    }
+}
+
+/// The hash of a text.
+pub(super) fn hash(bytes: &[u8]) -> u32 {
+    Name::new(bytes).hash
 }
 
 /// The hash of a number.

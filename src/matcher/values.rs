@@ -102,9 +102,9 @@ impl Values {
         std::iter::successors(self.first(path), |seen| self.next(seen))
     }
 
-    pub(super) fn value<'a>(&'a self, seen: &Seen, event: &'a str) -> Value<'a> {
+    pub(super) fn value<'a>(&'a self, seen: &Seen, event: &'a [u8]) -> Value<'a> {
         let text = match seen.at {
-            At::Event(from, to) => event.get(from..to),
+            At::Event(from, to) => event.get(from..to).and_then(|text| std::str::from_utf8(text).ok()),
             At::Buffer(from, to) => self.buffer.get(from..to),
         };
         let text = text.unwrap_or_default();

@@ -7,7 +7,7 @@
 
 use super::line;
 use super::paths::{FALSE, NULL, Paths, ROOT, SOURCE, TRUE};
-use super::scan::{Scan, Span, Stop, unescape};
+use super::scan::{self, Span, Stop, peek, space, unescape};
 use super::values::{At, Kind, Values};
 use crate::json::MAX_JSON_DEPTH;
 
@@ -21,20 +21,25 @@ const WAYS: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Marks(Vec<u64>);
 
+/// A walk over bytes that are UTF-8. What reads a value returns where it ends.
 pub(super) struct Walk<'w, 'e> {
-    scan: Scan<'e>,
-    text: &'e str,
+    bytes: &'e [u8],
     paths: &'w Paths,
     values: &'w mut Values,
     marks: &'w mut Marks,
 }
 
 impl<'w, 'e> Walk<'w, 'e> {
-    pub(super) fn new(text: &'e str, paths: &'w Paths, values: &'w mut Values, marks: &'w mut Marks) -> Self {
+    pub(super) fn new(
+        bytes: &'e [u8],
+        paths: &'w Paths,
+        values: &'w mut Values,
+        marks: &'w mut Marks,
+    ) -> Self {
         if marks.0.len() < paths.nodes() {
             marks.0.resize(paths.nodes(), 0);
         }
-        Self { scan: Scan { bytes: text.as_bytes(), at: 0 }, text, paths, values, marks }
+        Self { bytes, paths, values, marks }
     }
 
     /// Walks an event from a source; whether it is an object.
@@ -44,64 +49,54 @@ impl<'w, 'e> Walk<'w, 'e> {
             let literal = self.paths.path(SOURCE).text(source.as_bytes());
             self.values.push(SOURCE, Kind::Text, At::Buffer(0, 0), literal, None);
         }
-        self.scan.space();
-        let object = self.scan.peek() == b'{';
-        if object {
-            self.object(ROOT, 0)?;
-        } else {
-            self.scan.skip(0)?;
-        }
-        self.scan.space();
-        if self.scan.at == self.text.len() { Ok(object) } else { Err(Stop) }
+        let at = space(self.bytes, 0);
+        let object = peek(self.bytes, at) == b'{';
+        let end = if object { self.object(ROOT, at, 0)? } else { scan::skip(self.bytes, at, 0)? };
+        if space(self.bytes, end) == self.bytes.len() { Ok(object) } else { Err(Stop) }
     }
 
-    fn object(&mut self, node: u32, depth: usize) -> Result<(), Stop> {
+    fn object(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         if depth >= MAX_JSON_DEPTH {
             return Err(Stop);
         }
-        self.scan.at += 1;
-        self.scan.space();
-        if self.scan.peek() == b'}' {
-            self.scan.at += 1;
-            return Ok(());
+        let bytes = self.bytes;
+        let mut at = space(bytes, at + 1);
+        if peek(bytes, at) == b'}' {
+            return Ok(at + 1);
         }
         loop {
-            let name = self.scan.string()?;
-            self.scan.colon()?;
-            match self.named(node, name) {
-                Some(child) => self.member(child, depth + 1)?,
-                None => self.scan.skip(depth + 1)?,
+            if peek(bytes, at) != b'"' {
+                return Err(Stop);
             }
-            self.scan.space();
-            match self.scan.peek() {
-                b',' => self.scan.at += 1,
-                b'}' => break,
+            let name = scan::string(bytes, at + 1)?;
+            at = scan::colon(bytes, name.to + 1)?;
+            let child = if name.dotted {
+                self.dotted(node, name)
+            } else {
+                self.paths.child(node, &bytes[name.from..name.to])
+            };
+            at = match child {
+                Some(child) => self.member(child, at, depth + 1)?,
+                None => scan::skip(bytes, at, depth + 1)?,
+            };
+            at = space(bytes, at);
+            match peek(bytes, at) {
+                b',' => at = space(bytes, at + 1),
+                b'}' => return Ok(at + 1),
                 _ => return Err(Stop),
             }
-            self.scan.space();
         }
-        self.scan.at += 1;
-        Ok(())
     }
 
     /// The step that a member's name leads to; a dotted name is several.
-    #[inline]
-    fn named(&mut self, node: u32, name: Span) -> Option<u32> {
-        if !name.dotted {
-            return self.paths.child(node, &self.scan.bytes[name.from..name.to]);
-        }
-        self.dotted(node, name)
-    }
-
     fn dotted(&mut self, node: u32, name: Span) -> Option<u32> {
-        let (text, length) = (&self.text[name.from..name.to], self.values.buffer.len());
+        let (text, length) = (self.text_of(name), self.values.buffer.len());
         if name.escaped {
             unescape(text, &mut self.values.buffer);
         }
         let name = if name.escaped { &self.values.buffer[length..] } else { text };
         let mut steps = name.split('.').peekable();
-        let mut found = Some(node);
-        let mut tangled = 0;
+        let (mut found, mut tangled) = (Some(node), 0);
         while let (Some(node), Some(step)) = (found, steps.next()) {
             found = self.paths.child(node, step.as_bytes());
             if let (Some(child), Some(_)) = (found, steps.peek()) {
@@ -116,103 +111,90 @@ impl<'w, 'e> Walk<'w, 'e> {
         found
     }
 
+    fn text_of(&self, span: Span) -> &'e str {
+        std::str::from_utf8(&self.bytes[span.from..span.to]).unwrap_or_default()
+    }
+
     /// The value of a member that a path leads to or through.
-    fn member(&mut self, node: u32, depth: usize) -> Result<(), Stop> {
-        let object = self.scan.peek() == b'{';
+    fn member(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
+        let object = peek(self.bytes, at) == b'{';
         let met = mark(self.marks, self.values.event, node, if object { AS_OBJECT } else { AS_OTHER });
         if met & (AS_OBJECT | AS_OTHER) != 0 || !object && met & BEFORE_DOT != 0 {
             self.values.tangled |= self.paths.part(node);
         }
-        self.value(node, depth)
+        self.value(node, at, depth)
     }
 
-    fn value(&mut self, node: u32, depth: usize) -> Result<(), Stop> {
-        match self.scan.peek() {
-            b'{' if self.paths.has_children(node) => self.object(node, depth),
-            b'{' => self.scan.skip(depth),
-            b'[' => self.array(node, depth),
+    fn value(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
+        match peek(self.bytes, at) {
+            b'{' if self.paths.has_children(node) => self.object(node, at, depth),
+            b'{' => scan::skip(self.bytes, at, depth),
+            b'[' => self.array(node, at, depth),
             _ => match self.paths.ending(node) {
-                Some(path) => self.scalar(path),
-                None => self.scan.skip(depth),
+                Some(path) => self.scalar(path, at),
+                None => scan::skip(self.bytes, at, depth),
             },
         }
     }
 
-    fn array(&mut self, node: u32, depth: usize) -> Result<(), Stop> {
+    fn array(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         if depth >= MAX_JSON_DEPTH {
             return Err(Stop);
         }
-        self.scan.at += 1;
-        self.scan.space();
-        if self.scan.peek() == b']' {
-            self.scan.at += 1;
-            return Ok(());
+        let bytes = self.bytes;
+        let mut at = space(bytes, at + 1);
+        if peek(bytes, at) == b']' {
+            return Ok(at + 1);
         }
         loop {
-            let nested = self.scan.peek() == b'[';
-            if nested || self.scan.peek() == b'{' && self.paths.has_children(node) {
+            let bracket = peek(bytes, at);
+            if bracket == b'[' || bracket == b'{' && self.paths.has_children(node) {
                 self.values.tangled |= self.paths.part(node);
             }
-            self.value(node, depth + 1)?;
-            self.scan.space();
-            match self.scan.peek() {
-                b',' => self.scan.at += 1,
-                b']' => break,
+            at = space(bytes, self.value(node, at, depth + 1)?);
+            match peek(bytes, at) {
+                b',' => at = space(bytes, at + 1),
+                b']' => return Ok(at + 1),
                 _ => return Err(Stop),
             }
-            self.scan.space();
         }
-        self.scan.at += 1;
-        Ok(())
     }
 
-    fn scalar(&mut self, path: u32) -> Result<(), Stop> {
-        let from = self.scan.at;
-        let here = self.paths.path(path);
-        let (kind, literal) = match self.scan.peek() {
-            b'"' => return self.text(path),
-            b't' => {
-                self.scan.literal(b"true")?;
-                (Kind::Bool(true), Some(TRUE))
-            }
-            b'f' => {
-                self.scan.literal(b"false")?;
-                (Kind::Bool(false), Some(FALSE))
-            }
-            b'n' => {
-                self.scan.literal(b"null")?;
-                (Kind::Null, Some(NULL))
-            }
+    fn scalar(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
+        let bytes = self.bytes;
+        let (kind, literal, to) = match peek(bytes, from) {
+            b'"' => return self.text(path, from),
+            b't' => (Kind::Bool(true), TRUE, scan::literal(bytes, from, b"true")?),
+            b'f' => (Kind::Bool(false), FALSE, scan::literal(bytes, from, b"false")?),
+            b'n' => (Kind::Null, NULL, scan::literal(bytes, from, b"null")?),
             b'-' | b'0'..=b'9' => {
-                self.scan.number()?;
-                let at = At::Event(from, self.scan.at);
-                let place =
-                    if here.numbers { line::number(&self.scan.bytes[from..self.scan.at]) } else { None };
+                let to = scan::number(bytes, from)?;
+                let here = self.paths.path(path);
+                let place = if here.numbers { line::number(&bytes[from..to]) } else { None };
                 let literal = place.and_then(|place| here.number(place));
-                self.values.push(path, Kind::Number, at, literal, place);
-                return Ok(());
+                self.values.push(path, Kind::Number, At::Event(from, to), literal, place);
+                return Ok(to);
             }
             _ => return Err(Stop),
         };
-        self.values.push(path, kind, At::Event(from, from), literal, None);
-        Ok(())
+        self.values.push(path, kind, At::Event(from, from), Some(literal), None);
+        Ok(to)
     }
 
-    fn text(&mut self, path: u32) -> Result<(), Stop> {
-        let span = self.scan.string()?;
+    fn text(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
+        let span = scan::string(self.bytes, from + 1)?;
         let here = self.paths.path(path);
-        let raw = &self.text[span.from..span.to];
         let (at, text) = if span.escaped {
-            let from = self.values.buffer.len();
+            let (raw, from) = (self.text_of(span), self.values.buffer.len());
             unescape(raw, &mut self.values.buffer);
-            (At::Buffer(from, self.values.buffer.len()), &self.values.buffer[from..])
+            (At::Buffer(from, self.values.buffer.len()), &self.values.buffer.as_bytes()[from..])
         } else {
-            (At::Event(span.from, span.to), raw)
+            (At::Event(span.from, span.to), &self.bytes[span.from..span.to])
         };
-        let literal = here.text(text.as_bytes());
+        let literal = here.text(text);
         let place = if here.addresses { line::address(text) } else { None };
         self.values.push(path, Kind::Text, at, literal, place);
-        Ok(())
+        Ok(span.to + 1)
     }
 }
 
