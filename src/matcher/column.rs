@@ -1,10 +1,11 @@
 //! One path of a group: from a value to the set of slots that accept it.
 
-use super::bits::{Changed, Cuts, Either, Spare, flip, has, set};
+use super::bits::{Changed, Left, WORD, flip, has, set};
 use super::check;
-use super::compile::{Wanted, is_plain, own_place};
+use super::compile::{Wanted, own_place};
 use super::line;
-use super::paths::{NULL, Path, TRUE, UNNAMED};
+use super::paths::{Literal, Path, UNNAMED};
+use super::ruler::{OPEN, Ruler};
 use super::table::KeyMap;
 use super::values::{Kind, Seen, Values};
 use crate::pattern::{Field, Test, TextTest};
@@ -19,23 +20,39 @@ const TEXTS: usize = 5;
 const NUMBERS: usize = 6;
 const FIXED: usize = 7;
 
+/// A literal with this bit has no set of its own; the rest is the place of its changes.
+const CHANGES: u32 = 1 << 31;
+
+/// Stands for no set.
+const NO_SET: u32 = u32::MAX;
+
+/// What most events need comes first and is small; the rest is behind a pointer.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) path: u32,
+    words: u32,
     part: u64,
-    words: usize,
-    sets: Vec<u64>,
-    /// From a literal to its set, or to how it differs from that of values that no rule names.
-    named: KeyMap,
+    sets: Box<[u64]>,
+    /// For each literal of the path its set, or how it differs from that of values that no rule
+    /// names. Empty where the path has too many.
+    named: Box<[u32]>,
+    /// Where the sets of the ruler's stretches begin: for each, who accepts it, and who is unsure.
+    numbers: u32,
+    networks: u32,
+    seldom: Box<Seldom>,
+}
+
+#[derive(Debug, Default)]
+struct Seldom {
+    /// Instead of `named`.
+    map: KeyMap,
     /// Where the changes of a literal begin; they end where the next begin.
     starts: Vec<u32>,
     flips: Vec<u32>,
-    numbers: Option<Cuts>,
-    networks: Option<Cuts>,
+    /// For each slot, the marks from which and up to which it accepts values.
+    numbers: Box<[(u64, u64)]>,
+    networks: Box<[(u64, u64)]>,
 }
-
-/// A literal with this bit has no set of its own; the rest is the place of its changes.
-const CHANGES: u32 = 1 << 31;
 
 /// What one slot asks for at the column's path.
 pub(super) struct Asks<'r> {
@@ -44,39 +61,54 @@ pub(super) struct Asks<'r> {
 }
 
 /// What a column says of an event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) enum View<'c> {
-    One(Either<'c>),
     /// The event has several values at the path.
+    #[default]
     Many,
+    One(One<'c>),
 }
 
-impl Default for View<'_> {
-    fn default() -> Self {
-        Self::Many
+/// The slots that accept one value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct One<'c> {
+    named: Changed<'c>,
+    ranges: &'c [u64],
+    unsure: &'c [u64],
+    bounds: &'c [(u64, u64)],
+    mark: u64,
+}
+
+impl View<'_> {
+    /// Whether a slot that was unsure accepts the event's one value.
+    pub(super) fn is_within(&self, slot: usize) -> bool {
+        match self {
+            Self::Many => true,
+            Self::One(one) => one.bounds.get(slot).is_none_or(|(from, to)| (*from..*to).contains(&one.mark)),
+        }
     }
 }
 
-/// What is gathered of a column while it is built.
-struct Draft<'p> {
-    path: &'p Path,
-    words: usize,
-    sets: Vec<u64>,
-    /// (literal, slot) of slots that answer to the literal in a way of their own.
-    flips: Vec<(u32, u32)>,
-    numbers: Vec<(u32, u128, u128)>,
-    networks: Vec<(u32, u128, u128)>,
+impl One<'_> {
+    pub(super) fn meet(&self, left: &mut Left) -> bool {
+        left.meet(self.named, self.ranges, self.unsure)
+    }
 }
 
 impl Column {
     /// Builds the column of a group of `slots`, and the slots whose verdict it leaves to a check.
     pub(super) fn new(id: u32, path: &Path, slots: usize, asks: &[Asks<'_>]) -> (Self, Vec<usize>) {
-        let words = slots.div_ceil(super::bits::WORD);
+        let words = slots.div_ceil(WORD);
         let mut free = vec![u64::MAX; words];
-        asks.iter().for_each(|asks| free[asks.slot / 64] &= !(1 << (asks.slot % 64)));
-        let sets = free.repeat(FIXED);
-        let mut draft =
-            Draft { path, words, sets, flips: Vec::new(), numbers: Vec::new(), networks: Vec::new() };
+        asks.iter().for_each(|asks| flip(&mut free, &[asks.slot as u32]));
+        let mut draft = Draft {
+            path,
+            words,
+            sets: free.repeat(FIXED),
+            flips: Vec::new(),
+            numbers: Ranges::new(path.number_ruler.as_ref(), slots),
+            networks: Ranges::new(path.address_ruler.as_ref(), slots),
+        };
         let mut unsure = Vec::new();
         for asks in asks {
             match asks.wanted {
@@ -96,53 +128,130 @@ impl Column {
     /// The slots that accept what the event has at the column's path.
     pub(super) fn view(&self, values: &Values) -> View<'_> {
         match values.first(self.path) {
-            None => View::One(Either { one: self.fixed(NONE), other: Changed::default() }),
+            None => View::One(One { named: self.fixed(NONE), ..One::default() }),
             Some(_) if values.tangled & self.part != 0 => View::Many,
             Some(first) if values.next(first).is_some() => View::Many,
             Some(first) => View::One(self.one(first)),
         }
     }
 
-    /// Leaves in a set the slots that accept one of several values; whether anything is left.
-    pub(super) fn meet(&self, values: &Values, left: &mut [u64], spare: &mut Spare) -> bool {
-        spare.meet_sum(left, |sum, spare| {
-            for seen in values.at(self.path) {
-                self.one(seen).join(sum, spare);
-            }
-            // Of an element that is picked, it may yet be true that it has none of these values.
-            if values.tangled & self.part != 0 {
-                Either { one: self.fixed(ABSENT), other: Changed::default() }.join(sum, spare);
-            }
-        })
+    /// Leaves the slots that accept one of several values; whether anything is left.
+    pub(super) fn meet(&self, values: &Values, left: &mut Left) -> bool {
+        left.begin_sum();
+        for seen in values.at(self.path) {
+            let one = self.one(seen);
+            left.add(one.named, one.ranges);
+        }
+        // Of an element that is picked, it may yet be true that it has none of these values.
+        if values.tangled & self.part != 0 {
+            left.add(self.fixed(ABSENT), &[]);
+        }
+        left.meet_sum()
     }
 
-    fn one(&self, seen: &Seen) -> Either<'_> {
-        let (unnamed, cuts) = match seen.kind {
-            Kind::Null => (NULLS, &None),
-            Kind::Bool(false) => (FALSES, &None),
-            Kind::Bool(true) => (TRUES, &None),
-            Kind::Text => (TEXTS, &self.networks),
-            Kind::Number => (NUMBERS, &self.numbers),
+    /// Whether slots may be unsure.
+    pub(super) fn has_ranges(&self) -> bool {
+        self.numbers != NO_SET || self.networks != NO_SET
+    }
+
+    fn one(&self, seen: &Seen) -> One<'_> {
+        let (unnamed, ranges) = match seen.kind {
+            Kind::Null => (NULLS, NO_SET),
+            Kind::Bool(false) => (FALSES, NO_SET),
+            Kind::Bool(true) => (TRUES, NO_SET),
+            Kind::Text => (TEXTS, self.networks),
+            Kind::Number => (NUMBERS, self.numbers),
         };
-        let named = if seen.literal == UNNAMED { None } else { self.named.get(u64::from(seen.literal)) };
-        let one = match named {
-            None => self.fixed(unnamed),
-            Some(set) if set & CHANGES == 0 => self.fixed(set as usize),
-            Some(changes) => {
+        let literal = seen.literal as usize;
+        let named = match self.named.get(literal) {
+            Some(set) => *set,
+            None if self.named.is_empty() && seen.literal != UNNAMED => {
+                self.seldom.map.get(u64::from(seen.literal)).unwrap_or(NO_SET)
+            }
+            None => NO_SET,
+        };
+        let named = match named {
+            NO_SET => self.fixed(unnamed),
+            set if set & CHANGES == 0 => self.fixed(set as usize),
+            changes => {
                 let place = (changes & !CHANGES) as usize;
-                let (from, to) = (self.starts[place] as usize, self.starts[place + 1] as usize);
-                Changed { flips: &self.flips[from..to], ..self.fixed(unnamed) }
+                let (from, to) = (self.seldom.starts[place] as usize, self.seldom.starts[place + 1] as usize);
+                Changed { flips: &self.seldom.flips[from..to], ..self.fixed(unnamed) }
             }
         };
-        let other = match (cuts, seen.place) {
-            (Some(cuts), Some(place)) => cuts.at(place),
-            _ => Changed::default(),
-        };
-        Either { one, other }
+        match seen.stretch {
+            Some(stretch) if ranges != NO_SET => {
+                let at = ranges as usize + 2 * usize::from(stretch);
+                One {
+                    named,
+                    ranges: self.fixed(at).set,
+                    unsure: self.fixed(at + 1).set,
+                    bounds: if unnamed == TEXTS { &self.seldom.networks } else { &self.seldom.numbers },
+                    mark: seen.mark,
+                }
+            }
+            _ => One { named, ..One::default() },
+        }
     }
 
     fn fixed(&self, which: usize) -> Changed<'_> {
-        Changed { set: &self.sets[which * self.words..(which + 1) * self.words], flips: &[] }
+        let words = self.words as usize;
+        Changed { set: &self.sets[which * words..(which + 1) * words], flips: &[] }
+    }
+}
+
+/// What is gathered of a column while it is built.
+struct Draft<'p> {
+    path: &'p Path,
+    words: usize,
+    sets: Vec<u64>,
+    /// (literal, slot) of slots that answer to the literal in a way of their own.
+    flips: Vec<(u32, u32)>,
+    numbers: Ranges<'p>,
+    networks: Ranges<'p>,
+}
+
+/// The ranges of one kind.
+struct Ranges<'p> {
+    ruler: Option<&'p Ruler>,
+    /// Who accepts each stretch, and who is unsure.
+    sets: Vec<u64>,
+    bounds: Vec<(u64, u64)>,
+    words: usize,
+    used: bool,
+}
+
+impl<'p> Ranges<'p> {
+    fn new(ruler: Option<&'p Ruler>, slots: usize) -> Self {
+        let words = slots.div_ceil(WORD);
+        let sets = vec![0; ruler.map_or(0, Ruler::stretches) * 2 * words];
+        let bounds = if ruler.is_some() { vec![(0, OPEN); slots] } else { Vec::new() };
+        Self { ruler, sets, bounds, words, used: false }
+    }
+
+    /// Adds the one range of places of a slot, both ends included; whether the ruler has them.
+    fn add(&mut self, slot: usize, low: u128, high: u128) -> bool {
+        let Some(ruler) = self.ruler else { return false };
+        let from = if low == 0 { Some(0) } else { ruler.exact(low) };
+        let to = high.checked_add(1).map_or(Some(OPEN), |beyond| ruler.exact(beyond));
+        let (Some(from), Some(to)) = (from, to) else { return false };
+        self.used = true;
+        self.bounds[slot] = (from, to);
+        let (first, last) = (ruler.stretch(from), ruler.stretch(to - 1));
+        for stretch in first..=last {
+            self.set(2 * stretch, slot);
+        }
+        if from > 0 && !ruler.is_edge(from) {
+            self.set(2 * first + 1, slot);
+        }
+        if !ruler.is_edge(to) {
+            self.set(2 * last + 1, slot);
+        }
+        true
+    }
+
+    fn set(&mut self, which: usize, slot: usize) {
+        set(&mut self.sets[which * self.words..(which + 1) * self.words], slot);
     }
 }
 
@@ -154,6 +263,10 @@ impl Draft<'_> {
     /// Notes what a slot's list accepts; whether that is all.
     fn field(&mut self, slot: usize, field: &Field) -> bool {
         let (mut literals, mut unsure_texts, mut unsure_numbers) = (Vec::new(), false, false);
+        // A range decides where it is the only test on values of its kind.
+        let only =
+            |of_kind: fn(&Test) -> bool| field.alternatives.iter().filter(|a| of_kind(&a.test)).count() == 1;
+        let (only_text, only_number) = (only(is_of_texts), only(is_of_numbers));
         for alternative in &field.alternatives {
             match &alternative.test {
                 Test::Null => self.add(NULLS, slot),
@@ -184,17 +297,21 @@ impl Draft<'_> {
                         }
                     }
                 }
-                Test::Numeric(range) if is_plain(&range.low) && is_plain(&range.high) => {
-                    if let Some(((low, high), _)) = line::places(range).filter(|((low, high), _)| low <= high)
-                    {
-                        self.numbers.push((slot as u32, low, high));
-                    }
+                Test::Numeric(range) => {
+                    let added = match line::places(range) {
+                        Some(((low, high), true)) if only_number => {
+                            low > high || self.numbers.add(slot, low, high)
+                        }
+                        _ => false,
+                    };
+                    unsure_numbers |= !added;
                 }
-                Test::Numeric(_) => unsure_numbers = true,
                 Test::Network(network) => {
-                    for (low, high) in line::network(*network).into_iter().flatten() {
-                        self.networks.push((slot as u32, low, high));
-                    }
+                    let added = match line::network(*network) {
+                        [Some((low, high)), None] if only_text => self.networks.add(slot, low, high),
+                        _ => false,
+                    };
+                    unsure_texts |= !added;
                 }
             }
         }
@@ -211,7 +328,6 @@ impl Draft<'_> {
     /// Notes the literals to which the slot answers otherwise than to unnamed values. Where a
     /// check decides anyway, it is left to it.
     fn literals(&mut self, slot: usize, field: &Field, mut literals: Vec<u32>, unsure: [bool; 2]) {
-        use super::paths::Literal;
         literals.sort_unstable();
         literals.dedup();
         for id in literals {
@@ -228,39 +344,67 @@ impl Draft<'_> {
     }
 
     fn finish(mut self, id: u32) -> Column {
-        let (mut named, mut starts, mut flips) = (KeyMap::default(), vec![0], Vec::new());
+        let mut seldom = Seldom { starts: vec![0], ..Seldom::default() };
         self.flips.sort_unstable();
         self.flips.dedup();
+        let mut named = Vec::new();
         for chunk in self.flips.chunk_by(|a, b| a.0 == b.0) {
             let literal = chunk[0].0;
             let slots = chunk.iter().map(|(_, slot)| *slot);
-            // A whole set where that is no larger.
-            if chunk.len() >= 2 * self.words {
+            // A whole set where it costs less than 16 bytes for each change.
+            if 2 * chunk.len() >= self.words {
                 let at = self.sets.len();
-                named.insert(u64::from(literal), (at / self.words) as u32);
+                named.push((literal, (at / self.words) as u32));
                 let usual = match self.path.literal(literal) {
-                    super::paths::Literal::Number(_) => NUMBERS,
+                    Literal::Number(_) => NUMBERS,
                     _ => TEXTS,
                 };
                 self.sets.extend_from_within(usual * self.words..(usual + 1) * self.words);
                 slots.for_each(|slot| flip(&mut self.sets[at..], &[slot]));
             } else {
-                named.insert(u64::from(literal), CHANGES | (starts.len() as u32 - 1));
-                flips.extend(slots);
-                starts.push(flips.len() as u32);
+                named.push((literal, CHANGES | (seldom.starts.len() as u32 - 1)));
+                seldom.flips.extend(slots);
+                seldom.starts.push(seldom.flips.len() as u32);
             }
         }
-        debug_assert!(self.flips.iter().all(|(literal, _)| *literal > TRUE && *literal > NULL));
+        let known = self.path.literals();
+        let mut direct = Vec::new();
+        if known <= 64 + 4 * named.len() {
+            direct.resize(known, NO_SET);
+            named.iter().for_each(|(literal, set)| direct[*literal as usize] = *set);
+        } else {
+            named.iter().for_each(|(literal, set)| seldom.map.insert(u64::from(*literal), *set));
+        }
+        let mut place = |ranges: Ranges<'_>, bounds: &mut Box<[(u64, u64)]>| {
+            if !ranges.used {
+                return NO_SET;
+            }
+            let at = (self.sets.len() / self.words) as u32;
+            self.sets.extend(ranges.sets);
+            *bounds = ranges.bounds.into();
+            at
+        };
+        let numbers = place(self.numbers, &mut seldom.numbers);
+        let networks = place(self.networks, &mut seldom.networks);
         Column {
             path: id,
+            words: self.words as u32,
             part: self.path.part,
-            words: self.words,
-            sets: self.sets,
-            named,
-            starts,
-            flips,
-            numbers: Cuts::new(self.numbers, self.words),
-            networks: Cuts::new(self.networks, self.words),
+            sets: self.sets.into(),
+            named: direct.into(),
+            numbers,
+            networks,
+            seldom: Box::new(seldom),
         }
     }
+}
+
+/// Whether a test may accept a text.
+fn is_of_texts(test: &Test) -> bool {
+    !matches!(test, Test::Null | Test::Bool(_) | Test::Number(_) | Test::Numeric(_) | Test::Absent)
+}
+
+/// Whether a test may accept a number.
+fn is_of_numbers(test: &Test) -> bool {
+    !matches!(test, Test::Null | Test::Bool(_) | Test::Text(_) | Test::Network(_) | Test::Absent)
 }

@@ -2,7 +2,7 @@
 
 use super::line;
 use super::paths::{FALSE, NULL, Paths, SOURCE, TRUE, UNNAMED};
-use crate::pattern::{End, Field, Pattern, Test, TextTest};
+use crate::pattern::{Field, Pattern, Test, TextTest};
 
 /// The key of the group that every event meets.
 pub(super) const ALWAYS: u64 = u64::MAX;
@@ -213,8 +213,18 @@ fn intern(field: &Field, paths: &mut Paths) -> u32 {
                 numbers = true;
                 list.iter().for_each(|number| add_number(number.exact(), id, paths));
             }
-            Test::Numeric(_) => numbers = true,
-            Test::Network(_) => addresses = true,
+            Test::Numeric(range) => {
+                numbers = true;
+                if let Some((ends, true)) = line::places(range) {
+                    paths.path_mut(id).add_numbers(ends);
+                }
+            }
+            Test::Network(network) => {
+                addresses = true;
+                if let [Some(ends), None] = line::network(*network) {
+                    paths.path_mut(id).add_addresses(ends);
+                }
+            }
             Test::Text(test) => add_text(test, id, paths),
             Test::ButTexts(list) => list.iter().for_each(|test| add_text(test, id, paths)),
             Test::Null | Test::Bool(_) | Test::Exists | Test::Absent => {}
@@ -243,9 +253,4 @@ fn add_text(test: &TextTest, path: u32, paths: &mut Paths) {
             paths.path_mut(path).add_text(text);
         }
     }
-}
-
-/// Whether an end of a range is read exactly and has a place of its own.
-pub(super) fn is_plain(end: &Option<End>) -> bool {
-    end.as_ref().is_none_or(|end| end.number.exact().and_then(own_place).is_some())
 }

@@ -14,6 +14,7 @@ mod compile;
 mod group;
 mod line;
 mod paths;
+mod ruler;
 mod scan;
 mod table;
 mod values;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use crate::json::{self, Node, SyntaxError};
 use crate::pattern::Pattern;
 
-use bits::Spare;
+use bits::Left;
 use column::View;
 use compile::{ALWAYS, Check, Member, Rule, Wanted, any_key, key};
 use group::{Builder, COLUMNS, Group};
@@ -99,13 +100,7 @@ pub struct Scratch {
     marks: Marks,
     /// The event in which each group was met last.
     met: Vec<u64>,
-    buffers: Buffers,
-}
-
-#[derive(Debug, Default)]
-struct Buffers {
-    left: Vec<u64>,
-    spare: Spare,
+    left: Left,
 }
 
 impl Matcher {
@@ -121,6 +116,7 @@ impl Matcher {
             .into_iter()
             .map(|(sources, pattern)| Some(Arc::new(Rule::new(sources.as_ref(), pattern, &mut paths))));
         let rules: Vec<_> = rules.collect();
+        paths.make_rulers();
         let mut filed: BTreeMap<u64, Vec<Member>> = BTreeMap::new();
         for (number, rule) in (0_u32..).zip(rules.iter().flatten()) {
             group::file(rule, number, &paths, |key, member| filed.entry(key).or_default().push(member));
@@ -151,7 +147,7 @@ impl Matcher {
         found: &mut Vec<RuleIx>,
     ) -> Result<(), SyntaxError> {
         let Inner { paths, groups, root, .. } = &*self.inner;
-        let Scratch { values, marks, met, buffers } = scratch;
+        let Scratch { values, marks, met, left } = scratch;
         let is_text = event.is_ascii() || std::str::from_utf8(event).is_ok();
         let walked = if is_text { Walk::new(event, paths, values, marks).event(source) } else { Err(Stop) };
         match walked {
@@ -168,7 +164,7 @@ impl Matcher {
         let mut visit = |place: u32| {
             let last = &mut met[place as usize];
             if std::mem::replace(last, run.values.event) != run.values.event {
-                run.group(&groups[place as usize], buffers, found);
+                run.group(&groups[place as usize], left, found);
             }
         };
         if let Some(place) = root.get(ALWAYS) {
@@ -213,26 +209,15 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    fn group(&mut self, group: &Group, buffers: &mut Buffers, found: &mut Vec<RuleIx>) {
+    fn group(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
         if group.columns.is_empty() {
             for member in &group.slots {
                 if self.accepts(*member) {
                     found.push(RuleIx(member.rule));
                 }
             }
-        } else if self.columns(group, buffers) {
-            for (i, word) in buffers.left[..group.words()].iter().enumerate() {
-                let mut word = *word;
-                while word != 0 {
-                    let slot = i * bits::WORD + word.trailing_zeros() as usize;
-                    word &= word - 1;
-                    // Bits beyond the last slot are set.
-                    let Some(member) = group.slots.get(slot) else { break };
-                    if self.accepts(*member) {
-                        found.push(RuleIx(member.rule));
-                    }
-                }
-            }
+        } else {
+            self.columns(group, left, found);
         }
         if group.below.is_empty() {
             return;
@@ -242,29 +227,63 @@ impl Run<'_> {
             let named = (seen.literal != UNNAMED).then(|| key(seen.path, seen.literal));
             let any = values.is_first(i).then(|| any_key(seen.path));
             for place in [named, any].into_iter().flatten().filter_map(|key| group.below.get(key)) {
-                self.group(&group.inner[place as usize], buffers, found);
+                self.group(&group.inner[place as usize], left, found);
             }
         }
     }
 
-    /// Intersects what each column accepts; whether anything is left.
-    fn columns(&self, group: &Group, buffers: &mut Buffers) -> bool {
-        let words = group.words();
-        if buffers.left.len() < words {
-            buffers.left.resize(words, 0);
-        }
-        buffers.spare.reserve(words);
-        let left = &mut buffers.left[..words];
-        left.fill(u64::MAX);
+    /// Intersects what each column accepts, and finds what is left.
+    fn columns(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
+        left.begin(group.words());
         // All are looked up before any is used, so that the look-ups wait for memory together.
         let mut views = [View::default(); COLUMNS];
         for (column, view) in group.columns.iter().zip(&mut views) {
             *view = column.view(self.values);
         }
-        group.columns.iter().zip(&views).all(|(column, view)| match view {
-            View::One(accepted) => accepted.meet(left, &mut buffers.spare),
-            View::Many => column.meet(self.values, left, &mut buffers.spare),
-        })
+        let views = &views[..group.columns.len()];
+        let mut recheck = false;
+        for (column, view) in group.columns.iter().zip(views) {
+            let any = match view {
+                View::One(one) => one.meet(left),
+                View::Many => {
+                    recheck |= column.has_ranges();
+                    column.meet(self.values, left)
+                }
+            };
+            if !any {
+                return;
+            }
+        }
+        for (i, (word, unsure)) in left.left.iter().zip(&left.unsure).enumerate() {
+            let mut word = *word;
+            while word != 0 {
+                let bit = word.trailing_zeros() as usize;
+                let slot = i * bits::WORD + bit;
+                word &= word - 1;
+                // Bits beyond the last slot are set.
+                let Some(member) = group.slots.get(slot) else { break };
+                let is_unsure = unsure >> bit & 1 == 1;
+                if is_unsure && !views.iter().all(|view| view.is_within(slot)) {
+                    continue;
+                }
+                if recheck && !self.holds_ranges(*member, group, views) {
+                    continue;
+                }
+                if self.accepts(*member) {
+                    found.push(RuleIx(member.rule));
+                }
+            }
+        }
+    }
+
+    /// Checks a member at the paths where the event has several values and rules have ranges.
+    fn holds_ranges(&self, member: Member, group: &Group, views: &[View<'_>]) -> bool {
+        let Some(rule) = self.inner.rules[member.rule as usize].as_deref() else { return false };
+        let several = |check: &&Check| {
+            let columns = group.columns.iter().zip(views);
+            columns.into_iter().any(|(column, view)| column.path == check.path && matches!(view, View::Many))
+        };
+        rule.conjunct(member).checks.iter().filter(several).all(|check| self.holds(rule, *check))
     }
 
     fn accepts(&mut self, member: Member) -> bool {

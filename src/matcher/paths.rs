@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::line;
+use super::ruler::Ruler;
 use super::table::{Name, Table, hash, hash_number};
 
 /// The whole event.
@@ -45,6 +46,11 @@ pub(super) struct Path {
     pub(super) numbers: bool,
     /// Whether a pattern asks for addresses here.
     pub(super) addresses: bool,
+    pub(super) number_ruler: Option<Ruler>,
+    pub(super) address_ruler: Option<Ruler>,
+    /// Where ranges begin and behind which they end, until rulers are made of them.
+    number_ends: Vec<u128>,
+    address_ends: Vec<u128>,
     texts: Table,
     places: Table,
     literals: Vec<Literal>,
@@ -81,6 +87,17 @@ impl Paths {
     /// The path's entry for a change; one that a snapshot shares is copied.
     pub(super) fn path_mut(&mut self, path: u32) -> &mut Path {
         Arc::make_mut(&mut self.paths[path as usize])
+    }
+
+    /// Makes the rulers, once every rule has noted its ranges.
+    pub(super) fn make_rulers(&mut self) {
+        for path in &mut self.paths {
+            if !path.number_ends.is_empty() || !path.address_ends.is_empty() {
+                let path = Arc::make_mut(path);
+                path.number_ruler = Ruler::new(std::mem::take(&mut path.number_ends));
+                path.address_ruler = Ruler::new(std::mem::take(&mut path.address_ends));
+            }
+        }
     }
 
     pub(super) fn ending(&self, node: u32) -> Option<u32> {
@@ -139,6 +156,16 @@ impl Path {
     fn new(part: u64) -> Self {
         let literals = vec![Literal::Null, Literal::Bool(false), Literal::Bool(true)];
         Self { part, literals, ..Self::default() }
+    }
+
+    /// Notes the ends of a range of numbers, both included.
+    pub(super) fn add_numbers(&mut self, (low, high): (u128, u128)) {
+        self.number_ends.extend((low > 0).then_some(low).into_iter().chain(high.checked_add(1)));
+    }
+
+    /// Notes the ends of a range of addresses, both included.
+    pub(super) fn add_addresses(&mut self, (low, high): (u128, u128)) {
+        self.address_ends.extend((low > 0).then_some(low).into_iter().chain(high.checked_add(1)));
     }
 
     /// How many values patterns name here.

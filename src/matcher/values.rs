@@ -2,6 +2,7 @@
 //! the next one.
 
 use super::paths::{Paths, UNNAMED};
+use super::ruler::Ruler;
 
 /// The end of a list.
 const END: u32 = u32::MAX;
@@ -33,6 +34,9 @@ pub(super) struct Seen {
     pub(super) at: At,
     /// Its place as number or as address, where patterns ask for that.
     pub(super) place: Option<u128>,
+    /// Its mark on the path's ruler, and the stretch where that lies.
+    pub(super) mark: u64,
+    pub(super) stretch: Option<u16>,
     next: u32,
 }
 
@@ -69,9 +73,31 @@ impl Values {
         }
     }
 
-    pub(super) fn push(&mut self, path: u32, kind: Kind, at: At, literal: Option<u32>, place: Option<u128>) {
+    pub(super) fn push(
+        &mut self,
+        path: u32,
+        kind: Kind,
+        at: At,
+        literal: Option<u32>,
+        place: Option<(u128, Option<&Ruler>)>,
+    ) {
         let id = self.list.len() as u32;
-        self.list.push(Seen { path, literal: literal.unwrap_or(UNNAMED), kind, at, place, next: END });
+        let (mut mark, mut stretch) = (0, None);
+        if let Some((place, Some(ruler))) = place {
+            mark = ruler.mark(place);
+            stretch = Some(ruler.stretch(mark) as u16);
+        }
+        let place = place.map(|(place, _)| place);
+        self.list.push(Seen {
+            path,
+            literal: literal.unwrap_or(UNNAMED),
+            kind,
+            at,
+            place,
+            mark,
+            stretch,
+            next: END,
+        });
         let ends = &mut self.ends[path as usize];
         if ends.0 == self.event {
             self.list[ends.2 as usize].next = id;

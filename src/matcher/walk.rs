@@ -172,6 +172,7 @@ impl<'w, 'e> Walk<'w, 'e> {
                 let here = self.paths.path(path);
                 let place = if here.numbers { line::number(&bytes[from..to]) } else { None };
                 let literal = place.and_then(|place| here.number(place));
+                let place = place.map(|place| (place, here.number_ruler.as_ref()));
                 self.values.push(path, Kind::Number, At::Event(from, to), literal, place);
                 return Ok(to);
             }
@@ -193,6 +194,7 @@ impl<'w, 'e> Walk<'w, 'e> {
         };
         let literal = here.text(text);
         let place = if here.addresses { line::address(text) } else { None };
+        let place = place.map(|place| (place, here.address_ruler.as_ref()));
         self.values.push(path, Kind::Text, at, literal, place);
         Ok(span.to + 1)
     }
