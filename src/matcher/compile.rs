@@ -20,6 +20,8 @@ pub(super) struct Rule {
     /// The sources that it is bound to, as literals.
     pub(super) sources: Box<[u32]>,
     pub(super) conjuncts: Box<[Conjunct]>,
+    /// Where it is filed.
+    pub(super) keys: Box<[u64]>,
 }
 
 /// One branch of a rule: all of its checks must hold.
@@ -103,7 +105,7 @@ impl Rule {
             let fields = fields.iter().map(|i| Check { path: of_fields[*i], field: *i as u32 });
             Conjunct { branch, checks: source.into_iter().chain(fields).collect(), joined }
         });
-        Self { conjuncts: conjuncts.collect(), sources: bound, pattern }
+        Self { conjuncts: conjuncts.collect(), sources: bound, keys: Box::default(), pattern }
     }
 
     pub(super) fn wanted(&self, check: Check) -> Wanted<'_> {
@@ -215,13 +217,13 @@ fn intern(field: &Field, paths: &mut Paths) -> u32 {
             }
             Test::Numeric(range) => {
                 numbers = true;
-                if let Some((ends, true)) = line::places(range) {
+                if let (false, Some((ends, true))) = (paths.have_rulers(), line::places(range)) {
                     paths.path_mut(id).add_numbers(ends);
                 }
             }
             Test::Network(network) => {
                 addresses = true;
-                if let [Some(ends), None] = line::network(*network) {
+                if let (false, [Some(ends), None]) = (paths.have_rulers(), line::network(*network)) {
                     paths.path_mut(id).add_addresses(ends);
                 }
             }

@@ -17,6 +17,7 @@ mod paths;
 mod ruler;
 mod scan;
 mod table;
+mod update;
 mod values;
 mod walk;
 
@@ -42,6 +43,12 @@ use walk::{Marks, Walk};
 pub struct RuleIx(u32);
 
 impl RuleIx {
+    /// The number of the rule at a position; none beyond 2^32.
+    #[must_use]
+    pub fn new(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
+    }
+
     /// The position, from 0.
     #[must_use]
     pub fn index(self) -> usize {
@@ -112,15 +119,20 @@ impl Matcher {
     #[must_use]
     pub fn new<'s, S: AsRef<[&'s str]>>(rules: impl IntoIterator<Item = (S, Pattern)>) -> Self {
         let mut paths = Paths::default();
-        let rules = rules
-            .into_iter()
-            .map(|(sources, pattern)| Some(Arc::new(Rule::new(sources.as_ref(), pattern, &mut paths))));
-        let rules: Vec<_> = rules.collect();
+        let rules = rules.into_iter();
+        let mut rules: Vec<Rule> =
+            rules.map(|(sources, pattern)| Rule::new(sources.as_ref(), pattern, &mut paths)).collect();
         paths.make_rulers();
         let mut filed: BTreeMap<u64, Vec<Member>> = BTreeMap::new();
-        for (number, rule) in (0_u32..).zip(rules.iter().flatten()) {
-            group::file(rule, number, &paths, |key, member| filed.entry(key).or_default().push(member));
+        for (number, rule) in (0_u32..).zip(&mut rules) {
+            let mut keys = Vec::new();
+            group::file(rule, number, &paths, |key, member| {
+                filed.entry(key).or_default().push(member);
+                keys.push(key);
+            });
+            rule.keys = keys.into();
         }
+        let rules: Vec<_> = rules.into_iter().map(|rule| Some(Arc::new(rule))).collect();
         let mut root = KeyMap::default();
         let mut groups = Vec::with_capacity(filed.len());
         let builder = Builder { rules: |number: u32| rules[number as usize].as_deref(), paths: &paths };

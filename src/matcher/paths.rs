@@ -25,6 +25,7 @@ pub(super) const TRUE: u32 = 2;
 pub(super) struct Paths {
     nodes: Vec<Node>,
     paths: Vec<Arc<Path>>,
+    have_rulers: bool,
 }
 
 /// One step's place.
@@ -67,7 +68,7 @@ pub(super) enum Literal {
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], paths: vec![Arc::new(Path::new(0))] }
+        Self { nodes: vec![Node::default()], paths: vec![Arc::new(Path::new(0))], have_rulers: false }
     }
 }
 
@@ -89,8 +90,13 @@ impl Paths {
         Arc::make_mut(&mut self.paths[path as usize])
     }
 
+    pub(super) fn have_rulers(&self) -> bool {
+        self.have_rulers
+    }
+
     /// Makes the rulers, once every rule has noted its ranges.
     pub(super) fn make_rulers(&mut self) {
+        self.have_rulers = true;
         for path in &mut self.paths {
             if !path.number_ends.is_empty() || !path.address_ends.is_empty() {
                 let path = Arc::make_mut(path);
