@@ -1,11 +1,14 @@
 //! Rules as the matcher keeps them, and where each is filed.
 
 use super::line;
-use super::paths::{FALSE, NULL, Paths, SOURCE, TRUE, UNNAMED};
+use super::paths::{FALSE, NULL, PART, Paths, SOURCE, TRUE, UNNAMED};
 use crate::pattern::{Field, Pattern, Test, TextTest};
 
 /// The key of the group that every event meets.
 pub(super) const ALWAYS: u64 = u64::MAX;
+
+/// The guessed share of events that have a value at a path.
+pub(super) const PRESENT: f64 = 0.9;
 
 /// A check on the event's source instead of a field.
 const OF_SOURCE: u32 = u32::MAX;
@@ -119,6 +122,19 @@ impl Rule {
         &self.conjuncts[member.conjunct as usize]
     }
 
+    /// Whether sets leave a check's verdict to the check.
+    pub(super) fn is_weak(&self, check: Check) -> bool {
+        let weak = |test: &Test| match test {
+            Test::Text(test) => !matches!(test, TextTest::Equals(_)),
+            Test::ButTexts(tests) => tests.iter().any(|test| !matches!(test, TextTest::Equals(_))),
+            _ => false,
+        };
+        match self.wanted(check) {
+            Wanted::Sources(_) => false,
+            Wanted::Field(field) => field.alternatives.iter().any(|a| weak(&a.test)),
+        }
+    }
+
     /// The checks that a member's groups have not dealt with yet.
     pub(super) fn open(&self, member: Member) -> impl Iterator<Item = (usize, Check)> {
         let checks = self.conjunct(member).checks.iter().copied().enumerate();
@@ -136,10 +152,12 @@ impl Rule {
             }
         }
         let (_, i, check) = best?;
-        match self.literals(check, paths) {
-            Some(literals) => {
-                let keys = literals.iter().map(|literal| key(check.path, *literal)).collect();
-                Some((keys, member.without(i)))
+        match self.needed(check, paths) {
+            Some(needed) => {
+                let keys = needed.iter().map(|needed| key(check.path, *needed)).collect();
+                // A part of a text is not all that a test asks for.
+                let decided = needed.iter().all(|needed| needed & PART == 0);
+                Some((keys, if decided { member.without(i) } else { member }))
             }
             None => Some((vec![any_key(check.path)], member)),
         }
@@ -148,25 +166,27 @@ impl Rule {
     /// A guess at the share of events that a key of this check lets through, and what the keys
     /// cost in space.
     pub(super) fn cost(&self, check: Check, paths: &Paths) -> Option<f64> {
-        const PRESENT: f64 = 0.9;
         const SPACE: f64 = 1.0 / 8.0;
+        let path = paths.path(check.path);
         let count = match self.wanted(check) {
             Wanted::Sources(sources) => Some(sources.len()),
             Wanted::Field(field) if field.absent => return None,
             Wanted::Field(field) => {
-                field.alternatives.iter().all(|a| names_literal(&a.test)).then_some(field.alternatives.len())
+                let needs = |test: &Test| names_literal(test) || path.affixes.of(test).is_some();
+                field.alternatives.iter().all(|a| needs(&a.test)).then_some(field.alternatives.len())
             }
         };
         let Some(count) = count else { return Some(PRESENT) };
         // Of the literals that every path has, two are values that one would name.
-        let known = paths.path(check.path).literals() - 1;
+        let known = path.literals() - 1 + path.affixes.len();
         let count = count as f64;
         Some((count / known as f64).min(1.0) * (1.0 + count * SPACE))
     }
 
-    /// The literals of a list that names nothing else, each once.
-    pub(super) fn literals(&self, check: Check, paths: &Paths) -> Option<Vec<u32>> {
-        let mut literals = match self.wanted(check) {
+    /// The literals and parts of texts of which an accepted value has one, each once; none where
+    /// other values are accepted too.
+    fn needed(&self, check: Check, paths: &Paths) -> Option<Vec<u32>> {
+        let mut needed = match self.wanted(check) {
             Wanted::Sources(sources) => sources.to_vec(),
             Wanted::Field(field) => {
                 let path = paths.path(check.path);
@@ -177,14 +197,14 @@ impl Rule {
                     Test::Number(number) => {
                         number.exact().and_then(own_place).and_then(|place| path.number(place))
                     }
-                    _ => None,
+                    test => path.affixes.of(test).map(|part| PART | part),
                 };
                 field.alternatives.iter().map(|a| literal(&a.test)).collect::<Option<Vec<_>>>()?
             }
         };
-        literals.sort_unstable();
-        literals.dedup();
-        Some(literals)
+        needed.sort_unstable();
+        needed.dedup();
+        Some(needed)
     }
 }
 
@@ -227,8 +247,15 @@ fn intern(field: &Field, paths: &mut Paths) -> u32 {
                     paths.path_mut(id).add_addresses(ends);
                 }
             }
-            Test::Text(test) => add_text(test, id, paths),
-            Test::ButTexts(list) => list.iter().for_each(|test| add_text(test, id, paths)),
+            Test::Text(TextTest::Equals(text)) => add_text(text, id, paths),
+            test @ Test::Text(_) => paths.add_part(id, test),
+            Test::ButTexts(list) => {
+                for test in list {
+                    if let TextTest::Equals(text) = test {
+                        add_text(text, id, paths);
+                    }
+                }
+            }
             Test::Null | Test::Bool(_) | Test::Exists | Test::Absent => {}
         }
     }
@@ -249,10 +276,8 @@ fn add_number(text: Option<&str>, path: u32, paths: &mut Paths) {
     }
 }
 
-fn add_text(test: &TextTest, path: u32, paths: &mut Paths) {
-    if let TextTest::Equals(text) = test {
-        if paths.path(path).text(text.as_bytes()).is_none() {
-            paths.path_mut(path).add_text(text);
-        }
+fn add_text(text: &str, path: u32, paths: &mut Paths) {
+    if paths.path(path).text(text.as_bytes()).is_none() {
+        paths.path_mut(path).add_text(text);
     }
 }

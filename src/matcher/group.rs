@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bits::WORD;
 use super::column::{Asks, Column};
-use super::compile::{ALWAYS, Check, Member, Rule};
+use super::compile::{ALWAYS, Check, Member, PRESENT, Rule};
 use super::paths::Paths;
 use super::table::KeyMap;
 
@@ -53,11 +53,22 @@ impl<'r, R: Fn(u32) -> Option<&'r Rule>> Builder<'_, R> {
         }
         let paths = self.columns(&members);
         if level < LEVELS {
-            let mut loose = members.clone();
-            loose.retain(|member| !self.open(*member).any(|(_, check)| paths.contains(&check.path)));
-            if loose.len() >= FEW {
-                loose.retain(|member| self.file(*member, f64::MAX, &mut filed));
-                members.retain(|member| loose.binary_search(member).is_err());
+            // Members that no column decides anything about.
+            let mut refiled = BTreeMap::new();
+            let loose = |member: &Member| {
+                let mut of_columns =
+                    self.open(*member).filter(|(_, check)| paths.contains(&check.path)).peekable();
+                let most = if of_columns.peek().is_some() { PRESENT } else { f64::MAX };
+                let rule = (self.rules)(member.rule);
+                of_columns.all(|(_, check)| rule.is_none_or(|rule| rule.is_weak(check))).then_some(most)
+            };
+            let moved =
+                |member: &Member| loose(member).is_some_and(|most| self.file(*member, most, &mut refiled));
+            let moved: Vec<bool> = members.iter().map(moved).collect();
+            if refiled.len() > 1 {
+                let mut moved = moved.into_iter();
+                members.retain(|_| !moved.next().unwrap_or_default());
+                refiled.into_iter().for_each(|(key, more)| filed.entry(key).or_default().extend(more));
             }
         }
         let columns = paths.iter().map(|path| self.column(*path, &mut members)).collect();

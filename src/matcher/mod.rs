@@ -7,6 +7,7 @@
 //! is checked rule by rule (`check`), and where an event's arrays or copies of keys tie fields
 //! together, the interpreter itself judges the few that are left.
 
+mod affix;
 mod bits;
 mod check;
 mod column;
@@ -81,7 +82,7 @@ impl RuleIx {
 /// the rules that are left. So no event costs more than [`Pattern::matches`] of every rule would.
 /// Only such an event allocates, once the scratch has seen the likes of it; an event that is no
 /// JSON does too.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Matcher {
     inner: Arc<Inner>,
 }
@@ -195,6 +196,11 @@ impl Matcher {
                 }
             }
         }
+        for part in &values.parts.keys {
+            if let Some(place) = root.get(*part) {
+                visit(place);
+            }
+        }
         in_order(found, before);
         Ok(())
     }
@@ -241,6 +247,9 @@ impl Run<'_> {
             for place in [named, any].into_iter().flatten().filter_map(|key| group.below.get(key)) {
                 self.group(&group.inner[place as usize], left, found);
             }
+        }
+        for place in values.parts.keys.iter().filter_map(|key| group.below.get(*key)) {
+            self.group(&group.inner[place as usize], left, found);
         }
     }
 

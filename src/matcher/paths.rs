@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::affix::Affixes;
 use super::line;
 use super::ruler::Ruler;
 use super::table::{Name, Table, hash, hash_number};
+use crate::pattern::Test;
 
 /// The whole event.
 pub(super) const ROOT: u32 = 0;
@@ -14,6 +16,9 @@ pub(super) const SOURCE: u32 = 0;
 
 /// A value that no pattern names at its path.
 pub(super) const UNNAMED: u32 = u32::MAX;
+
+/// In a key, marks the number of a part of a text in the place of a literal.
+pub(super) const PART: u32 = 1 << 31;
 
 /// The literals that every path has.
 pub(super) const NULL: u32 = 0;
@@ -26,6 +31,8 @@ pub(super) struct Paths {
     nodes: Vec<Node>,
     paths: Vec<Arc<Path>>,
     have_rulers: bool,
+    /// How many parts of texts are numbered.
+    parts: u32,
 }
 
 /// One step's place.
@@ -47,6 +54,7 @@ pub(super) struct Path {
     pub(super) numbers: bool,
     /// Whether a pattern asks for addresses here.
     pub(super) addresses: bool,
+    pub(super) affixes: Affixes,
     pub(super) number_ruler: Option<Ruler>,
     pub(super) address_ruler: Option<Ruler>,
     /// Where ranges begin and behind which they end, until rulers are made of them.
@@ -68,7 +76,12 @@ pub(super) enum Literal {
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], paths: vec![Arc::new(Path::new(0))], have_rulers: false }
+        Self {
+            nodes: vec![Node::default()],
+            paths: vec![Arc::new(Path::new(0))],
+            have_rulers: false,
+            parts: 0,
+        }
     }
 }
 
@@ -88,6 +101,17 @@ impl Paths {
     /// The path's entry for a change; one that a snapshot shares is copied.
     pub(super) fn path_mut(&mut self, path: u32) -> &mut Path {
         Arc::make_mut(&mut self.paths[path as usize])
+    }
+
+    pub(super) fn parts(&self) -> usize {
+        self.parts as usize
+    }
+
+    /// Notes the part of a text that a test needs.
+    pub(super) fn add_part(&mut self, path: u32, test: &Test) {
+        let mut next = self.parts;
+        self.path_mut(path).affixes.add(test, &mut next);
+        self.parts = next;
     }
 
     pub(super) fn have_rulers(&self) -> bool {

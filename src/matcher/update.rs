@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::compile::{ALWAYS, Member, Rule};
+use super::compile::{Member, Rule};
 use super::group::{Builder, Group, file};
-use super::paths::UNNAMED;
+use super::paths::PART;
 use super::{Inner, Matcher, RuleIx, note};
 use crate::pattern::Pattern;
 
@@ -81,11 +81,12 @@ impl Inner {
             let rule = self.rules[number as usize].as_deref()?;
             let checks = &rule.conjuncts[conjunct as usize].checks;
             let member = Member::new(number, conjunct as usize, checks.len());
-            // Which of two checks on one path the key stands for is not known any more.
+            // A part of a text is not all that a test asks for, and neither is any value; both have
+            // the mark of a part. Which of two checks on one path the key stands for is not known any more.
             let path = (key >> 32) as u32;
             let mut of_path = checks.iter().enumerate().filter(|(_, check)| check.path == path);
             Some(match (of_path.next(), of_path.next()) {
-                (Some((i, _)), None) if key != ALWAYS && key as u32 != UNNAMED => member.without(i),
+                (Some((i, _)), None) if key as u32 & PART == 0 => member.without(i),
                 _ => member,
             })
         });

@@ -1,7 +1,9 @@
 //! What one event has at the paths that patterns name, and the buffers that are used again for
 //! the next one.
 
-use super::paths::{Paths, UNNAMED};
+use super::affix::Affixes;
+use super::compile::key;
+use super::paths::{PART, Paths, UNNAMED};
 use super::ruler::Ruler;
 
 /// The end of a list.
@@ -58,8 +60,39 @@ pub(super) struct Values {
     /// The first and last value of each path, and the event that they belong to.
     ends: Vec<(u64, u32, u32)>,
     pub(super) buffer: String,
+    pub(super) parts: Parts,
     /// The parts of the event in which elements of arrays or copies of keys must be told apart.
     pub(super) tangled: u64,
+}
+
+/// The parts of texts that rules ask for.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// Those that the event has, each once.
+    pub(super) keys: Vec<u64>,
+    /// The event in which each part was met last.
+    met: Vec<u64>,
+    folded: String,
+}
+
+impl Parts {
+    fn begin(&mut self, paths: &Paths) {
+        self.keys.clear();
+        if self.met.len() < paths.parts() {
+            self.met.resize(paths.parts(), 0);
+        }
+    }
+
+    /// Notes the parts that a text of an event has.
+    pub(super) fn note(&mut self, event: u64, path: u32, affixes: &Affixes, text: &[u8]) {
+        let Self { keys, met, folded } = self;
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        affixes.each(text, folded, |part| {
+            if std::mem::replace(&mut met[part as usize], event) != event {
+                keys.push(key(path, PART | part));
+            }
+        });
+    }
 }
 
 impl Values {
@@ -67,6 +100,7 @@ impl Values {
         self.event += 1;
         self.list.clear();
         self.buffer.clear();
+        self.parts.begin(paths);
         self.tangled = 0;
         if self.ends.len() < paths.len() {
             self.ends.resize(paths.len(), (0, END, END));

@@ -193,6 +193,9 @@ impl<'w, 'e> Walk<'w, 'e> {
             (At::Event(span.from, span.to), &self.bytes[span.from..span.to])
         };
         let literal = here.text(text);
+        if here.affixes.len() > 0 {
+            self.values.parts.note(self.values.event, path, &here.affixes, text);
+        }
         let place = if here.addresses { line::address(text) } else { None };
         let place = place.map(|place| (place, here.address_ruler.as_ref()));
         self.values.push(path, Kind::Text, at, literal, place);
