@@ -23,6 +23,9 @@ const FIXED: usize = 7;
 /// A literal with this bit has no set of its own; the rest is the place of its changes.
 const CHANGES: u32 = 1 << 31;
 
+/// Bytes of sets for each slot that asks for something, where sets of literals lie in their order.
+const SPACE: usize = 64;
+
 /// Stands for no set.
 const NO_SET: u32 = u32::MAX;
 
@@ -32,10 +35,10 @@ pub(super) struct Column {
     pub(super) path: u32,
     words: u32,
     part: u64,
+    /// First those that every column has, then those of literals.
     sets: Box<[u64]>,
-    /// For each literal of the path its set, or how it differs from that of values that no rule
-    /// names. Empty where the path has too many.
-    named: Box<[u32]>,
+    /// How many literals of the path have sets that lie in the literals' order.
+    in_order: u32,
     /// Where the sets of the ruler's stretches begin: for each, who accepts it, and who is unsure.
     numbers: u32,
     networks: u32,
@@ -44,8 +47,9 @@ pub(super) struct Column {
 
 #[derive(Debug, Default)]
 struct Seldom {
-    /// Instead of `named`.
-    map: KeyMap,
+    /// From any other literal to its set, or to how it differs from that of values that no rule
+    /// names.
+    named: KeyMap,
     /// Where the changes of a literal begin; they end where the next begin.
     starts: Vec<u32>,
     flips: Vec<u32>,
@@ -75,7 +79,8 @@ pub(super) struct One<'c> {
     named: Changed<'c>,
     ranges: &'c [u64],
     unsure: &'c [u64],
-    bounds: &'c [(u64, u64)],
+    seldom: Option<&'c Seldom>,
+    kind: usize,
     mark: u64,
 }
 
@@ -84,7 +89,13 @@ impl View<'_> {
     pub(super) fn is_within(&self, slot: usize) -> bool {
         match self {
             Self::Many => true,
-            Self::One(one) => one.bounds.get(slot).is_none_or(|(from, to)| (*from..*to).contains(&one.mark)),
+            Self::One(one) => {
+                let bounds = one.seldom.and_then(|seldom| match one.kind {
+                    TEXTS => seldom.networks.get(slot),
+                    _ => seldom.numbers.get(slot),
+                });
+                bounds.is_none_or(|(from, to)| (*from..*to).contains(&one.mark))
+            }
         }
     }
 }
@@ -104,6 +115,7 @@ impl Column {
         let mut draft = Draft {
             path,
             words,
+            asks: asks.len(),
             sets: free.repeat(FIXED),
             flips: Vec::new(),
             numbers: Ranges::new(path.number_ruler.as_ref(), slots),
@@ -155,29 +167,18 @@ impl Column {
     }
 
     fn one(&self, seen: &Seen) -> One<'_> {
-        let (unnamed, ranges) = match seen.kind {
-            Kind::Null => (NULLS, NO_SET),
-            Kind::Bool(false) => (FALSES, NO_SET),
-            Kind::Bool(true) => (TRUES, NO_SET),
+        let (kind, ranges) = match seen.kind {
+            Kind::Null => return One { named: self.fixed(NULLS), ..One::default() },
+            Kind::Bool(false) => return One { named: self.fixed(FALSES), ..One::default() },
+            Kind::Bool(true) => return One { named: self.fixed(TRUES), ..One::default() },
             Kind::Text => (TEXTS, self.networks),
             Kind::Number => (NUMBERS, self.numbers),
         };
-        let literal = seen.literal as usize;
-        let named = match self.named.get(literal) {
-            Some(set) => *set,
-            None if self.named.is_empty() && seen.literal != UNNAMED => {
-                self.seldom.map.get(u64::from(seen.literal)).unwrap_or(NO_SET)
-            }
-            None => NO_SET,
-        };
-        let named = match named {
-            NO_SET => self.fixed(unnamed),
-            set if set & CHANGES == 0 => self.fixed(set as usize),
-            changes => {
-                let place = (changes & !CHANGES) as usize;
-                let (from, to) = (self.seldom.starts[place] as usize, self.seldom.starts[place + 1] as usize);
-                Changed { flips: &self.seldom.flips[from..to], ..self.fixed(unnamed) }
-            }
+        let named = match seen.literal {
+            literal if literal < self.in_order => self.fixed(FIXED + literal as usize),
+            UNNAMED => self.fixed(kind),
+            _ if self.in_order > 0 => self.fixed(kind),
+            literal => self.named(kind, literal),
         };
         match seen.stretch {
             Some(stretch) if ranges != NO_SET => {
@@ -186,11 +187,25 @@ impl Column {
                     named,
                     ranges: self.fixed(at).set,
                     unsure: self.fixed(at + 1).set,
-                    bounds: if unnamed == TEXTS { &self.seldom.networks } else { &self.seldom.numbers },
+                    seldom: Some(&self.seldom),
+                    kind,
                     mark: seen.mark,
                 }
             }
             _ => One { named, ..One::default() },
+        }
+    }
+
+    /// The set of a literal, where they do not lie in order.
+    fn named(&self, kind: usize, literal: u32) -> Changed<'_> {
+        match self.seldom.named.get(u64::from(literal)) {
+            None => self.fixed(kind),
+            Some(set) if set & CHANGES == 0 => self.fixed(set as usize),
+            Some(changes) => {
+                let place = (changes & !CHANGES) as usize;
+                let (from, to) = (self.seldom.starts[place] as usize, self.seldom.starts[place + 1] as usize);
+                Changed { flips: &self.seldom.flips[from..to], ..self.fixed(kind) }
+            }
         }
     }
 
@@ -204,6 +219,8 @@ impl Column {
 struct Draft<'p> {
     path: &'p Path,
     words: usize,
+    /// How many slots ask for something here.
+    asks: usize,
     sets: Vec<u64>,
     /// (literal, slot) of slots that answer to the literal in a way of their own.
     flips: Vec<(u32, u32)>,
@@ -343,37 +360,42 @@ impl Draft<'_> {
         }
     }
 
+    /// The set of values of a literal's kind that no rule names.
+    fn usual(&self, literal: u32) -> usize {
+        match self.path.literal(literal) {
+            Literal::Number(_) => NUMBERS,
+            _ => TEXTS,
+        }
+    }
+
     fn finish(mut self, id: u32) -> Column {
         let mut seldom = Seldom { starts: vec![0], ..Seldom::default() };
         self.flips.sort_unstable();
         self.flips.dedup();
-        let mut named = Vec::new();
+        let known = self.path.literals();
+        let in_order = if known * self.words * 8 <= SPACE * self.asks { known } else { 0 };
+        for literal in 0..in_order {
+            let usual = self.usual(literal as u32);
+            self.sets.extend_from_within(usual * self.words..(usual + 1) * self.words);
+        }
         for chunk in self.flips.chunk_by(|a, b| a.0 == b.0) {
             let literal = chunk[0].0;
             let slots = chunk.iter().map(|(_, slot)| *slot);
-            // A whole set where it costs less than 16 bytes for each change.
-            if 2 * chunk.len() >= self.words {
+            let usual = self.usual(literal);
+            if (literal as usize) < in_order {
+                let at = (FIXED + literal as usize) * self.words;
+                slots.for_each(|slot| flip(&mut self.sets[at..], &[slot]));
+            } else if 2 * chunk.len() >= self.words {
+                // A whole set costs less than 16 bytes for each change.
                 let at = self.sets.len();
-                named.push((literal, (at / self.words) as u32));
-                let usual = match self.path.literal(literal) {
-                    Literal::Number(_) => NUMBERS,
-                    _ => TEXTS,
-                };
+                seldom.named.insert(u64::from(literal), (at / self.words) as u32);
                 self.sets.extend_from_within(usual * self.words..(usual + 1) * self.words);
                 slots.for_each(|slot| flip(&mut self.sets[at..], &[slot]));
             } else {
-                named.push((literal, CHANGES | (seldom.starts.len() as u32 - 1)));
+                seldom.named.insert(u64::from(literal), CHANGES | (seldom.starts.len() as u32 - 1));
                 seldom.flips.extend(slots);
                 seldom.starts.push(seldom.flips.len() as u32);
             }
-        }
-        let known = self.path.literals();
-        let mut direct = Vec::new();
-        if known <= 64 + 4 * named.len() {
-            direct.resize(known, NO_SET);
-            named.iter().for_each(|(literal, set)| direct[*literal as usize] = *set);
-        } else {
-            named.iter().for_each(|(literal, set)| seldom.map.insert(u64::from(*literal), *set));
         }
         let mut place = |ranges: Ranges<'_>, bounds: &mut Box<[(u64, u64)]>| {
             if !ranges.used {
@@ -391,7 +413,7 @@ impl Draft<'_> {
             words: self.words as u32,
             part: self.path.part,
             sets: self.sets.into(),
-            named: direct.into(),
+            in_order: in_order as u32,
             numbers,
             networks,
             seldom: Box::new(seldom),

@@ -1,6 +1,7 @@
 //! The rules that share a key, and how those of them that accept an event are found.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::bits::WORD;
 use super::column::{Asks, Column};
@@ -23,14 +24,26 @@ const LEVELS: usize = 4;
 /// A split must let through less than this share.
 const GOOD: f64 = 0.25;
 
-#[derive(Debug, Default)]
+/// Cheap to clone. What an event needs first is not behind a further pointer.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     /// Each with the checks that the columns leave open.
-    pub(super) slots: Box<[Member]>,
-    pub(super) columns: Box<[Column]>,
-    /// Groups inside this one, by key.
-    pub(super) below: KeyMap,
-    pub(super) inner: Box<[Self]>,
+    pub(super) slots: Arc<[Member]>,
+    pub(super) columns: Arc<[Column]>,
+    pub(super) below: Option<Arc<Below>>,
+}
+
+/// Groups inside a group, by key.
+#[derive(Debug, Default)]
+pub(super) struct Below {
+    keys: KeyMap,
+    groups: Vec<Group>,
+}
+
+impl Below {
+    pub(super) fn get(&self, key: u64) -> Option<&Group> {
+        self.keys.get(key).map(|place| &self.groups[place as usize])
+    }
 }
 
 /// What groups are built from.
@@ -72,13 +85,13 @@ impl<'r, R: Fn(u32) -> Option<&'r Rule>> Builder<'_, R> {
             }
         }
         let columns = paths.iter().map(|path| self.column(*path, &mut members)).collect();
-        let mut below = KeyMap::default();
-        let mut inner = Vec::with_capacity(filed.len());
+        let mut below = Below::default();
         for (key, members) in filed {
-            below.insert(key, inner.len() as u32);
-            inner.push(self.group(members, level + 1));
+            below.keys.insert(key, below.groups.len() as u32);
+            below.groups.push(self.group(members, level + 1));
         }
-        Group { slots: members.into(), columns, below, inner: inner.into() }
+        let below = (!below.groups.is_empty()).then(|| Arc::new(below));
+        Group { slots: members.into(), columns, below }
     }
 
     fn open(&self, member: Member) -> impl Iterator<Item = (usize, Check)> {
@@ -142,7 +155,8 @@ impl Group {
     /// Every conjunct in it, as (rule, conjunct).
     pub(super) fn conjuncts(&self, into: &mut Vec<(u32, u32)>) {
         into.extend(self.slots.iter().map(|member| (member.rule, member.conjunct)));
-        self.inner.iter().for_each(|group| group.conjuncts(into));
+        let groups = self.below.iter().flat_map(|below| &below.groups);
+        groups.for_each(|group| group.conjuncts(into));
     }
 }
 

@@ -93,7 +93,7 @@ struct Inner {
     rules: Vec<Option<Arc<Rule>>>,
     /// From keys to places in `groups`.
     root: Arc<KeyMap>,
-    groups: Vec<Arc<Group>>,
+    groups: Vec<Group>,
     /// For each path, by what the root finds groups there.
     keyed: Vec<u8>,
 }
@@ -141,7 +141,7 @@ impl Matcher {
         for (key, members) in filed {
             note(key, &mut keyed);
             root.insert(key, groups.len() as u32);
-            groups.push(Arc::new(builder.group(members, 0)));
+            groups.push(builder.group(members, 0));
         }
         Self { inner: Arc::new(Inner { paths: Arc::new(paths), rules, root: Arc::new(root), groups, keyed }) }
     }
@@ -229,7 +229,7 @@ struct Run<'r> {
 impl Run<'_> {
     fn group(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
         if group.columns.is_empty() {
-            for member in &group.slots {
+            for member in group.slots.iter() {
                 if self.accepts(*member) {
                     found.push(RuleIx(member.rule));
                 }
@@ -237,19 +237,17 @@ impl Run<'_> {
         } else {
             self.columns(group, left, found);
         }
-        if group.below.is_empty() {
-            return;
-        }
+        let Some(below) = &group.below else { return };
         let values = self.values;
         for (i, seen) in values.list.iter().enumerate() {
             let named = (seen.literal != UNNAMED).then(|| key(seen.path, seen.literal));
             let any = values.is_first(i).then(|| any_key(seen.path));
-            for place in [named, any].into_iter().flatten().filter_map(|key| group.below.get(key)) {
-                self.group(&group.inner[place as usize], left, found);
+            for group in [named, any].into_iter().flatten().filter_map(|key| below.get(key)) {
+                self.group(group, left, found);
             }
         }
-        for place in values.parts.keys.iter().filter_map(|key| group.below.get(*key)) {
-            self.group(&group.inner[place as usize], left, found);
+        for group in values.parts.keys.iter().filter_map(|key| below.get(*key)) {
+            self.group(group, left, found);
         }
     }
 

@@ -158,10 +158,6 @@ impl KeyMap {
         self.used += 1;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.used == 0
-    }
-
     fn place(&mut self, key: u64, value: u32) {
         let mask = self.slots.len() - 1;
         let mut at = Self::start(key, mask);

@@ -60,7 +60,7 @@ impl Matcher {
             conjuncts.retain(|(rule, _)| *rule != number.0);
             let of_key = added.range((key, 0, 0)..=(key, u32::MAX, u32::MAX));
             conjuncts.extend(of_key.map(|(_, rule, conjunct)| (*rule, *conjunct)));
-            let group = Arc::new(inner.group(key, conjuncts));
+            let group = inner.group(key, conjuncts);
             match place {
                 Some(place) => inner.groups[place as usize] = group,
                 None => {
