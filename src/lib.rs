@@ -33,6 +33,7 @@ mod guard;
 mod hash;
 mod id;
 mod json;
+mod matcher;
 mod memory;
 mod pattern;
 mod people;
@@ -77,6 +78,7 @@ pub use id::{
     WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
+pub use matcher::{Matcher, RuleIx, Scratch};
 pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use pattern::Choice;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The floors, from the ground up; ARCHITECTURE.md repeats them.
 const FLOORS: &[&[&str]] = &[
     &["ready", "words", "time", "hash", "decimal", "json", "id"],
-    &["audit", "pattern", "score", "schedule"],
+    &["audit", "pattern", "matcher", "score", "schedule"],
     &["action", "signal"],
     &["rule"],
     &["approval", "state"],

@@ -10,7 +10,7 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 
 /// A network of one family.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Network {
+pub(crate) struct Network {
     base: IpAddr,
     bits: u32,
 }
@@ -18,7 +18,7 @@ pub(super) struct Network {
 impl Network {
     /// Reads `10.0.0.0/8` or `2001:db8::/32`. Host bits may be set; they do not count. A network
     /// inside `::ffff:0:0/96` is one of IPv4.
-    pub(super) fn new(text: &str) -> Option<Self> {
+    pub(crate) fn new(text: &str) -> Option<Self> {
         let (base, bits) = text.split_once('/')?;
         if bits.is_empty() || bits.len() > 3 || !bits.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -33,12 +33,17 @@ impl Network {
         (network.bits <= network.width()).then_some(network)
     }
 
+    /// One of its addresses, and how many leading bits all of them share with it.
+    pub(crate) fn parts(self) -> (IpAddr, u32) {
+        (self.base, self.bits)
+    }
+
     /// Whether one address only lies in it.
     pub(super) fn is_point(self) -> bool {
         self.bits == self.width()
     }
 
-    pub(super) fn contains(self, text: &str) -> bool {
+    pub(crate) fn contains(self, text: &str) -> bool {
         let Some(address) = address(text) else { return false };
         address.is_ipv4() == self.base.is_ipv4() && self.network_of(address) == self.network_of(self.base)
     }

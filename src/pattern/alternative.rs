@@ -7,14 +7,14 @@ use crate::json::Value;
 
 /// One alternative as its author wrote it (compact), and as it is judged.
 #[derive(Clone, Debug)]
-pub(super) struct Alternative {
+pub(crate) struct Alternative {
     pub(super) text: String,
-    pub(super) test: Test,
+    pub(crate) test: Test,
 }
 
 /// What an alternative asks of a value: a text, a number, a boolean or null.
 #[derive(Clone, Debug)]
-pub(super) enum Test {
+pub(crate) enum Test {
     Null,
     Bool(bool),
     Number(Number),
@@ -31,7 +31,7 @@ pub(super) enum Test {
 }
 
 impl Test {
-    pub(super) fn passes(&self, value: &Value<'_>) -> bool {
+    pub(crate) fn passes(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Absent, _) | (_, Value::Array(_) | Value::Object(_)) => false,
             (Self::Exists, _) => true,

@@ -28,8 +28,14 @@ pub use error::{PatternError, PatternErrors, PatternFault};
 pub use explain::{Explanation, FieldVerdict, MAX_SEEN_BYTES, MAX_SEEN_VALUES, Seen};
 pub use payload::{MAX_PAYLOAD_BYTES, Payload, PayloadError, PayloadFault};
 
+pub(crate) use address::Network;
+pub(crate) use alternative::Test;
+pub(crate) use number::{End, Number, Range};
+pub(crate) use read::Field;
+pub(crate) use text::{TextTest, fold};
+
 use judge::Judge;
-use read::{Field, Reader};
+use read::Reader;
 use tree::Tree;
 
 /// The longest pattern, in bytes: 64 KiB. Of a pattern inside a document, its compact text counts.
@@ -158,10 +164,44 @@ impl Pattern {
         self.matches_node(&payload.tree())
     }
 
+    /// The positions of the patterns that match an event, each tried in turn on an event that is
+    /// read once. For comparisons; [`Matcher`](crate::Matcher) gives the same answer sooner.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn matching(patterns: &[Self], payload: &Payload) -> Vec<usize> {
+        let tree = payload.tree();
+        let all = patterns.iter().enumerate();
+        all.filter(|(_, pattern)| pattern.matches_node(&tree)).map(|(i, _)| i).collect()
+    }
+
     /// Whether the pattern matches an event that has been read already.
     pub(crate) fn matches_node(&self, event: &Node<'_>) -> bool {
         let mut judge = Judge::new(&self.inner.fields);
         self.inner.branches.iter().any(|branch| judge.accepts(branch, event))
+    }
+}
+
+/// What a compiled set of patterns needs to see of one.
+impl Pattern {
+    /// Every list of the pattern, in its author's order.
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.inner.fields
+    }
+
+    /// How many branches `$or` makes, one of which suffices.
+    pub(crate) fn branches(&self) -> usize {
+        self.inner.branches.len()
+    }
+
+    /// The fields that must hold together in a branch.
+    pub(crate) fn branch_fields(&self, branch: usize) -> Vec<usize> {
+        self.inner.branches.get(branch).map_or_else(Vec::new, |tree| tree.all().into_iter().collect())
+    }
+
+    /// Whether one branch accepts an event.
+    pub(crate) fn branch_accepts(&self, branch: usize, event: &Node<'_>) -> bool {
+        let mut judge = Judge::new(&self.inner.fields);
+        self.inner.branches.get(branch).is_some_and(|tree| judge.accepts(tree, event))
     }
 }
 

@@ -25,7 +25,7 @@ impl Reading {
 
 /// A number that a pattern names.
 #[derive(Clone, Debug)]
-pub(super) struct Number {
+pub(crate) struct Number {
     text: Box<str>,
     /// None: only the same text equals it (never so when read exactly).
     value: Option<Decimal>,
@@ -35,6 +35,11 @@ pub(super) struct Number {
 impl Number {
     pub(super) fn new(text: &str, reading: Reading) -> Self {
         Self { text: text.into(), value: reading.value(text), reading }
+    }
+
+    /// Its text, where it is read exactly.
+    pub(crate) fn exact(&self) -> Option<&str> {
+        (self.reading == Reading::Exact).then_some(&self.text)
     }
 
     /// Whether it can stand in a comparison.
@@ -62,16 +67,16 @@ impl Number {
 
 /// Numbers between two ends, either of which may be missing.
 #[derive(Clone, Debug)]
-pub(super) struct Range {
-    pub(super) low: Option<End>,
-    pub(super) high: Option<End>,
+pub(crate) struct Range {
+    pub(crate) low: Option<End>,
+    pub(crate) high: Option<End>,
 }
 
 /// One end of a range.
 #[derive(Clone, Debug)]
-pub(super) struct End {
-    pub(super) number: Number,
-    pub(super) inclusive: bool,
+pub(crate) struct End {
+    pub(crate) number: Number,
+    pub(crate) inclusive: bool,
 }
 
 impl Range {

@@ -40,14 +40,14 @@ const RESERVED: &[&str] = &[
 
 /// A field that a pattern names, once for each list.
 #[derive(Clone, Debug)]
-pub(super) struct Field {
+pub(crate) struct Field {
     /// The steps of its path; a dotted name is several.
-    pub(super) path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// Where its list stands, as JSON pointer.
     pub(super) pointer: String,
-    pub(super) alternatives: Vec<Alternative>,
+    pub(crate) alternatives: Vec<Alternative>,
     /// Whether one alternative is that there is no value.
-    pub(super) absent: bool,
+    pub(crate) absent: bool,
 }
 
 impl Field {

@@ -6,7 +6,7 @@ use super::address::address;
 
 /// A test that a text in an event passes or not.
 #[derive(Clone, Debug)]
-pub(super) enum TextTest {
+pub(crate) enum TextTest {
     Equals(Box<str>),
     /// Equal as addresses: never ours, only the peer's reading of a literal.
     Address(IpAddr),
@@ -19,7 +19,7 @@ pub(super) enum TextTest {
 }
 
 impl TextTest {
-    pub(super) fn passes(&self, text: &str) -> bool {
+    pub(crate) fn passes(&self, text: &str) -> bool {
         match self {
             Self::Equals(wanted) => **wanted == *text,
             Self::Address(wanted) => address(text) == Some(*wanted),
@@ -40,18 +40,27 @@ impl TextTest {
 /// `ẞ`/`ß`/`ss` or `ſ`/`s` apart; after three, every spelling of a character in another case has
 /// one form, so that straße = STRASSE, Σ = σ = ς and K (kelvin) = k.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Folded(String);
+pub(crate) struct Folded(String);
 
 impl Folded {
     pub(super) fn new(text: &str) -> Self {
-        let lower = text.chars().flat_map(char::to_lowercase);
-        Self(lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
+        Self(fold(text).collect())
     }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The characters of a text without its case.
+pub(crate) fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> {
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
 /// A text in which `*` stands for any characters or none, `\*` for `*` and `\\` for `\`.
 #[derive(Clone, Debug)]
-pub(super) struct Wildcard {
+pub(crate) struct Wildcard {
     /// The literal parts between the stars; one part without any star.
     parts: Vec<String>,
 }
@@ -86,6 +95,11 @@ impl Wildcard {
 
     pub(super) fn stars(&self) -> usize {
         self.parts.len() - 1
+    }
+
+    /// The literal parts between the stars, of which the first opens the text and the last closes it.
+    pub(crate) fn parts(&self) -> &[String] {
+        &self.parts
     }
 
     /// The first part opens the text, the last one closes it, and those between stand in order:

@@ -13,6 +13,7 @@ use crate::action::{ActionCatalog, ActionSpec};
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActionKey, RuleId, ScaleId, Source};
 use crate::json::{self, Node};
+use crate::matcher::{Matcher, Scratch};
 use crate::signal::{Event, ManualOrder, Signal};
 
 /// The rules of a tenant, checked and compiled. Cheap to clone.
@@ -27,8 +28,9 @@ struct Inner {
     host: ActionCatalog,
     catalog: ActionCatalog,
     rules: BTreeMap<RuleId, Arc<CompiledRule>>,
-    by_source: BTreeMap<Source, Vec<Arc<CompiledRule>>>,
-    any_source: Vec<Arc<CompiledRule>>,
+    /// Finds the acting rules that an event concerns, by their place in `matched`.
+    matcher: Matcher,
+    matched: Vec<Arc<CompiledRule>>,
     warnings: Vec<RuleWarning>,
 }
 
@@ -148,8 +150,8 @@ impl RuleSet {
             host: host.clone(),
             catalog,
             rules: BTreeMap::new(),
-            by_source: BTreeMap::new(),
-            any_source: Vec::new(),
+            matcher: Matcher::default(),
+            matched: Vec::new(),
             warnings: Vec::new(),
         };
         if rules.len() > MAX_RULES {
@@ -165,10 +167,11 @@ impl RuleSet {
                 inner.add(rule, active);
             }
         }
-        match faults.count() {
-            0 => Ok(Self { inner: Arc::new(inner) }),
-            _ => Err(faults.into_error(text, root)),
+        if faults.count() > 0 {
+            return Err(faults.into_error(text, root));
         }
+        inner.index();
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Every rule, by id, active or not.
@@ -243,20 +246,24 @@ impl RuleSet {
         self.rule(id).filter(|rule| rule.acts()).cloned()
     }
 
+    /// The matcher finds them at a cost that does not grow with the number of rules; the plain
+    /// interpreter confirms each, so that nobody is acted upon by a mistake of the faster one.
     fn of_event(&self, event: &Event) -> Vec<Arc<CompiledRule>> {
-        let bound = self.inner.by_source.get(&event.source).into_iter().flatten();
-        let mut rules = bound.chain(&self.inner.any_source).peekable();
-        if rules.peek().is_none() {
+        let (mut scratch, mut found) = (Scratch::default(), Vec::new());
+        let text = event.payload.text().as_bytes();
+        let walked = self.inner.matcher.matches(Some(event.source.as_str()), text, &mut scratch, &mut found);
+        if walked.is_err() || found.is_empty() {
             return Vec::new();
         }
         let tree = event.payload.tree();
-        rules
-            .filter(|rule| match &rule.rule.trigger {
-                Trigger::Event { pattern, .. } => pattern.matches_node(&tree),
-                _ => false,
-            })
-            .cloned()
-            .collect()
+        let confirmed = |rule: &&Arc<CompiledRule>| match &rule.rule.trigger {
+            Trigger::Event { sources, pattern } => {
+                (sources.is_empty() || sources.contains(&event.source)) && pattern.matches_node(&tree)
+            }
+            _ => false,
+        };
+        let rules = found.iter().filter_map(|ix| self.inner.matched.get(ix.index()));
+        rules.filter(confirmed).cloned().collect()
     }
 
     fn on_scale(&self, scale: &ScaleId) -> Vec<Arc<CompiledRule>> {
@@ -290,15 +297,20 @@ impl Inner {
                 });
             }
         }
-        if let (true, Trigger::Event { sources, .. }) = (compiled.acts(), &compiled.rule.trigger) {
-            for source in sources {
-                self.by_source.entry(source.clone()).or_default().push(Arc::clone(&compiled));
-            }
-            if sources.is_empty() {
-                self.any_source.push(Arc::clone(&compiled));
-            }
-        }
         self.rules.insert(compiled.rule.id.clone(), compiled);
+    }
+
+    /// Compiles the patterns of the acting event rules together.
+    fn index(&mut self) {
+        let on_events =
+            |rule: &&Arc<CompiledRule>| rule.acts() && matches!(rule.rule.trigger, Trigger::Event { .. });
+        self.matched = self.rules.values().filter(on_events).cloned().collect();
+        self.matcher = Matcher::new(self.matched.iter().filter_map(|rule| match &rule.rule.trigger {
+            Trigger::Event { sources, pattern } => {
+                Some((sources.iter().map(Source::as_str).collect::<Vec<_>>(), pattern.clone()))
+            }
+            _ => None,
+        }));
     }
 }
 

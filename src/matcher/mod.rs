@@ -1,0 +1,378 @@
+//! Which of very many patterns match an event: the pattern language without the loop.
+//!
+//! The event's bytes are walked once (`walk`, `scan`) and the values at the paths that patterns
+//! name are kept (`paths`, `values`). Each rule is filed under the key that lets the fewest events
+//! through, mostly an equality (`compile`); the groups that an event's values lead to (`group`)
+//! intersect sets of rules, one for each path (`column`, `bits`, `line`). What a set cannot decide
+//! is checked rule by rule (`check`), and where an event's arrays or copies of keys tie fields
+//! together, the interpreter itself judges the few that are left.
+
+mod affix;
+mod bits;
+mod check;
+mod column;
+mod compile;
+mod group;
+mod line;
+mod paths;
+mod ruler;
+mod scan;
+mod table;
+mod update;
+mod values;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::json::{self, Node, SyntaxError};
+use crate::pattern::Pattern;
+
+use bits::Left;
+use column::View;
+use compile::{ALWAYS, Check, Member, Rule, Wanted, any_key, key};
+use group::{Builder, COLUMNS, Group};
+use paths::{Paths, UNNAMED};
+use scan::Stop;
+use table::KeyMap;
+use values::Values;
+use walk::{Marks, Walk};
+
+/// The number of a rule in a [`Matcher`]: its position among the rules from which it was made.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RuleIx(u32);
+
+impl RuleIx {
+    /// The number of the rule at a position; none beyond 2^32.
+    #[must_use]
+    pub fn new(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
+    }
+
+    /// The position, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Many patterns, compiled together: an immutable snapshot, cheap to clone.
+///
+/// It finds the patterns that match an event without trying each: the answer is always that of
+/// [`Pattern::matches`], the work mostly that of reading the event once.
+///
+/// ```
+/// use tipstaff::{Matcher, Scratch};
+///
+/// let stopped = r#"{"state": ["stopped"]}"#.parse()?;
+/// let busy = r#"{"load": [{"numeric": [">", 90]}]}"#.parse()?;
+/// let matcher = Matcher::new([(&[][..], stopped), (&["metrics"][..], busy)]);
+/// let (mut scratch, mut found) = (Scratch::default(), Vec::new());
+/// matcher.matches(Some("metrics"), br#"{"load": 97.5}"#, &mut scratch, &mut found)?;
+/// assert_eq!(found.iter().map(|rule| rule.index()).collect::<Vec<_>>(), [1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cost
+/// An event costs its bytes once, and a look-up for each value at a path that a pattern names. In
+/// a group of rules that share a key, each of at most 8 paths costs one step for 64 rules. What
+/// remains costs a check for each rule; if an array of objects, an array in an array or a repeated
+/// key stands where a rule names more than one field, the event's tree is built once and judged by
+/// the rules that are left. So no event costs more than [`Pattern::matches`] of every rule would.
+/// Only such an event allocates, once the scratch has seen the likes of it; an event that is no
+/// JSON does too.
+#[derive(Clone, Default)]
+pub struct Matcher {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone, Default)]
+struct Inner {
+    paths: Arc<Paths>,
+    rules: Vec<Option<Arc<Rule>>>,
+    /// From keys to places in `groups`.
+    root: Arc<KeyMap>,
+    groups: Vec<Group>,
+    /// For each path, by what the root finds groups there.
+    keyed: Vec<u8>,
+}
+
+const BY_LITERAL: u8 = 1;
+const BY_PRESENCE: u8 = 2;
+
+/// The buffers of a thread that matches events. Any matcher can use any scratch.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    values: Values,
+    marks: Marks,
+    /// The event in which each group was met last.
+    met: Vec<u64>,
+    left: Left,
+}
+
+impl Matcher {
+    /// Compiles rules: the sources to which each is bound (none: it sees every event), and its
+    /// pattern.
+    ///
+    /// # Panics
+    /// With 2^32 rules or more.
+    #[must_use]
+    pub fn new<'s, S: AsRef<[&'s str]>>(rules: impl IntoIterator<Item = (S, Pattern)>) -> Self {
+        let mut paths = Paths::default();
+        let rules = rules.into_iter();
+        let mut rules: Vec<Rule> =
+            rules.map(|(sources, pattern)| Rule::new(sources.as_ref(), pattern, &mut paths)).collect();
+        paths.make_rulers();
+        let mut filed: BTreeMap<u64, Vec<Member>> = BTreeMap::new();
+        for (number, rule) in (0_u32..).zip(&mut rules) {
+            let mut keys = Vec::new();
+            group::file(rule, number, &paths, |key, member| {
+                filed.entry(key).or_default().push(member);
+                keys.push(key);
+            });
+            rule.keys = keys.into();
+        }
+        let rules: Vec<_> = rules.into_iter().map(|rule| Some(Arc::new(rule))).collect();
+        let mut root = KeyMap::default();
+        let mut groups = Vec::with_capacity(filed.len());
+        let builder = Builder { rules: |number: u32| rules[number as usize].as_deref(), paths: &paths };
+        let mut keyed = vec![0; paths.len()];
+        for (key, members) in filed {
+            note(key, &mut keyed);
+            root.insert(key, groups.len() as u32);
+            groups.push(builder.group(members, 0));
+        }
+        Self { inner: Arc::new(Inner { paths: Arc::new(paths), rules, root: Arc::new(root), groups, keyed }) }
+    }
+
+    /// Finds the rules that an event concerns and adds them to `found`, in their order, each once.
+    ///
+    /// The whole event is validated. A value that is no object matches nothing.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] where the event is no JSON; nothing is added then.
+    pub fn matches(
+        &self,
+        source: Option<&str>,
+        event: &[u8],
+        scratch: &mut Scratch,
+        found: &mut Vec<RuleIx>,
+    ) -> Result<(), SyntaxError> {
+        let Inner { paths, groups, root, .. } = &*self.inner;
+        let Scratch { values, marks, met, left } = scratch;
+        let is_text = event.is_ascii() || std::str::from_utf8(event).is_ok();
+        let walked = if is_text { Walk::new(event, paths, values, marks).event(source) } else { Err(Stop) };
+        match walked {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            // The tree reader says what is wrong, and where.
+            Err(Stop) => return json::parse(event).map(drop),
+        }
+        if met.len() < groups.len() {
+            met.resize(groups.len(), 0);
+        }
+        let before = found.len();
+        let mut run = Run { inner: &self.inner, event, values, tree: None };
+        let mut visit = |place: u32| {
+            let last = &mut met[place as usize];
+            if std::mem::replace(last, run.values.event) != run.values.event {
+                run.group(&groups[place as usize], left, found);
+            }
+        };
+        if let Some(place) = root.get(ALWAYS) {
+            visit(place);
+        }
+        for (i, seen) in values.list.iter().enumerate() {
+            let keyed = self.inner.keyed[seen.path as usize];
+            if keyed & BY_LITERAL != 0 && seen.literal != UNNAMED {
+                if let Some(place) = root.get(key(seen.path, seen.literal)) {
+                    visit(place);
+                }
+            }
+            if keyed & BY_PRESENCE != 0 && values.is_first(i) {
+                if let Some(place) = root.get(any_key(seen.path)) {
+                    visit(place);
+                }
+            }
+        }
+        for part in &values.parts.keys {
+            if let Some(place) = root.get(*part) {
+                visit(place);
+            }
+        }
+        in_order(found, before);
+        Ok(())
+    }
+
+    /// How many rules it was made from, those that were taken out included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.rules.len()
+    }
+
+    /// Whether it was made from no rules.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.rules.is_empty()
+    }
+}
+
+/// One event on its way through the groups.
+struct Run<'r> {
+    inner: &'r Inner,
+    event: &'r [u8],
+    values: &'r Values,
+    tree: Option<Node<'r>>,
+}
+
+impl Run<'_> {
+    fn group(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
+        if group.columns.is_empty() {
+            for member in group.slots.iter() {
+                if self.accepts(*member) {
+                    found.push(RuleIx(member.rule));
+                }
+            }
+        } else {
+            self.columns(group, left, found);
+        }
+        let Some(below) = &group.below else { return };
+        let values = self.values;
+        for (i, seen) in values.list.iter().enumerate() {
+            let named = (seen.literal != UNNAMED).then(|| key(seen.path, seen.literal));
+            let any = values.is_first(i).then(|| any_key(seen.path));
+            for group in [named, any].into_iter().flatten().filter_map(|key| below.get(key)) {
+                self.group(group, left, found);
+            }
+        }
+        for group in values.parts.keys.iter().filter_map(|key| below.get(*key)) {
+            self.group(group, left, found);
+        }
+    }
+
+    /// Intersects what each column accepts, and finds what is left.
+    fn columns(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
+        left.begin(group.words());
+        // All are looked up before any is used, so that the look-ups wait for memory together.
+        let mut views = [View::default(); COLUMNS];
+        for (column, view) in group.columns.iter().zip(&mut views) {
+            *view = column.view(self.values);
+        }
+        let views = &views[..group.columns.len()];
+        let mut recheck = false;
+        for (column, view) in group.columns.iter().zip(views) {
+            let any = match view {
+                View::One(one) => one.meet(left),
+                View::Many => {
+                    recheck |= column.has_ranges();
+                    column.meet(self.values, left)
+                }
+            };
+            if !any {
+                return;
+            }
+        }
+        for (i, (word, unsure)) in left.left.iter().zip(&left.unsure).enumerate() {
+            let mut word = *word;
+            while word != 0 {
+                let bit = word.trailing_zeros() as usize;
+                let slot = i * bits::WORD + bit;
+                word &= word - 1;
+                // Bits beyond the last slot are set.
+                let Some(member) = group.slots.get(slot) else { break };
+                let is_unsure = unsure >> bit & 1 == 1;
+                if is_unsure && !views.iter().all(|view| view.is_within(slot)) {
+                    continue;
+                }
+                if recheck && !self.holds_ranges(*member, group, views) {
+                    continue;
+                }
+                if self.accepts(*member) {
+                    found.push(RuleIx(member.rule));
+                }
+            }
+        }
+    }
+
+    /// Checks a member at the paths where the event has several values and rules have ranges.
+    fn holds_ranges(&self, member: Member, group: &Group, views: &[View<'_>]) -> bool {
+        let Some(rule) = self.inner.rules[member.rule as usize].as_deref() else { return false };
+        let several = |check: &&Check| {
+            let columns = group.columns.iter().zip(views);
+            columns.into_iter().any(|(column, view)| column.path == check.path && matches!(view, View::Many))
+        };
+        rule.conjunct(member).checks.iter().filter(several).all(|check| self.holds(rule, *check))
+    }
+
+    fn accepts(&mut self, member: Member) -> bool {
+        if member.open == 0 && self.values.tangled == 0 {
+            return true;
+        }
+        let Some(rule) = self.inner.rules[member.rule as usize].as_deref() else { return false };
+        let conjunct = rule.conjunct(member);
+        if !rule.open(member).all(|(_, check)| self.holds(rule, check)) {
+            return false;
+        }
+        if conjunct.joined & self.values.tangled == 0 {
+            return true;
+        }
+        if self.tree.is_none() {
+            self.tree = json::parse(self.event).ok();
+        }
+        self.tree.as_ref().is_some_and(|tree| rule.pattern.branch_accepts(conjunct.branch, tree))
+    }
+
+    fn holds(&self, rule: &Rule, check: Check) -> bool {
+        match rule.wanted(check) {
+            Wanted::Sources(sources) => {
+                self.values.first(check.path).is_some_and(|seen| sources.contains(&seen.literal))
+            }
+            Wanted::Field(field) => {
+                let mut none = true;
+                for seen in self.values.at(check.path) {
+                    none = false;
+                    if check::passes(field, self.values.value(seen, self.event)) {
+                        return true;
+                    }
+                }
+                field.absent && (none || self.inner.paths.path(check.path).part & self.values.tangled != 0)
+            }
+        }
+    }
+}
+
+/// Notes by what a key finds its group.
+fn note(key: u64, keyed: &mut [u8]) {
+    if key != ALWAYS {
+        let way = if key as u32 == UNNAMED { BY_PRESENCE } else { BY_LITERAL };
+        keyed[(key >> 32) as usize] |= way;
+    }
+}
+
+/// Sorts what was added and leaves each once: branches of one rule and several of its keys may
+/// have found it.
+fn in_order(found: &mut Vec<RuleIx>, before: usize) {
+    let added = &mut found[before..];
+    if added.is_sorted_by(|a, b| a < b) {
+        return;
+    }
+    added.sort_unstable();
+    let mut kept = 1;
+    for i in 1..added.len() {
+        if added[i] != added[kept - 1] {
+            added[kept] = added[i];
+            kept += 1;
+        }
+    }
+    found.truncate(before + kept);
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matcher")
+            .field("rules", &self.inner.rules.len())
+            .field("groups", &self.inner.groups.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! Reads JSON's tokens where they stand, eight bytes at a time where it can.
+//!
+//! It accepts exactly what the crate's tree reader accepts. What is wrong it does not say: the
+//! caller asks the tree reader, so that an event has one error whoever reads it.
+
+use crate::json::MAX_JSON_DEPTH;
+
+/// The text is no JSON.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Stop;
+
+/// A string between its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) escaped: bool,
+    /// Whether there may be a dot in it.
+    pub(super) dotted: bool,
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each byte that equals one; above the first such byte there may be others.
+fn equal(word: u64, byte: u8) -> u64 {
+    let differing = word ^ (ONES * u64::from(byte));
+    differing.wrapping_sub(ONES) & !differing & HIGH
+}
+
+/// The high bit of each byte that ends a plain run in a string; bits above the first may be wrong.
+fn special(word: u64) -> u64 {
+    equal(word, b'"') | equal(word, b'\\') | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let eight = bytes.get(at..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*eight))
+}
+
+/// The byte at a place; zero, which no JSON has outside its strings, behind the end.
+#[inline]
+pub(super) fn peek(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+#[inline]
+pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(peek(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
+        at += 1;
+    }
+    at
+}
+
+/// The string whose opening quote stands before `from`. It ends before its closing quote.
+#[inline]
+pub(super) fn string(bytes: &[u8], from: usize) -> Result<Span, Stop> {
+    let (mut at, mut escaped, mut dots) = (from, false, 0);
+    loop {
+        if let Some(word) = word(bytes, at) {
+            let special = special(word);
+            dots |= equal(word, b'.') & special.wrapping_sub(1) & !special;
+            if special == 0 {
+                at += 8;
+                continue;
+            }
+            at += special.trailing_zeros() as usize / 8;
+        }
+        match peek(bytes, at) {
+            b'"' => return Ok(Span { from, to: at, escaped, dotted: dots != 0 }),
+            b'\\' => {
+                at = escape(bytes, at)?;
+                // A dot may be written as an escape.
+                (escaped, dots) = (true, 1);
+            }
+            0..=0x1f => return Err(Stop),
+            byte => {
+                dots |= u64::from(byte == b'.');
+                at += 1;
+            }
+        }
+    }
+}
+
+/// Behind the closing quote of the string whose opening quote stands before `at`.
+#[inline]
+fn skip_string(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
+    loop {
+        if let Some(word) = word(bytes, at) {
+            let special = special(word);
+            if special == 0 {
+                at += 8;
+                continue;
+            }
+            at += special.trailing_zeros() as usize / 8;
+        }
+        match peek(bytes, at) {
+            b'"' => return Ok(at + 1),
+            b'\\' => at = escape(bytes, at)?,
+            0..=0x1f => return Err(Stop),
+            _ => at += 1,
+        }
+    }
+}
+
+#[cold]
+fn escape(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    match bytes.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') if hex(bytes, at + 2).is_some() => Ok(at + 6),
+        _ => Err(Stop),
+    }
+}
+
+#[inline]
+fn digits(bytes: &[u8], from: usize) -> Result<usize, Stop> {
+    let mut at = from;
+    while peek(bytes, at).is_ascii_digit() {
+        at += 1;
+    }
+    if at > from { Ok(at) } else { Err(Stop) }
+}
+
+/// Behind the number that stands here.
+#[inline]
+pub(super) fn number(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    let from = at + usize::from(peek(bytes, at) == b'-');
+    let mut at = digits(bytes, from)?;
+    if at > from + 1 && peek(bytes, from) == b'0' {
+        return Err(Stop);
+    }
+    if peek(bytes, at) == b'.' {
+        at = digits(bytes, at + 1)?;
+    }
+    if matches!(peek(bytes, at), b'e' | b'E') {
+        at += 1;
+        at = digits(bytes, at + usize::from(matches!(peek(bytes, at), b'+' | b'-')))?;
+    }
+    Ok(at)
+}
+
+/// Behind the word that should stand here.
+pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Stop> {
+    let to = at + word.len();
+    if bytes.get(at..to) == Some(word) { Ok(to) } else { Err(Stop) }
+}
+
+/// Behind the colon, and the space around it.
+#[inline]
+pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    let at = if peek(bytes, at) == b':' { at } else { space(bytes, at) };
+    if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop) }
+}
+
+/// Behind the value that stands here, in `depth` others.
+pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+    // What most values are.
+    match peek(bytes, at) {
+        b'"' => return skip_string(bytes, at + 1),
+        b'-' | b'0'..=b'9' => return number(bytes, at),
+        _ => {}
+    }
+    // One bit for each open array or object: whether it is an object.
+    let mut objects = [0_u64; MAX_JSON_DEPTH / 64];
+    let mut open = depth;
+    loop {
+        match peek(bytes, at) {
+            b'"' => at = skip_string(bytes, at + 1)?,
+            b'-' | b'0'..=b'9' => at = number(bytes, at)?,
+            b't' => at = literal(bytes, at, b"true")?,
+            b'f' => at = literal(bytes, at, b"false")?,
+            b'n' => at = literal(bytes, at, b"null")?,
+            bracket @ (b'{' | b'[') => {
+                let bits = objects.get_mut(open / 64).ok_or(Stop)?;
+                let bit = 1 << (open % 64);
+                *bits = if bracket == b'{' { *bits | bit } else { *bits & !bit };
+                at = space(bytes, at + 1);
+                if peek(bytes, at) == bracket + 2 {
+                    at += 1;
+                } else {
+                    open += 1;
+                    if bracket == b'{' {
+                        at = skip_name(bytes, at)?;
+                    }
+                    continue;
+                }
+            }
+            _ => return Err(Stop),
+        }
+        loop {
+            if open == depth {
+                return Ok(at);
+            }
+            at = space(bytes, at);
+            let inner = open - 1;
+            let object = objects[inner / 64] >> (inner % 64) & 1 == 1;
+            match peek(bytes, at) {
+                b',' => {
+                    at = space(bytes, at + 1);
+                    if object {
+                        at = skip_name(bytes, at)?;
+                    }
+                    break;
+                }
+                b'}' if object => {}
+                b']' if !object => {}
+                _ => return Err(Stop),
+            }
+            at += 1;
+            open = inner;
+        }
+    }
+}
+
+fn skip_name(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    if peek(bytes, at) != b'"' {
+        return Err(Stop);
+    }
+    colon(bytes, skip_string(bytes, at + 1)?)
+}
+
+fn hex(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 4)?;
+    digits.iter().try_fold(0, |n, d| char::from(*d).to_digit(16).map(|d| n * 16 + d))
+}
+
+/// Appends the text of a string whose escapes have been checked. Half of a surrogate pair alone
+/// becomes U+FFFD.
+pub(super) fn unescape(text: &str, out: &mut String) {
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let bytes = rest.as_bytes();
+        let (c, length) = match bytes.get(at + 1) {
+            Some(b'u') => unicode(bytes, at),
+            Some(b'b') => ('\u{8}', 2),
+            Some(b'f') => ('\u{c}', 2),
+            Some(b'n') => ('\n', 2),
+            Some(b'r') => ('\r', 2),
+            Some(b't') => ('\t', 2),
+            other => (other.copied().map_or('\\', char::from), 2),
+        };
+        out.push(c);
+        rest = rest.get(at + length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+}
+
+fn unicode(bytes: &[u8], at: usize) -> (char, usize) {
+    let first = hex(bytes, at + 2).unwrap_or(0xfffd);
+    if (0xd800..0xdc00).contains(&first) && bytes.get(at + 6..at + 8) == Some(b"\\u") {
+        let second = hex(bytes, at + 8).unwrap_or_default();
+        if (0xdc00..0xe000).contains(&second) {
+            let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+            return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+        }
+    }
+    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+}
