@@ -40,7 +40,7 @@ fn test(test: &Test, value: Value<'_>) -> bool {
         (Test::ButNumbers(_), _) => true,
         (Test::Numeric(range), Value::Number(found, place)) => match place {
             Some(place) => line::contains(range, found, place)
-                .unwrap_or_else(|| test_as_tree(test, json::Value::Number(found))),
+                .unwrap_or_else(|| test_as_tree(test, &json::Value::Number(found))),
             None => false,
         },
         (Test::Network(network), Value::Text(_, Some(place))) => {
@@ -52,7 +52,7 @@ fn test(test: &Test, value: Value<'_>) -> bool {
 
 fn equals(wanted: &Number, found: &str, place: Option<u128>) -> bool {
     let Some(exact) = wanted.exact() else {
-        return test_as_tree(&Test::Number(wanted.clone()), json::Value::Number(found));
+        return test_as_tree(&Test::Number(wanted.clone()), &json::Value::Number(found));
     };
     match (place, line::number(exact.as_bytes())) {
         (Some(place), Some(other)) => line::compare((found, place), (exact, other)) == Ordering::Equal,
@@ -61,8 +61,8 @@ fn equals(wanted: &Number, found: &str, place: Option<u128>) -> bool {
 }
 
 /// What the interpreter says, for the readings of numbers that only tools ask for.
-fn test_as_tree(test: &Test, value: json::Value<'_>) -> bool {
-    test.passes(&value)
+fn test_as_tree(test: &Test, value: &json::Value<'_>) -> bool {
+    test.passes(value)
 }
 
 fn text(test: &TextTest, found: &str) -> bool {

@@ -269,10 +269,10 @@ fn intern(field: &Field, paths: &mut Paths) -> u32 {
 }
 
 fn add_number(text: Option<&str>, path: u32, paths: &mut Paths) {
-    if let Some(place) = text.and_then(own_place) {
-        if paths.path(path).number(place).is_none() {
-            paths.path_mut(path).add_number(place);
-        }
+    if let Some(place) = text.and_then(own_place)
+        && paths.path(path).number(place).is_none()
+    {
+        paths.path_mut(path).add_number(place);
     }
 }
 

@@ -206,7 +206,7 @@ pub(super) fn network(network: Network) -> [Option<(u128, u128)>; 2] {
             let (low, high) = span(v6.to_bits(), 128 - bits);
             let mapped_end = MAPPED | u128::from(u32::MAX);
             if low <= MAPPED && mapped_end <= high {
-                let before = (low < MAPPED).then(|| (low, MAPPED - 1));
+                let before = (low < MAPPED).then_some((low, MAPPED - 1));
                 let after = (mapped_end < high).then(|| (mapped_end + 1, high));
                 [before, after]
             } else {

@@ -185,15 +185,17 @@ impl Matcher {
         }
         for (i, seen) in values.list.iter().enumerate() {
             let keyed = self.inner.keyed[seen.path as usize];
-            if keyed & BY_LITERAL != 0 && seen.literal != UNNAMED {
-                if let Some(place) = root.get(key(seen.path, seen.literal)) {
-                    visit(place);
-                }
+            if keyed & BY_LITERAL != 0
+                && seen.literal != UNNAMED
+                && let Some(place) = root.get(key(seen.path, seen.literal))
+            {
+                visit(place);
             }
-            if keyed & BY_PRESENCE != 0 && values.is_first(i) {
-                if let Some(place) = root.get(any_key(seen.path)) {
-                    visit(place);
-                }
+            if keyed & BY_PRESENCE != 0
+                && values.is_first(i)
+                && let Some(place) = root.get(any_key(seen.path))
+            {
+                visit(place);
             }
         }
         for part in &values.parts.keys {
