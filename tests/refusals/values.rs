@@ -46,7 +46,7 @@ fn texts() -> Vec<Row> {
         rows.push(row(&error.fault, place));
     }
     let error = bad::<EnforcementId>("enf_1");
-    rows.extend([row(&error, "32 hexadecimal digits"), row(&error.fault, "prefix")]);
+    rows.extend([row(&error, "32 lower-case hexadecimal digits"), row(&error.fault, "another form")]);
     for (text, place) in [("", "empty"), ("so so", "' ' at offset 2"), (&long[..65], "65 bytes")] {
         rows.push(row(&bad::<BandName>(text).fault, place));
     }
