@@ -12,7 +12,7 @@ pub const MAX_DECIMAL_BYTES: usize = 1_100;
 pub const MAX_DECIMAL_DIGITS: usize = 1_000;
 /// The largest exponent, and the smallest: of the number as `0.d1d2d3…` times a power of ten, so
 /// that no other way to write it goes beyond.
-const MAX_EXPONENT: i64 = 1_000_000_000_000_000;
+pub(crate) const MAX_EXPONENT: i64 = 1_000_000_000_000_000;
 
 /// An exact decimal number: `1`, `1.0` and `1e0` are equal, and 9007199254740993 is not
 /// 9007199254740992.

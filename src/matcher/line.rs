@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use crate::decimal::MAX_DECIMAL_BYTES;
+use crate::decimal::{MAX_DECIMAL_BYTES, MAX_DECIMAL_DIGITS, MAX_EXPONENT};
 use crate::pattern::{End, Network, Range};
 
 /// How many leading digits of a number a place holds.
@@ -13,7 +13,7 @@ const DIGITS: usize = 19;
 const ZERO: u128 = 1 << 120;
 
 /// Longer exponents make no number, as in [`Decimal`](crate::Decimal).
-const EXPONENT_DIGITS: usize = 15;
+const EXPONENT_DIGITS: usize = 17;
 
 /// Makes exponents positive: no accepted one reaches 2^51.
 const BIAS: i64 = 1 << 51;
@@ -31,6 +31,8 @@ pub(super) fn number(text: &[u8]) -> Option<u128> {
         rest => (false, rest),
     };
     let (mut lead, mut count, mut longer) = (0_u64, 0_usize, false);
+    // How many digits from the first significant one on, and up to the last significant one.
+    let (mut digits, mut significant) = (0_usize, 0_usize);
     let (mut exponent, mut whole) = (0_i64, true);
     let mut rest = unsigned;
     while let [byte, tail @ ..] = rest {
@@ -38,6 +40,10 @@ pub(super) fn number(text: &[u8]) -> Option<u128> {
             b'0'..=b'9' => {
                 let digit = u64::from(byte - b'0');
                 if count > 0 || digit > 0 {
+                    digits += 1;
+                    if digit > 0 {
+                        significant = digits;
+                    }
                     if count < DIGITS {
                         lead = lead * 10 + digit;
                         count += 1;
@@ -59,6 +65,9 @@ pub(super) fn number(text: &[u8]) -> Option<u128> {
     }
     if lead == 0 {
         return Some(ZERO);
+    }
+    if significant > MAX_DECIMAL_DIGITS || exponent.abs() > MAX_EXPONENT {
+        return None;
     }
     let lead = lead * 10_u64.pow((DIGITS - count) as u32);
     let size =

@@ -241,8 +241,10 @@ fn what_is_in_the_queue_by_its_columns_alone_is_not_taken() {
     let asked = request(dir, "s1");
     let id = asked["enforcement"].as_str().expect("an id");
     alter(dir, &format!("UPDATE records SET channel = 'lock_account', ready_at = at WHERE id = '{id}'"));
-    let error = fails(&mut at(dir, &["run"]), 1);
-    assert!(error.contains(&format!("default/enforcement/{id}")), "{error}");
+    let output = at(dir, &["run"]).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains(&format!("fault: default/enforcement/{id}")), "{told}");
     assert!(!dir.join("outbox/access").join(format!("{id}.json")).exists());
     let shown = json(&mut at(dir, &["log", "show", id]));
     assert_eq!(shown["enforcement"]["reason"], "awaiting_approval");
