@@ -3,6 +3,7 @@
 mod check;
 mod describe;
 mod document;
+mod listen;
 mod read;
 mod set;
 mod write;
@@ -18,6 +19,7 @@ use crate::time::Span;
 use crate::words::words;
 
 pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use listen::{Listened, Role};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
 
 /// The longest document of rules, in bytes.
