@@ -131,18 +131,21 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 known.insert(rule.clone(), stats.body);
             }
         }
+        let tallies = self.tallies(tx, concerned, signal).await?;
         let of_subject = tx.get::<SubjectState>(&subject)?;
         let facts = Facts {
             rules,
             subject: of_subject
                 .as_ref()
                 .map_or_else(|| SubjectState::new(signal.subject().clone()), |stored| stored.body.clone()),
+            tallies,
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
         };
         let planned = plan(signal, concerned, &facts, now)?;
         self.put_plan(tx, &planned, &facts, of_subject.is_none())?;
+        self.put_counts(tx, &planned).await?;
         Ok(planned)
     }
 

@@ -8,6 +8,7 @@ mod intake;
 mod queries;
 mod rules;
 mod run;
+mod tallies;
 mod timetable;
 mod tx;
 

@@ -1,6 +1,6 @@
 //! What a rule listens to: event patterns, each with the role that its events play.
 
-use super::{CompiledRule, Trigger};
+use super::{CompiledRule, Trigger, WindowKind};
 use crate::id::Source;
 use crate::json::Node;
 use crate::pattern::Pattern;
@@ -11,6 +11,7 @@ words! {
     /// What an event is to a rule that listens to it.
     Role, "role of an event" {
         First: "first", "the event that the rule is about; of an ordered pair, the one that begins it";
+        Second: "second", "of an ordered pair, the event that completes it";
     }
 }
 
@@ -31,7 +32,16 @@ impl Trigger {
     #[must_use]
     pub fn listens(&self) -> Vec<Listened<'_>> {
         match self {
-            Self::Event { sources, pattern } => vec![Listened { role: Role::First, sources, pattern }],
+            Self::Event { sources, pattern, window } => {
+                let first = Listened { role: Role::First, sources, pattern };
+                let second = window.as_ref().and_then(|window| match &window.kind {
+                    WindowKind::TemporalOrdered { sources, pattern } => {
+                        Some(Listened { role: Role::Second, sources, pattern })
+                    }
+                    _ => None,
+                });
+                std::iter::once(first).chain(second).collect()
+            }
             Self::Score(_) | Self::Schedule { .. } | Self::Manual => Vec::new(),
         }
     }
