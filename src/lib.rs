@@ -89,7 +89,8 @@ pub use pattern::{
 };
 pub use people::{People, PeopleError};
 pub use plan::{
-    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Part, PartVerdict, Plan, PlanError,
+    RuleAnswer, RuleRef, Why, explain, plan,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{

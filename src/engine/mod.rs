@@ -4,6 +4,7 @@
 mod approvals;
 mod control;
 mod enforcements;
+mod explain;
 mod intake;
 mod queries;
 mod rules;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::alternative::Test;
 use super::judge::Judge;
 use super::read::Field;
@@ -16,7 +18,7 @@ pub const MAX_SEEN_BYTES: usize = 256;
 pub const MAX_SEEN_VALUES: usize = 16;
 
 /// What an event has at one path that a pattern names.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Seen {
     /// The path, its steps joined by dots.
     pub path: String,
@@ -28,7 +30,7 @@ pub struct Seen {
 }
 
 /// What a pattern says of an event, and why.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Explanation {
     /// Whether the pattern matches.
     pub matched: bool,
@@ -42,7 +44,7 @@ pub struct Explanation {
 }
 
 /// One list of alternatives, and what the event has for it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct FieldVerdict {
     /// Where the list stands, as JSON pointer (RFC 6901) in the text that was read.
     pub pointer: String,

@@ -3,6 +3,7 @@
 
 mod decide;
 mod evidence;
+mod explain;
 mod fill;
 mod make;
 mod rest;
@@ -28,6 +29,7 @@ use crate::time::Time;
 
 pub use decide::plan;
 pub use evidence::MAX_EVIDENCE_FIELDS;
+pub use explain::{Part, PartVerdict, RuleAnswer, Why, explain};
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
