@@ -89,15 +89,17 @@ pub use pattern::{
 };
 pub use people::{People, PeopleError};
 pub use plan::{
-    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Part, PartVerdict, Plan, PlanError,
+    RuleAnswer, RuleRef, Why, explain, plan,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
     ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
-    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, MAX_ACTIONS,
-    MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS,
-    MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
-    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, Listened,
+    MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_FIELD_BYTES,
+    MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW,
+    MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, MIN_DEADLINE, Mode, Quorum, Role, Rule, RuleAction, RuleFault,
+    RuleSet, RuleWarning, Settings, Trigger, Window, WindowKind,
 };
 pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
 #[doc(hidden)]
@@ -112,7 +114,9 @@ pub use signal::{
     Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
+    Book, Control, Cooling, Counted, Entry, Fired, KillScope, MAX_RESTING_VALUES, MAX_RESTS,
+    MAX_WINDOW_SIGNALS, Rests, Roster, RuleStats, Run, Stop, SubjectState, Tally, Timer, WindowOutcome,
+    WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

@@ -4,10 +4,12 @@
 mod approvals;
 mod control;
 mod enforcements;
+mod explain;
 mod intake;
 mod queries;
 mod rules;
 mod run;
+mod tallies;
 mod timetable;
 mod tx;
 

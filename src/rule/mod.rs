@@ -3,8 +3,10 @@
 mod check;
 mod describe;
 mod document;
+mod listen;
 mod read;
 mod set;
+mod window;
 mod write;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,9 @@ use crate::time::Span;
 use crate::words::words;
 
 pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use listen::{Listened, Role};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
 /// The longest document of rules, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
@@ -83,11 +87,6 @@ words! {
         Shadow: "shadow", "it decides and records, marked as shadow, and nothing is carried out";
         Live: "live", "it acts";
     }
-
-    /// For whom a rule rests.
-    CooldownScope, "scope of a cooldown" {
-        Subject: "subject", "for the subject that it acted on";
-    }
 }
 
 /// When a rule runs.
@@ -100,6 +99,8 @@ pub enum Trigger {
         sources: Vec<Source>,
         /// What the event must look like.
         pattern: Pattern,
+        /// How many such events it waits for; without one it runs on each.
+        window: Option<Window>,
     },
     /// On a score that enters a band.
     Score(ScoreTrigger),
@@ -199,12 +200,40 @@ pub struct Guards {
 }
 
 /// How long a rule rests after it acted, by signal time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// ```json
+/// { "cooldown": { "per": "field", "field": "client.ip", "for": "60m" } }
+/// ```
+/// answers the first of a storm. Each further signal raises a count on the enforcement that the
+/// first one made ([`Enforcement::repeats`](crate::Enforcement::repeats)).
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cooldown {
     /// For whom it rests.
     pub per: CooldownScope,
     /// How long.
     pub span: Span,
+}
+
+/// For whom a rule rests.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CooldownScope {
+    /// For the subject that it acted on.
+    Subject,
+    /// For the subject and the value of a field of the event, by its dotted path: another value
+    /// is another storm. Events without the field share one.
+    Field(String),
+}
+
+impl Cooldown {
+    /// The path of the field for whose values the rule rests, if it rests for values.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match &self.per {
+            CooldownScope::Subject => None,
+            CooldownScope::Field(field) => Some(field),
+        }
+    }
 }
 
 /// What holds for all rules of a tenant.

@@ -4,7 +4,9 @@
 
 use std::fmt::Display;
 
-use super::{ApprovalPolicy, ApprovalSetting, Audience, Rule, RuleAction, Settings, Trigger};
+use super::{
+    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, Rule, RuleAction, Settings, Trigger, Window,
+};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
 
@@ -47,9 +49,11 @@ impl Settings {
 
 fn trigger(trigger: &Trigger) -> String {
     let (kind, body) = match trigger {
-        Trigger::Event { sources, pattern } => {
+        Trigger::Event { sources, pattern, window } => {
             let sources = (!sources.is_empty()).then(|| array(sources.iter().map(text)));
-            ("event", object([("sources", sources), ("pattern", Some(pattern.text().to_owned()))]))
+            let window = window.as_ref().map(Window::to_json);
+            let pattern = Some(pattern.text().to_owned());
+            ("event", object([("sources", sources), ("pattern", pattern), ("window", window)]))
         }
         Trigger::Score(score) => ("score", score_trigger(score)),
         Trigger::Schedule { timetable, audience } => (
@@ -135,8 +139,12 @@ fn policy_text(policy: &ApprovalPolicy) -> String {
 }
 
 fn guards(rule: &Rule) -> Option<String> {
-    let cooldown = rule.guards.cooldown?;
-    let cooldown = object([("per", Some(text(cooldown.per))), ("for", Some(text(cooldown.span)))]);
+    let cooldown = rule.guards.cooldown.as_ref()?;
+    let (per, field) = match &cooldown.per {
+        CooldownScope::Subject => ("subject", None),
+        CooldownScope::Field(field) => ("field", Some(text(field))),
+    };
+    let cooldown = object([("per", Some(text(per))), ("field", field), ("for", Some(text(cooldown.span)))]);
     Some(object([("cooldown", Some(cooldown))]))
 }
 
@@ -206,16 +214,16 @@ fn param(param: &Param) -> String {
     ])
 }
 
-fn text(value: impl Display) -> String {
+pub(super) fn text(value: impl Display) -> String {
     serde_json::Value::String(value.to_string()).to_string()
 }
 
-fn array(items: impl Iterator<Item = String>) -> String {
+pub(super) fn array(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
 /// An object of those members that have a value.
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
     let members = members.into_iter().filter_map(|(name, value)| Some(format!("{}:{}", text(name), value?)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }

@@ -13,7 +13,7 @@ use crate::approval::{Approval, ApprovalState};
 use crate::enforcement::{Enforcement, Purpose};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Timer};
+use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Tally, Timer};
 use crate::time::Time;
 
 /// The format that this version writes. A later one adds fields; those are kept.
@@ -203,6 +203,20 @@ impl Body for SubjectState {
         let bands =
             self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
         facets.extend(bands);
+        facets
+    }
+}
+
+impl Body for Tally {
+    const KIND: Kind = Kind::Tally;
+
+    fn due_at(&self) -> Option<Time> {
+        self.keep_until
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        facets.push((Facet::Rule, self.rule.to_string()));
         facets
     }
 }
