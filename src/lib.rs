@@ -103,9 +103,11 @@ pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, 
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
-    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
-    MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
-    Skipped, Transition, TransitionError, TriggerFault,
+    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Entered,
+    Fire, History, Hysteresis, Leaving, Level, LevelCause, LevelStep, MAX_BAND_NAME_BYTES, MAX_BANDS,
+    MAX_DWELL, MAX_HOLD, MAX_KEPT_ATTRIBUTES, MAX_KEPT_ENTRIES, MAX_KEPT_READINGS, MIN_DWELL, MIN_HOLD,
+    Observation, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger, Scored, Skipped,
+    Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
     DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading,

@@ -12,7 +12,9 @@ use crate::id::ScaleId;
 use crate::json::Value;
 use crate::pattern::Pattern;
 use crate::schedule::{Timetable, Zone};
-use crate::score::{Band, Confidence, Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::score::{
+    Band, Confidence, Direction, Hysteresis, Polarity, Scale, ScaleFault, ScoreTrigger, Skipped,
+};
 use crate::time::Span;
 use crate::words::WordError;
 
@@ -158,11 +160,7 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     let scale = object.get("scale").and_then(|scale| scale.parsed(faults));
     let enters = object.need("enters", faults).and_then(|bands| bands.items("an array of bands", faults));
     let enters = enters.unwrap_or_default().iter().filter_map(|band| band_name(band, faults)).collect();
-    let direction = word(
-        object.get("direction"),
-        &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)],
-        faults,
-    );
+    let direction = word(object.get("direction"), DIRECTIONS, faults);
     let skipped =
         word(object.get("skipped"), &[("ignore", Skipped::Ignore), ("fire", Skipped::Fire)], faults);
     let mut trigger = ScoreTrigger::new(scale.unwrap_or_else(|| Scale::standard().id().clone()), enters);
@@ -180,6 +178,9 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     }
     Some(Trigger::Score(trigger))
 }
+
+const DIRECTIONS: &[(&str, Direction)] =
+    &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)];
 
 fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
     item.parsed(faults)
@@ -296,7 +297,8 @@ fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
 }
 
 fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
-    let object = item.object(&["id", "low", "high", "high_is", "bands"], "a scale", faults)?;
+    const FIELDS: &[&str] = &["id", "low", "high", "high_is", "bands", "hysteresis", "hold"];
+    let object = item.object(FIELDS, "a scale", faults)?;
     let id = object.need("id", faults).and_then(|id| id.parsed(faults));
     let mut bound = |name| number(&object.need(name, faults)?, "a number", faults);
     let (low, high) = (bound("low"), bound("high"));
@@ -314,10 +316,47 @@ fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
         })
         .collect();
     let bands = bands.into_iter().collect::<Option<_>>()?;
-    match Scale::new(id?, low?, high?, polarity?, bands) {
-        Ok(scale) => Some(scale),
-        Err(found) => {
-            found.into_iter().for_each(|fault| faults.add_at(&item.pointer, item.node.at, fault));
+    let refuse = |place: &Item<'_>, found: Vec<ScaleFault>, faults: &mut Faults| {
+        found.into_iter().for_each(|fault| faults.add_at(&place.pointer, place.node.at, fault));
+    };
+    let asked = object.get("hysteresis").map(|item| (hysteresis(&item, faults), item));
+    let held = object.get("hold").map(|item| (hold(&item, faults), item));
+    let scale = Scale::new(id?, low?, high?, polarity?, bands);
+    let mut scale = scale.map_err(|found| refuse(item, found, faults)).ok()?;
+    if let Some((asked, place)) = asked {
+        scale = scale.with_hysteresis(asked?).map_err(|found| refuse(&place, found, faults)).ok()?;
+    }
+    if let Some((held, place)) = held {
+        scale = scale.with_hold(held?).map_err(|fault| refuse(&place, vec![fault], faults)).ok()?;
+    }
+    Some(scale)
+}
+
+fn hysteresis(item: &Item<'_>, faults: &mut Faults) -> Option<Hysteresis> {
+    let object = item.object(&["margin", "dwell", "toward"], "an object with `margin`, `dwell`", faults)?;
+    let none = Hysteresis::default();
+    let margin = match object.get("margin") {
+        Some(item) => number(&item, "a number above 0", faults)?,
+        None => none.margin,
+    };
+    let dwell = match object.get("dwell") {
+        Some(item) => item.parsed(faults)?,
+        None => none.dwell,
+    };
+    let toward = match object.get("toward") {
+        Some(item) => word(Some(item), DIRECTIONS, faults)?,
+        None => none.toward,
+    };
+    Some(Hysteresis { margin, dwell, toward })
+}
+
+/// A span, or `true` for the usual one.
+fn hold(item: &Item<'_>, faults: &mut Faults) -> Option<Span> {
+    match item.node.value {
+        Value::Bool(true) => Some(Scale::HOLD),
+        Value::Text(_) => item.parsed(faults),
+        _ => {
+            item.kind_fault("a span such as `\"7d\"`, or true for 7 days", faults);
             None
         }
     }
