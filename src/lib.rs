@@ -110,8 +110,8 @@ pub use score::{
     Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading,
-    Signal, SignalInfo, TriggerKind, Turn,
+    DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
+    ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
     Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::ActionType;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
-use crate::score::{BandName, Reading};
+use crate::score::{BandName, Level};
 use crate::time::Time;
 
 /// What is known of a subject.
@@ -16,9 +16,9 @@ use crate::time::Time;
 pub struct SubjectState {
     /// Whom it is about.
     pub subject: Subject,
-    /// The last reading on each scale.
+    /// Their level on each scale.
     #[serde(default)]
-    pub scores: BTreeMap<ScaleId, Reading>,
+    pub scores: BTreeMap<ScaleId, Level>,
     /// When a score rule last acted on each of its moves between bands.
     #[serde(default)]
     pub fired: Vec<Fired>,
@@ -63,6 +63,13 @@ impl SubjectState {
     pub fn new(subject: Subject) -> Self {
         let (scores, cooldowns) = (BTreeMap::new(), BTreeMap::new());
         Self { subject, scores, fired: Vec::new(), cooldowns, shadow_cooldowns: BTreeMap::new() }
+    }
+
+    /// The level whose dwell or hold ends first, and when.
+    #[must_use]
+    pub fn next_due(&self) -> Option<(&ScaleId, Time)> {
+        let due = self.scores.iter().filter_map(|(scale, level)| Some((scale, level.due()?)));
+        due.min_by_key(|(_, due)| *due)
     }
 
     /// The cooldowns that began in shadow, or live.

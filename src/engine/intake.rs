@@ -219,7 +219,7 @@ pub(super) fn replace<T: crate::store::Body, S: Store>(
 fn is_concerned(signal: &Signal, installed: &Installed, concerned: &[Arc<CompiledRule>]) -> bool {
     match signal {
         Signal::Score(reading) => installed.rules.reads_scale(&reading.scale),
-        Signal::Manual(_) => true,
+        Signal::Manual(_) | Signal::Level(_) => true,
         Signal::Event(_) | Signal::Schedule(_) => !concerned.is_empty(),
     }
 }

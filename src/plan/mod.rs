@@ -4,7 +4,9 @@
 mod decide;
 mod evidence;
 mod fill;
+mod heading;
 mod make;
+mod score;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +19,7 @@ use crate::audit::AuditDraft;
 use crate::enforcement::Enforcement;
 use crate::guard::Suppressed;
 use crate::hash::Hash;
-use crate::id::{ActionKey, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
+use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
 use crate::rule::RuleSet;
 use crate::score::{BandName, OutOfRange};
 use crate::signal::{Signal, SignalInfo};
@@ -63,6 +65,13 @@ pub struct Moved {
     pub from: Option<BandName>,
     /// The band that was entered, or kept.
     pub to: BandName,
+    /// The band in which the score itself lies, where hysteresis or hold keeps the subject in
+    /// another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lies_in: Option<BandName>,
+    /// When the band is left for the other if no score comes before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves_at: Option<Time>,
     /// Whether the score is older than the last one: then it moved nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
@@ -173,7 +182,19 @@ pub enum PlanError {
         "`{0}` needs approval, and the tenant has no default group of approvers; set `approvers.default`"
     )]
     NoApprovers(ActionType),
-    /// A manual start needs a reason.
+    /// The tenant has no such scale: nothing would ever follow from its scores, which is a fault of
+    /// the host's settings rather than an answer.
+    #[error("unknown scale `{scale}`; accepted: {known}")]
+    UnknownScale {
+        /// The scale.
+        scale: ScaleId,
+        /// Those that the tenant has.
+        known: String,
+    },
+    /// Whoever is in a band does not get themselves out of it.
+    #[error("`{0}` is the subject; somebody else must dismiss the level")]
+    OwnLevel(ActorId),
+    /// An order of a person needs a reason.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
 }

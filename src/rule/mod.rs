@@ -4,6 +4,7 @@ mod check;
 mod describe;
 mod document;
 mod read;
+mod read_scale;
 mod set;
 mod write;
 

@@ -2,6 +2,7 @@
 //! it means beside the others (is there such a group?) in [`check`](super::check).
 
 use super::document::{Faults, Item, Object, RuleFault, below, cut};
+use super::read_scale::scale;
 use super::{
     ApprovalPolicy, ApprovalSetting, Audience, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS,
     MAX_NEED, MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
@@ -12,9 +13,7 @@ use crate::id::ScaleId;
 use crate::json::Value;
 use crate::pattern::Pattern;
 use crate::schedule::{Timetable, Zone};
-use crate::score::{
-    Band, Confidence, Direction, Hysteresis, Polarity, Scale, ScaleFault, ScoreTrigger, Skipped,
-};
+use crate::score::{Confidence, Direction, Scale, ScoreTrigger, Skipped};
 use crate::time::Span;
 use crate::words::WordError;
 
@@ -179,10 +178,10 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     Some(Trigger::Score(trigger))
 }
 
-const DIRECTIONS: &[(&str, Direction)] =
+pub(super) const DIRECTIONS: &[(&str, Direction)] =
     &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)];
 
-fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
+pub(super) fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
     item.parsed(faults)
 }
 
@@ -296,72 +295,6 @@ fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
     Guards { cooldown }
 }
 
-fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
-    const FIELDS: &[&str] = &["id", "low", "high", "high_is", "bands", "hysteresis", "hold"];
-    let object = item.object(FIELDS, "a scale", faults)?;
-    let id = object.need("id", faults).and_then(|id| id.parsed(faults));
-    let mut bound = |name| number(&object.need(name, faults)?, "a number", faults);
-    let (low, high) = (bound("low"), bound("high"));
-    let polarity = object.need("high_is", faults).and_then(|item| {
-        word(Some(item), &[("safe", Polarity::HighIsSafe), ("risky", Polarity::HighIsRisky)], faults)
-    });
-    let bands = object.need("bands", faults)?.items("an array of bands", faults)?;
-    let bands: Vec<Option<Band>> = bands
-        .iter()
-        .map(|band| {
-            let band = band.object(&["name", "from"], "a band", faults)?;
-            let name = band.need("name", faults).and_then(|name| band_name(&name, faults));
-            let from = band.need("from", faults).and_then(|from| number(&from, "a number", faults));
-            Some(Band { name: name?, from: from? })
-        })
-        .collect();
-    let bands = bands.into_iter().collect::<Option<_>>()?;
-    let refuse = |place: &Item<'_>, found: Vec<ScaleFault>, faults: &mut Faults| {
-        found.into_iter().for_each(|fault| faults.add_at(&place.pointer, place.node.at, fault));
-    };
-    let asked = object.get("hysteresis").map(|item| (hysteresis(&item, faults), item));
-    let held = object.get("hold").map(|item| (hold(&item, faults), item));
-    let scale = Scale::new(id?, low?, high?, polarity?, bands);
-    let mut scale = scale.map_err(|found| refuse(item, found, faults)).ok()?;
-    if let Some((asked, place)) = asked {
-        scale = scale.with_hysteresis(asked?).map_err(|found| refuse(&place, found, faults)).ok()?;
-    }
-    if let Some((held, place)) = held {
-        scale = scale.with_hold(held?).map_err(|fault| refuse(&place, vec![fault], faults)).ok()?;
-    }
-    Some(scale)
-}
-
-fn hysteresis(item: &Item<'_>, faults: &mut Faults) -> Option<Hysteresis> {
-    let object = item.object(&["margin", "dwell", "toward"], "an object with `margin`, `dwell`", faults)?;
-    let none = Hysteresis::default();
-    let margin = match object.get("margin") {
-        Some(item) => number(&item, "a number above 0", faults)?,
-        None => none.margin,
-    };
-    let dwell = match object.get("dwell") {
-        Some(item) => item.parsed(faults)?,
-        None => none.dwell,
-    };
-    let toward = match object.get("toward") {
-        Some(item) => word(Some(item), DIRECTIONS, faults)?,
-        None => none.toward,
-    };
-    Some(Hysteresis { margin, dwell, toward })
-}
-
-/// A span, or `true` for the usual one.
-fn hold(item: &Item<'_>, faults: &mut Faults) -> Option<Span> {
-    match item.node.value {
-        Value::Bool(true) => Some(Scale::HOLD),
-        Value::Text(_) => item.parsed(faults),
-        _ => {
-            item.kind_fault("a span such as `\"7d\"`, or true for 7 days", faults);
-            None
-        }
-    }
-}
-
 fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {
     const FIELDS: &[&str] = &[
         "name",
@@ -439,7 +372,7 @@ fn integer(item: &Item<'_>, faults: &mut Faults) -> Option<i64> {
     None
 }
 
-fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
+pub(super) fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
     if let Value::Number(text) = item.node.value
         && let Ok(number) = text.parse()
     {
@@ -459,7 +392,7 @@ fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option
 }
 
 /// One of a few words, each with its meaning.
-fn word<T: Clone>(item: Option<Item<'_>>, words: &[(&'static str, T)], faults: &mut Faults) -> Option<T> {
+pub(super) fn word<T: Clone>(item: Option<Item<'_>>, words: &[(&'static str, T)], faults: &mut Faults) -> Option<T> {
     let item = item?;
     let text = item.text(faults)?;
     let known = words.iter().find(|(word, _)| *word == text);

@@ -198,10 +198,14 @@ impl Body for Decision {
 impl Body for SubjectState {
     const KIND: Kind = Kind::Subject;
 
+    fn due_at(&self) -> Option<Time> {
+        self.next_due().map(|(_, due)| due)
+    }
+
     fn facets(&self) -> Vec<(Facet, String)> {
         let mut facets = of_subject(&self.subject);
         let bands =
-            self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
+            self.scores.iter().map(|(scale, level)| (Facet::Band, format!("{scale}/{}", level.band)));
         facets.extend(bands);
         facets
     }
