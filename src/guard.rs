@@ -60,7 +60,11 @@ pub(crate) struct Question<'a> {
 /// The first guard that holds the action back, if one does. Whether it runs in shadow is not
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
-    kill_switch(q).or_else(|| over_agreed(q)).or_else(|| guessed(q)).or_else(|| confidence(q)).or_else(|| cooldown(q))
+    kill_switch(q)
+        .or_else(|| over_agreed(q))
+        .or_else(|| guessed(q))
+        .or_else(|| confidence(q))
+        .or_else(|| cooldown(q))
 }
 
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {

@@ -69,7 +69,10 @@ pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
     Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
 };
-pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport};
+pub use engine::{
+    ActionCount, ApprovalView, BandMove, BandPreview, Engine, EngineError, Fault, MAX_MOVE_SAMPLE, MoveCount,
+    RuleChange, RuleRow, RunReport, ScaleList,
+};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
@@ -97,7 +100,7 @@ pub use rule::{
     DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, MAX_ACTIONS,
     MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS,
     MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
-    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger, UnknownScale,
 };
 pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
 #[doc(hidden)]
@@ -114,7 +117,8 @@ pub use signal::{
     ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
+    BandRun, BandSet, Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop,
+    SubjectState, Timer,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

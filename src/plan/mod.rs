@@ -20,7 +20,7 @@ use crate::enforcement::Enforcement;
 use crate::guard::Suppressed;
 use crate::hash::Hash;
 use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
-use crate::rule::RuleSet;
+use crate::rule::{RuleSet, UnknownScale};
 use crate::score::{BandName, OutOfRange};
 use crate::signal::{Signal, SignalInfo};
 use crate::state::{Control, Roster, RuleStats, SubjectState};
@@ -184,13 +184,8 @@ pub enum PlanError {
     NoApprovers(ActionType),
     /// The tenant has no such scale: nothing would ever follow from its scores, which is a fault of
     /// the host's settings rather than an answer.
-    #[error("unknown scale `{scale}`; accepted: {known}")]
-    UnknownScale {
-        /// The scale.
-        scale: ScaleId,
-        /// Those that the tenant has.
-        known: String,
-    },
+    #[error(transparent)]
+    UnknownScale(#[from] UnknownScale),
     /// Whoever is in a band does not get themselves out of it.
     #[error("`{0}` is the subject; somebody else must dismiss the level")]
     OwnLevel(ActorId),

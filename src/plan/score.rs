@@ -9,8 +9,12 @@ use crate::score::{BandName, LevelStep, Observation, Scale, ScoreTrigger, Transi
 use crate::signal::{LevelTurn, LevelWhy, MAX_REASON_BYTES, ScoreReading};
 
 impl Planner<'_> {
-    pub(super) fn score(&mut self, reading: &ScoreReading, rules: &[Arc<CompiledRule>]) -> Result<(), PlanError> {
-        let scale = self.scale(&reading.scale)?;
+    pub(super) fn score(
+        &mut self,
+        reading: &ScoreReading,
+        rules: &[Arc<CompiledRule>],
+    ) -> Result<(), PlanError> {
+        let scale = self.facts.rules.settings().known_scale(&reading.scale)?;
         let seen = Observation {
             score: reading.score.clone(),
             at: reading.at,
@@ -25,7 +29,7 @@ impl Planner<'_> {
 
     /// A look at a level without a new score. Where there is nothing to look at, nothing follows.
     pub(super) fn level(&mut self, turn: &LevelTurn, rules: &[Arc<CompiledRule>]) -> Result<(), PlanError> {
-        let scale = self.scale(&turn.scale)?;
+        let scale = self.facts.rules.settings().known_scale(&turn.scale)?;
         if let LevelWhy::Dismissed { operator, reason, .. } = &turn.why {
             if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
                 return Err(PlanError::Reason(reason.len()));
@@ -44,15 +48,6 @@ impl Planner<'_> {
             self.step(&scale, step, rules);
         }
         Ok(())
-    }
-
-    fn scale(&self, id: &crate::id::ScaleId) -> Result<Scale, PlanError> {
-        let settings = self.facts.rules.settings();
-        settings.scale(id).ok_or_else(|| {
-            let declared = settings.scales.iter().map(|scale| format!("`{}`", scale.id()));
-            let known: Vec<_> = std::iter::once("`default`".to_owned()).chain(declared).collect();
-            PlanError::UnknownScale { scale: id.clone(), known: known.join(", ") }
-        })
     }
 
     /// Writes the level down, and asks the rules what follows from its move.

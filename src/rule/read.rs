@@ -392,7 +392,11 @@ fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option
 }
 
 /// One of a few words, each with its meaning.
-pub(super) fn word<T: Clone>(item: Option<Item<'_>>, words: &[(&'static str, T)], faults: &mut Faults) -> Option<T> {
+pub(super) fn word<T: Clone>(
+    item: Option<Item<'_>>,
+    words: &[(&'static str, T)],
+    faults: &mut Faults,
+) -> Option<T> {
     let item = item?;
     let text = item.text(faults)?;
     let known = words.iter().find(|(word, _)| *word == text);

@@ -268,14 +268,7 @@ impl Scale {
     }
 
     /// The move into a band at an instant; none where the level is in that band already.
-    fn enter(
-        &self,
-        level: &mut Level,
-        from: usize,
-        to: usize,
-        at: Time,
-        cause: LevelCause,
-    ) -> Transition {
+    fn enter(&self, level: &mut Level, from: usize, to: usize, at: Time, cause: LevelCause) -> Transition {
         let transition = self.between(from, to);
         let left = (from != to).then(|| self.bands()[from].name.clone());
         self.settle(level, to, at);
@@ -301,6 +294,13 @@ impl Scale {
     /// Until when a band is held after a score of that time; nothing is better than the best.
     fn held(&self, rank: usize, at: Time) -> Option<Time> {
         self.hold().filter(|_| rank > 0).map(|hold| at.after(hold))
+    }
+}
+
+impl LevelStep {
+    /// Whether nothing but the revision's number is new.
+    pub(crate) fn only_numbers(&self, before: &Level) -> bool {
+        Level { revision: before.revision, ..self.level.clone() } == *before
     }
 }
 

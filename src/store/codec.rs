@@ -13,7 +13,7 @@ use crate::approval::{Approval, ApprovalState};
 use crate::enforcement::{Enforcement, Purpose};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Timer};
+use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Timer};
 use crate::time::Time;
 
 /// The format that this version writes. A later one adds fields; those are kept.
@@ -204,8 +204,7 @@ impl Body for SubjectState {
 
     fn facets(&self) -> Vec<(Facet, String)> {
         let mut facets = of_subject(&self.subject);
-        let bands =
-            self.scores.iter().map(|(scale, level)| (Facet::Band, format!("{scale}/{}", level.band)));
+        let bands = self.scores.iter().map(|(scale, level)| (Facet::Band, format!("{scale}/{}", level.band)));
         facets.extend(bands);
         facets
     }
@@ -232,6 +231,18 @@ impl Body for Run {
 
     fn facets(&self) -> Vec<(Facet, String)> {
         vec![(Facet::Rule, self.rule.to_string())]
+    }
+}
+
+impl Body for BandRun {
+    const KIND: Kind = Kind::Change;
+
+    fn at(&self) -> Time {
+        self.at
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        (!self.done).then_some(self.at)
     }
 }
 
