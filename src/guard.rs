@@ -93,11 +93,12 @@ pub(crate) fn rest_key(rule: &CompiledRule, signal: &Signal, tree: Option<&Node<
     })
 }
 
-/// The rest of the rule that a signal falls into, if there is one. Where as many values rest as are
+/// The rest of the rule that a signal of that time falls into, if there is one. Where as many values rest as are
 /// remembered, a further one falls into the rest that began last.
 pub(crate) fn resting<'a>(
     rule: &CompiledRule,
     signal: &Signal,
+    at: Time,
     key: Option<RestKey>,
     subject: &'a SubjectState,
     tally: Option<&'a Tally>,
@@ -106,7 +107,6 @@ pub(crate) fn resting<'a>(
     if matches!(signal, Signal::Manual(_)) {
         return None;
     }
-    let at = signal.at();
     match key? {
         RestKey::Subject => subject.resting(rule.is_shadow()).get(&rule.rule.id)?.holding(at, span),
         RestKey::Value(value) => {

@@ -312,7 +312,7 @@ proptest! {
         if in_order {
             signals.sort_by_key(|(minute, ..)| *minute);
         }
-        // By person and mode: when the rule acted, the newest four, the newest first.
+        // By person and mode: when the rule acted, as many as are remembered, the newest first.
         let mut since: BTreeMap<(&str, bool), Vec<i64>> = BTreeMap::new();
         let mut created: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
         let mut shadow = false;

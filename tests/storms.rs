@@ -129,6 +129,18 @@ fn a_rule_may_rest_for_a_value() {
 }
 
 #[test]
+fn a_wrong_clock_silences_nothing() {
+    let world = World::new(&document(&[rule("r", TELL, r#"{ "for": "60m" }"#, "")]));
+    for n in 0..MAX_RESTS as i64 {
+        let event = world.event(&format!("f{n}"), "ana", at(1_000_000 + 100 * n), r#"{ "kind": "a" }"#);
+        assert_eq!(world.submit(event, at(60 * n)).enforcements().count(), 1);
+    }
+    let now = 60 * MAX_RESTS as i64;
+    assert_eq!(submit(&world, "s0", now, 1).enforcements().count(), 1);
+    assert_eq!(submit(&world, "s1", now + 1, 1).enforcements().count(), 0);
+}
+
+#[test]
 fn a_storm_that_changes_its_value_is_bounded() {
     let world = World::new(&document(&[rule("r", TELL, r#"{ "field": "n", "for": "60m" }"#, "")]));
     let mut held = 0;

@@ -47,7 +47,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let tenant = &planned.decision.tenant;
         for tally in planned.tallies.values() {
             let key = tally_key(tenant, &tally.rule, &tally.subject, tally.shadow);
-            replace(tx, key, tally.clone())?;
+            // What is not counted leaves no record.
+            let nothing = tally.emptied();
+            let known = tx.get::<Tally>(&key)?.map_or(nothing, |known| known.body);
+            if *tally != known {
+                replace(tx, key, tally.clone())?;
+            }
         }
         let keys: Vec<Key> = planned.repeated.iter().map(|made| enforcement_key(tenant, *made)).collect();
         tx.load(keys.clone()).await?;

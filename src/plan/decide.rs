@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::evidence;
 use super::fill::{Source, fill};
 use super::make::Wanted;
-use super::window::{count, counts_at, tally};
+use super::window::{count, tally};
 use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -46,7 +46,8 @@ pub fn plan(
                 let moment = Moment { tree: Some(&tree), ..Moment::default() };
                 let acted = planner.completes(rule) && planner.rule(rule, moment);
                 if acted && rule.window().is_some_and(|window| !window.every) {
-                    planner.tally(rule).fire(counts_at(event, now));
+                    let at = planner.at();
+                    planner.tally(rule).fire(at);
                 }
             }
         }
@@ -135,8 +136,11 @@ impl<'a> Planner<'a> {
     fn count(&mut self, event: &Event, rules: &[Arc<CompiledRule>], tree: &Node<'_>) {
         for rule in rules {
             let Some(window) = rule.window() else { continue };
-            let now = self.now;
-            let stand = count(rule, window, event, tree, self.tally(rule), now);
+            let (at, now) = (self.at(), self.now);
+            let stand = count(rule, window, event, tree, self.tally(rule), at);
+            if stand.outcome.is_counted() {
+                self.tally(rule).keep(window.span, at, now);
+            }
             let told = format!("{stand}: {}", stand.signals.join(", "));
             self.plan.decision.evidence.insert(format!("window of rule {}", rule.rule.id), told);
             self.plan.decision.windows.push(stand);
@@ -148,6 +152,12 @@ impl<'a> Planner<'a> {
     fn completes(&self, rule: &CompiledRule) -> bool {
         let mut stands = self.plan.decision.windows.iter().filter(|stand| stand.rule == rule.rule.id);
         stands.next().is_none_or(|stand| stand.outcome == WindowOutcome::Complete)
+    }
+
+    /// When the signal counts: at its own time, but never later than the decision. A wrong clock must
+    /// not make all that comes before that time too late.
+    pub(super) fn at(&self) -> Time {
+        self.signal.at().min(self.now)
     }
 
     /// What the rule remembers of the subject, to be changed.
@@ -166,7 +176,8 @@ impl<'a> Planner<'a> {
         // nor do the entries of one jump.
         let facts = self.facts;
         let key = rest_key(rule, self.signal, tree);
-        let rest = resting(rule, self.signal, key, &facts.subject, facts.tallies.get(&rule.rule.id));
+        let tally = facts.tallies.get(&rule.rule.id);
+        let rest = resting(rule, self.signal, self.at(), key, &facts.subject, tally);
         for action in &rule.actions {
             let control = &facts.control;
             let question = Question { rule, action, signal: self.signal, fire, control, rest };

@@ -18,7 +18,7 @@ impl Planner<'_> {
         made: BTreeMap<ActionKey, EnforcementId>,
     ) {
         let Some(span) = rule.rule.guards.cooldown.as_ref().map(|cooldown| cooldown.span) else { return };
-        let (at, now) = (self.signal.at(), self.now);
+        let (at, now) = (self.at(), self.now);
         let fresh = Cooling { since: at, until: at.after(span), repeats: 0, made };
         match key {
             RestKey::Subject => {

@@ -7,7 +7,7 @@ use crate::json::Node;
 use crate::pattern::values_at;
 use crate::rule::{CompiledRule, Mode, Role, Trigger, Window, WindowKind};
 use crate::signal::Event;
-use crate::state::{Tally, WindowOutcome, WindowStand};
+use crate::state::{Tally, WindowStand};
 use crate::time::Time;
 
 impl CompiledRule {
@@ -38,11 +38,6 @@ pub(super) fn tally(rule: &CompiledRule, subject: &Subject, facts: &Facts<'_>) -
     known.unwrap_or_else(|| Tally::new(rule.rule.id.clone(), subject.clone(), rule.is_shadow()))
 }
 
-/// When an event counts: at its own time, but never later than the decision.
-pub(super) fn counts_at(event: &Event, now: Time) -> Time {
-    event.at.min(now)
-}
-
 /// Counts an event for a rule, and says where its window stands.
 pub(super) fn count(
     rule: &CompiledRule,
@@ -50,7 +45,7 @@ pub(super) fn count(
     event: &Event,
     tree: &Node<'_>,
     tally: &mut Tally,
-    now: Time,
+    at: Time,
 ) -> WindowStand {
     let mut whats: Vec<String> = match &window.kind {
         WindowKind::EventCount { .. } => vec![String::new()],
@@ -63,11 +58,7 @@ pub(super) fn count(
     };
     whats.sort_unstable();
     whats.dedup();
-    let at = counts_at(event, now);
     let (count, outcome, signals) = tally.count(window, &whats, event.id.as_str(), at);
-    if !matches!(outcome, WindowOutcome::Late | WindowOutcome::NoValue) {
-        tally.keep(window.span, at, now);
-    }
     WindowStand {
         rule: rule.rule.id.clone(),
         revision: rule.revision,

@@ -202,11 +202,22 @@ pub struct Guards {
 
 /// How long a rule rests after it acted, by signal time.
 ///
-/// ```json
-/// { "cooldown": { "per": "field", "field": "client.ip", "for": "60m" } }
 /// ```
-/// answers the first of a storm. Each further signal raises a count on the enforcement that the
-/// first one made ([`Enforcement::repeats`](crate::Enforcement::repeats)).
+/// let text = r#"{ "id": "storm", "actions": [{ "key": "a", "type": "escalate_to_hr" }],
+///     "trigger": { "event": { "pattern": { "kind": ["alert"] } } },
+///     "guards": { "cooldown": { "per": "field", "field": "client.ip", "for": "60m" } } }"#;
+/// let rule = tipstaff::Rule::from_json(text)?;
+/// assert_eq!(rule.guards.cooldown.and_then(|c| c.field().map(str::to_owned)).as_deref(), Some("client.ip"));
+/// # Ok::<(), tipstaff::DocumentError>(())
+/// ```
+///
+/// The first signal of a storm is answered. Each further one within the span, on either side of
+/// it, is held back, and raises a count on the enforcements that the first one made
+/// ([`Enforcement::repeats`](crate::Enforcement::repeats)), also when these are over. The log has
+/// one audit record for each signal; what was held back is told by itself at the repeats 1, 2, 4,
+/// 8 and so on. [`MAX_RESTS`](crate::MAX_RESTS) and
+/// [`MAX_RESTING_VALUES`](crate::MAX_RESTING_VALUES) say what happens where more rests than is
+/// remembered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cooldown {
     /// For whom it rests.

@@ -1,21 +1,4 @@
 //! Windowed counts: a rule that fires on the n-th of something, not on each.
-//!
-//! An event trigger may have a `window`. The kinds and their names are Sigma's correlations
-//! (`event_count`, `value_count`, `temporal_ordered`):
-//!
-//! ```json
-//! { "event": { "sources": ["okta"], "pattern": { "outcome": ["FAILURE"] },
-//!              "window": { "count": 5, "in": "10m" } } }
-//! ```
-//!
-//! | window | fires on |
-//! |---|---|
-//! | `{"count": 5, "in": "10m"}` | five matches within ten minutes |
-//! | `{"distinct": "client.ip", "count": 3, "in": "1h"}` | matches with three values at that path |
-//! | `{"then": {"pattern": {…}}, "in": "30m"}` | a match, and after it an event that matches `then` |
-//!
-//! always of one subject, by the signals' own time. [`Tally`](crate::Tally) says exactly what is
-//! counted, and what *once a window* means.
 
 use super::document::{Faults, Item, RuleFault, below};
 use super::read;
@@ -39,7 +22,27 @@ pub const MAX_WINDOW: Span = Span::days(31);
 /// bytes.
 pub const MAX_FIELD_BYTES: usize = 512;
 
-/// How many matches a rule waits for, and within what time.
+/// How many matches a rule waits for, and within what time. The kinds and their names are those of
+/// Sigma's correlations.
+///
+/// ```
+/// let text = r#"{ "id": "guessing", "actions": [{ "key": "a", "type": "escalate_to_hr" }],
+///     "trigger": { "event": { "sources": ["okta"], "pattern": { "outcome": ["FAILURE"] },
+///                             "window": { "count": 5, "in": "10m" } } } }"#;
+/// let rule = tipstaff::Rule::from_json(text)?;
+/// assert_eq!(rule.conditions(), r#"5 within 10m of: an event from okta where outcome is "FAILURE""#);
+/// # Ok::<(), tipstaff::DocumentError>(())
+/// ```
+///
+/// | window | fires on |
+/// |---|---|
+/// | `{"count": 5, "in": "10m"}` | five matches within ten minutes |
+/// | `{"distinct": "client.ip", "count": 3, "in": "1h"}` | matches with three values at that path |
+/// | `{"then": {"sources": […], "pattern": {…}}, "in": "30m"}` | a match, and after it an event that matches `then` |
+///
+/// always of one subject, by the signals' own time; once a window, or with `"every": true` each time.
+/// [`Tally`](crate::Tally) says exactly what is counted, and what *once a window* means. The rule's
+/// pattern on the subject's attributes, where it has one, must hold with each event that counts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Window {
     /// What is counted.

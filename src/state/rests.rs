@@ -10,7 +10,7 @@ use crate::time::{Span, Time};
 /// How many rests of one rule are remembered for a subject, or a value, the newest ones. A signal
 /// that is older than all of them, when there are so many, rests with the oldest: a storm of late
 /// signals is answered as few times as one of fresh ones.
-pub const MAX_RESTS: usize = 4;
+pub const MAX_RESTS: usize = 8;
 
 /// A rule rests for a subject.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -96,6 +96,14 @@ words! {
     }
 }
 
+impl WindowOutcome {
+    /// Whether the event is counted at all.
+    #[must_use]
+    pub const fn is_counted(self) -> bool {
+        !matches!(self, Self::Late | Self::NoValue)
+    }
+}
+
 /// Where a rule's window stands after an event.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct WindowStand {
@@ -163,14 +171,14 @@ impl Tally {
         signal: &str,
         at: Time,
     ) -> (u32, WindowOutcome, Vec<String>) {
+        if whats.is_empty() {
+            return (0, WindowOutcome::NoValue, Vec::new());
+        }
         let definition = window.definition();
         if self.window != Some(definition) {
             self.window = Some(definition);
             self.counted.clear();
             self.fired.clear();
-        }
-        if whats.is_empty() {
-            return (0, WindowOutcome::NoValue, Vec::new());
         }
         if self.counted.last().is_some_and(|newest| newest.at > at && !together(newest.at, at, window.span)) {
             return (0, WindowOutcome::Late, Vec::new());

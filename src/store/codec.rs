@@ -178,6 +178,7 @@ impl Body for Decision {
             (Facet::Source, self.signal.source.clone()),
             (Facet::Signal, self.signal.id.clone()),
         ]);
+        facets.extend(self.windows.iter().map(|stand| (Facet::Rule, stand.rule.to_string())));
         for outcome in &self.outcomes {
             facets.extend(outcome.rule.as_ref().map(|rule| (Facet::Rule, rule.id.to_string())));
             facets.push((Facet::Action, outcome.action.to_string()));
