@@ -5,15 +5,19 @@
 
 #[path = "support/plain_levels.rs"]
 mod plain_levels;
+mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plain_levels::{PlainMove, PlainRule, PlainScale};
 use proptest::prelude::*;
+use support::{World, go, id};
 use tipstaff::{
-    Band, BandName, Decimal, Direction, Hysteresis, Level, MAX_KEPT_ENTRIES, MAX_KEPT_READINGS, Observation,
-    Polarity, Scale, ScaleFault, ScoreTrigger, Skipped, Span, Time, Transition,
+    ActionCatalog, Band, BandName, BuiltinAction, Decimal, Direction, Filter, Hysteresis, Level,
+    MAX_KEPT_ENTRIES, MAX_KEPT_READINGS, MAX_PAGE, MemoryStore, Observation, Order, Polarity, Rule,
+    RuleAction, RuleSet, Scale, ScaleFault, ScoreReading, ScoreTrigger, Settings, Skipped, Span, Time,
+    Transition, Trigger, UserId,
 };
 
 const DAY: i64 = 86_400;
@@ -619,4 +623,65 @@ fn the_recorded_series_move_and_fire_as_the_plain_model_says() {
         sets.len()
     );
     assert!(moves > 0 && firings > 0);
+}
+
+#[test]
+fn the_engine_fires_on_the_recorded_series_as_the_plain_model_says() {
+    let (series, _) = recorded();
+    let bands: &[&str] = &["0", "-0.4", "-1", "-3", "-8"];
+    let plain = set("-8", "6", true, bands, ("0.25", 10_800, 7 * DAY), (true, false));
+    let rule = |enters: &[usize], worse: bool, cooldown| PlainRule {
+        enters: enters.to_vec(),
+        worse,
+        better: !worse,
+        on_the_way: false,
+        first: false,
+        cooldown,
+    };
+    let rules = [("down", rule(&[1, 2, 3, 4], true, DAY)), ("up", rule(&[0, 1, 2], false, 0))];
+    let built = rules.iter().map(|(name, rule)| {
+        let rule = Rule::new(id(name), Trigger::Score(trigger(rule)));
+        rule.action(RuleAction::new(id("a"), BuiltinAction::EscalateToHr))
+    });
+    let settings = Settings { scales: vec![build(&plain, POWER).unwrap()], ..Settings::default() };
+    let rules_of_tenant = RuleSet::new(settings, built.collect(), &ActionCatalog::default()).unwrap();
+    let one = series.iter().find(|one| one.name.starts_with("msticpy")).unwrap();
+    let world = World::on(MemoryStore::default(), rules_of_tenant);
+    let until = end(&one.points);
+    for (n, (at, score)) in one.points.iter().enumerate() {
+        let (user, now) = (id::<UserId>("ana"), time(*at));
+        let signal = id(&format!("s{n}"));
+        world.submit(
+            ScoreReading::new(world.tenant.clone(), signal, id("s"), user, now, units(*score, POWER).into()),
+            now,
+        );
+        // Timers are looked at now and then, as by a host that sleeps.
+        if n % 7 == 0 {
+            world.run(now);
+        }
+    }
+    world.run(time(until));
+    let moves = plain.moves(&one.points, until);
+    for (name, rule) in &rules {
+        let expected: Vec<i64> = plain.firings(rule, &moves).iter().map(|(at, ..)| *at).collect();
+        let mut fired: Vec<i64> = Vec::new();
+        let mut after = None;
+        loop {
+            let filter = Filter::new(&world.tenant).rule(id(name)).order(Order::Oldest).limit(MAX_PAGE);
+            let page = go(world.engine.enforcements(match after {
+                None => filter,
+                Some(cursor) => filter.after(cursor),
+            }));
+            fired.extend(page.rows.iter().map(|row| row.origin.at.micros() / 1_000_000));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        fired.sort_unstable();
+        assert!(!expected.is_empty());
+        assert_eq!(fired, expected, "{name}");
+    }
+    assert_eq!(world.count("POLICY_BAND_ENTERED"), moves.len());
+    world.verified();
 }

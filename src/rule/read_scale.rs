@@ -32,14 +32,18 @@ pub(super) fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
     let asked = object.get("hysteresis").map(|item| (hysteresis(&item, faults), item));
     let held = object.get("hold").map(|item| (hold(&item, faults), item));
     let scale = Scale::new(id?, low?, high?, polarity?, bands);
-    let mut scale = scale.map_err(|found| refuse(item, found, faults)).ok()?;
-    if let Some((asked, place)) = asked {
-        scale = scale.with_hysteresis(asked?).map_err(|found| refuse(&place, found, faults)).ok()?;
-    }
-    if let Some((held, place)) = held {
-        scale = scale.with_hold(held?).map_err(|fault| refuse(&place, vec![fault], faults)).ok()?;
-    }
-    Some(scale)
+    let scale = scale.map_err(|found| refuse(item, found, faults)).ok()?;
+    // Each is judged by itself, so that the faults of all are told.
+    let gated = match asked {
+        None => Some(scale.clone()),
+        Some((asked, place)) => asked.and_then(|asked| {
+            scale.clone().with_hysteresis(asked).map_err(|found| refuse(&place, found, faults)).ok()
+        }),
+    };
+    let Some((hold, place)) = held else { return gated };
+    let hold = hold?;
+    scale.with_hold(hold).map_err(|fault| refuse(&place, vec![fault], faults)).ok()?;
+    gated?.with_hold(hold).ok()
 }
 
 fn hysteresis(item: &Item<'_>, faults: &mut Faults) -> Option<Hysteresis> {
