@@ -13,7 +13,8 @@
 //!
 //! # Where to look
 //! - Rules: [`RuleSet::from_json`], or [`Rule`] and [`RuleAction`] in Rust; patterns: [`Pattern`];
-//!   crontab lines: [`Timetable`]; scores: [`Scale`].
+//!   crontab lines: [`Timetable`]; scores: [`Scale`], and what keeps a subject in a band:
+//!   [`Hysteresis`].
 //! - The life of an enforcement: [`State`], of a request for approval: [`ApprovalState`].
 //! - To implement storage: the contract of [`Store`] and, with the feature `conformance`, the suite
 //!   that proves it.

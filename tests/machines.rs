@@ -304,9 +304,6 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         success,
         start_at: None,
         start_within,
-        repeats: 0,
-        last_repeat: None,
-        windows: Vec::new(),
     }
 }
 

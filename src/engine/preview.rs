@@ -93,6 +93,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// from where to where, what follows by which rule, and how many approvals that asks for.
     /// Nothing is written. All subjects are read, in pages.
     ///
+    /// A change of the bands moves people without anything having happened, so it is never silent:
+    /// [`Engine::add_rules`] refuses it where anybody has a score on the scale. The last score of
+    /// each subject is read by the new bands ([`Scale::reread`](crate::Scale::reread)): a dwell under
+    /// way ends, a hold that is in force stays; whose band has no name on the new scale enters from
+    /// "unknown", which fires only where a rule says so. Margin, dwell and hold are part of a band
+    /// set: to change them is to change the bands.
+    ///
     /// Rules that ask for attributes judge those that came with the last score.
     ///
     /// # Errors

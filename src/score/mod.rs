@@ -1,5 +1,5 @@
-//! Scores: a number on a scale, the band that it falls in, the moves between bands, and what a
-//! rule asks of a move.
+//! Scores: a number on a scale, the band that it falls in, what keeps a subject in a band although
+//! the score says otherwise, the moves between bands, and what a rule asks of a move.
 
 mod history;
 mod hysteresis;

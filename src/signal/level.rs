@@ -7,8 +7,10 @@ use crate::pattern::Payload;
 use crate::score::{Confidence, Level, Score};
 use crate::time::Time;
 
-/// A subject's level is to be looked at without a new score.
+/// A subject's level is to be looked at without a new score. Only the engine makes one: whoever could
+/// make it up could say that time has passed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LevelTurn {
     /// Its owner.
     pub tenant: TenantId,
