@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::affix::Affixes;
 use super::line;
 use super::ruler::Ruler;
-use super::table::{Name, Table, hash, hash_number};
+use super::table::{Short, ShortMap, Table, hash, hash_number};
 use crate::pattern::Test;
 
 /// The whole event.
@@ -38,8 +38,13 @@ pub(super) struct Paths {
 /// One step's place.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    children: Table,
-    names: Vec<(Name, u32, Box<str>)>,
+    short: ShortMap,
+    /// The bits of the names in `short`: most other names have none of them.
+    filter: u64,
+    /// The places of longer names in `names`.
+    long: Table,
+    /// Each with the step that it leads to.
+    names: Vec<(Box<str>, u32)>,
     /// The path that ends here.
     path: Option<u32>,
     part: u64,
@@ -60,7 +65,8 @@ pub(super) struct Path {
     /// Where ranges begin and behind which they end, until rulers are made of them.
     number_ends: Vec<u128>,
     address_ends: Vec<u128>,
-    texts: Table,
+    short_texts: ShortMap,
+    long_texts: Table,
     places: Table,
     literals: Vec<Literal>,
 }
@@ -143,15 +149,23 @@ impl Paths {
     }
 
     pub(super) fn child(&self, node: u32, name: &[u8]) -> Option<u32> {
+        match Short::new(name) {
+            Some(name) => self.short_child(node, name),
+            None => {
+                let Node { long, names, .. } = &self.nodes[node as usize];
+                let found = long.find(hash(name), |id| names[id as usize].0.as_bytes() == name)?;
+                Some(names[found as usize].1)
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn short_child(&self, node: u32, name: Short) -> Option<u32> {
         let node = &self.nodes[node as usize];
-        let names = &node.names;
-        let wanted = Name::new(name);
-        let is = |id: u32| {
-            let (found, _, text) = &names[id as usize];
-            *found == wanted && (wanted.is_whole() || text.as_bytes() == name)
-        };
-        let found = node.children.find(wanted.hash, is)?;
-        Some(names[found as usize].1)
+        if node.filter & name.bit() == 0 {
+            return None;
+        }
+        node.short.get(name)
     }
 
     /// The path of these steps, made where it is new.
@@ -174,9 +188,14 @@ impl Paths {
         let node = &mut self.nodes[from as usize];
         let id = node.names.len() as u32;
         let part = if from == ROOT { 1 << (id % 64) } else { node.part };
-        let known = Name::new(name.as_bytes());
-        node.names.push((known, child, name.into()));
-        node.children.insert(known.hash, id);
+        match Short::new(name.as_bytes()) {
+            Some(name) => {
+                node.filter |= name.bit();
+                node.short.insert(name, child);
+            }
+            None => node.long.insert(hash(name.as_bytes()), id),
+        }
+        node.names.push((name.into(), child));
         self.nodes.push(Node { part, ..Node::default() });
         child
     }
@@ -208,8 +227,21 @@ impl Path {
     }
 
     pub(super) fn text(&self, text: &[u8]) -> Option<u32> {
-        let is = |id| matches!(&self.literals[id as usize], Literal::Text(t) if t.as_bytes() == text);
-        self.texts.find(hash(text), is)
+        self.text_between(text, 0, text.len())
+    }
+
+    /// The literal that stands between two places of a text.
+    #[inline]
+    pub(super) fn text_between(&self, bytes: &[u8], from: usize, to: usize) -> Option<u32> {
+        match Short::between(bytes, from, to) {
+            Some(short) => self.short_texts.get(short),
+            None => {
+                let text = &bytes[from..to];
+                let is =
+                    |id| matches!(&self.literals[id as usize], Literal::Text(t) if t.as_bytes() == text);
+                self.long_texts.find(hash(text), is)
+            }
+        }
     }
 
     pub(super) fn number(&self, place: u128) -> Option<u32> {
@@ -221,7 +253,10 @@ impl Path {
         self.text(text.as_bytes()).unwrap_or_else(|| {
             let id = self.literals.len() as u32;
             self.literals.push(Literal::Text(text.into()));
-            self.texts.insert(hash(text.as_bytes()), id);
+            match Short::new(text.as_bytes()) {
+                Some(short) => self.short_texts.insert(short, id),
+                None => self.long_texts.insert(hash(text.as_bytes()), id),
+            }
             id
         })
     }

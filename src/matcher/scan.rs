@@ -3,6 +3,7 @@
 //! It accepts exactly what the crate's tree reader accepts. What is wrong it does not say: the
 //! caller asks the tree reader, so that an event has one error whoever reads it.
 
+use super::table::Short;
 use crate::json::MAX_JSON_DEPTH;
 
 /// The text is no JSON.
@@ -15,8 +16,6 @@ pub(super) struct Span {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) escaped: bool,
-    /// Whether there may be a dot in it.
-    pub(super) dotted: bool,
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -28,15 +27,14 @@ fn equal(word: u64, byte: u8) -> u64 {
     differing.wrapping_sub(ONES) & !differing & HIGH
 }
 
-/// The high bit of each byte that ends a plain run in a string; bits above the first may be wrong.
-fn special(word: u64) -> u64 {
-    equal(word, b'"') | equal(word, b'\\') | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
-}
-
+/// The high bit of each byte that ends a plain run in a string: a quote, a backslash, a control
+/// character. Bits above the first may be wrong.
 #[inline]
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    let eight = bytes.get(at..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*eight))
+fn special(word: u64) -> u64 {
+    // A quote takes the place of the space behind the control characters.
+    let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !word & HIGH
 }
 
 /// The byte at a place; zero, which no JSON has outside its strings, behind the end.
@@ -47,64 +45,80 @@ pub(super) fn peek(bytes: &[u8], at: usize) -> u8 {
 
 #[inline]
 pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
-    while matches!(peek(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
+    while peek(bytes, at) <= b' ' && matches!(peek(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
         at += 1;
     }
     at
 }
 
+/// The name whose opening quote stands before `from`, and where it ends, if it is short, plain and
+/// without a dot: most are.
+#[inline]
+pub(super) fn short_name(bytes: &[u8], from: usize) -> Option<(Short, usize)> {
+    let chunk: &[u8; Short::LONGEST] = bytes.get(from..)?.first_chunk()?;
+    let both = u128::from_le_bytes(*chunk);
+    let (low, high) = (both as u64, (both >> 64) as u64);
+    let end = special(low);
+    if end != 0 {
+        let (low, length) = (low & below(end), end.trailing_zeros() as usize / 8);
+        let plain = chunk[length % 8] == b'"' && equal(low, b'.') == 0;
+        return plain.then(|| (Short::of_low(low, length), from + length));
+    }
+    let end = special(high);
+    let (high, length) = (high & below(end), 8 + end.trailing_zeros() as usize / 8);
+    let plain = end != 0 && chunk[length % 16] == b'"' && equal(low, b'.') | equal(high, b'.') == 0;
+    plain.then(|| (Short::of_both(low, high, length), from + length))
+}
+
+/// The bytes before the first one whose high bit is set here.
+#[inline]
+fn below(highs: u64) -> u64 {
+    ((highs & highs.wrapping_neg()) >> 7).wrapping_sub(1)
+}
+
+/// Behind the bytes of a string that stand for themselves.
+#[inline]
+fn plain(bytes: &[u8], mut at: usize) -> usize {
+    let (chunks, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
+    for chunk in chunks {
+        let special = special(u64::from_le_bytes(*chunk));
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count()
+}
+
 /// The string whose opening quote stands before `from`. It ends before its closing quote.
 #[inline]
 pub(super) fn string(bytes: &[u8], from: usize) -> Result<Span, Stop> {
-    let (mut at, mut escaped, mut dots) = (from, false, 0);
+    let to = plain(bytes, from);
+    if peek(bytes, to) == b'"' {
+        return Ok(Span { from, to, escaped: false });
+    }
+    Ok(Span { from, to: escaped(bytes, to)?, escaped: true })
+}
+
+/// Before the closing quote of a string that is no longer plain.
+#[cold]
+fn escaped(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
     loop {
-        if let Some(word) = word(bytes, at) {
-            let special = special(word);
-            dots |= equal(word, b'.') & special.wrapping_sub(1) & !special;
-            if special == 0 {
-                at += 8;
-                continue;
-            }
-            at += special.trailing_zeros() as usize / 8;
-        }
         match peek(bytes, at) {
-            b'"' => return Ok(Span { from, to: at, escaped, dotted: dots != 0 }),
-            b'\\' => {
-                at = escape(bytes, at)?;
-                // A dot may be written as an escape.
-                (escaped, dots) = (true, 1);
-            }
-            0..=0x1f => return Err(Stop),
-            byte => {
-                dots |= u64::from(byte == b'.');
-                at += 1;
-            }
+            b'"' => return Ok(at),
+            b'\\' => at = plain(bytes, escape(bytes, at)?),
+            _ => return Err(Stop),
         }
     }
 }
 
 /// Behind the closing quote of the string whose opening quote stands before `at`.
 #[inline]
-fn skip_string(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
-    loop {
-        if let Some(word) = word(bytes, at) {
-            let special = special(word);
-            if special == 0 {
-                at += 8;
-                continue;
-            }
-            at += special.trailing_zeros() as usize / 8;
-        }
-        match peek(bytes, at) {
-            b'"' => return Ok(at + 1),
-            b'\\' => at = escape(bytes, at)?,
-            0..=0x1f => return Err(Stop),
-            _ => at += 1,
-        }
-    }
+fn skip_string(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    let to = plain(bytes, at);
+    if peek(bytes, to) == b'"' { Ok(to + 1) } else { escaped(bytes, to).map(|to| to + 1) }
 }
 
-#[cold]
 fn escape(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
@@ -159,6 +173,9 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
     match peek(bytes, at) {
         b'"' => return skip_string(bytes, at + 1),
         b'-' | b'0'..=b'9' => return number(bytes, at),
+        b't' => return literal(bytes, at, b"true"),
+        b'f' => return literal(bytes, at, b"false"),
+        b'n' => return literal(bytes, at, b"null"),
         _ => {}
     }
     // One bit for each open array or object: whether it is an object.

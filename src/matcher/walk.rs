@@ -68,13 +68,14 @@ impl<'w, 'e> Walk<'w, 'e> {
             if peek(bytes, at) != b'"' {
                 return Err(Stop);
             }
-            let name = scan::string(bytes, at + 1)?;
-            at = scan::colon(bytes, name.to + 1)?;
-            let child = if name.dotted {
-                self.dotted(node, name)
-            } else {
-                self.paths.child(node, &bytes[name.from..name.to])
+            let (child, to) = match scan::short_name(bytes, at + 1) {
+                Some((name, to)) => (self.paths.short_child(node, name), to),
+                None => {
+                    let name = scan::string(bytes, at + 1)?;
+                    (self.long_child(node, name), name.to)
+                }
             };
+            at = scan::colon(bytes, to + 1)?;
             at = match child {
                 Some(child) => self.member(child, at, depth + 1)?,
                 None => scan::skip(bytes, at, depth + 1)?,
@@ -86,6 +87,16 @@ impl<'w, 'e> Walk<'w, 'e> {
                 _ => return Err(Stop),
             }
         }
+    }
+
+    #[cold]
+    fn long_child(&mut self, node: u32, name: Span) -> Option<u32> {
+        let text = &self.bytes[name.from..name.to];
+        // A dot may be written as an escape.
+        if name.escaped || text.contains(&b'.') {
+            return self.dotted(node, name);
+        }
+        self.paths.child(node, text)
     }
 
     /// The step that a member's name leads to; a dotted name is several.
@@ -185,14 +196,15 @@ impl<'w, 'e> Walk<'w, 'e> {
     fn text(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
         let span = scan::string(self.bytes, from + 1)?;
         let here = self.paths.path(path);
-        let (at, text) = if span.escaped {
+        let (at, bytes, from, to) = if span.escaped {
             let (raw, from) = (self.text_of(span), self.values.buffer.len());
             unescape(raw, &mut self.values.buffer);
-            (At::Buffer(from, self.values.buffer.len()), &self.values.buffer.as_bytes()[from..])
+            let to = self.values.buffer.len();
+            (At::Buffer(from, to), self.values.buffer.as_bytes(), from, to)
         } else {
-            (At::Event(span.from, span.to), &self.bytes[span.from..span.to])
+            (At::Event(span.from, span.to), self.bytes, span.from, span.to)
         };
-        let literal = here.text(text);
+        let (literal, text) = (here.text_between(bytes, from, to), &bytes[from..to]);
         if here.affixes.len() > 0 {
             self.values.parts.note(self.values.event, path, &here.affixes, text);
         }
