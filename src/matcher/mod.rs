@@ -12,6 +12,7 @@ mod bits;
 mod check;
 mod column;
 mod compile;
+mod early;
 mod group;
 mod line;
 mod paths;
@@ -32,6 +33,7 @@ use crate::pattern::Pattern;
 use bits::Left;
 use column::View;
 use compile::{ALWAYS, Check, Member, Rule, Wanted, any_key, key};
+use early::{Early, Whole};
 use group::{Builder, COLUMNS, Group};
 use paths::{Paths, UNNAMED};
 use scan::Stop;
@@ -94,8 +96,16 @@ struct Inner {
     /// From keys to places in `groups`.
     root: Arc<KeyMap>,
     groups: Vec<Group>,
-    /// For each path, by what the root finds groups there.
-    keyed: Vec<u8>,
+    keyed: Keyed,
+}
+
+/// Where the root finds groups.
+#[derive(Clone, Default)]
+struct Keyed {
+    /// For each path, by what.
+    ways: Vec<u8>,
+    /// The bits of these paths.
+    bits: u64,
 }
 
 const BY_LITERAL: u8 = 1;
@@ -137,9 +147,9 @@ impl Matcher {
         let mut root = KeyMap::default();
         let mut groups = Vec::with_capacity(filed.len());
         let builder = Builder { rules: |number: u32| rules[number as usize].as_deref(), paths: &paths };
-        let mut keyed = vec![0; paths.len()];
+        let mut keyed = Keyed { ways: vec![0; paths.len()], bits: 0 };
         for (key, members) in filed {
-            note(key, &mut keyed);
+            keyed.note(key);
             root.insert(key, groups.len() as u32);
             groups.push(builder.group(members, 0));
         }
@@ -159,52 +169,70 @@ impl Matcher {
         scratch: &mut Scratch,
         found: &mut Vec<RuleIx>,
     ) -> Result<(), SyntaxError> {
-        let Inner { paths, groups, root, .. } = &*self.inner;
-        let Scratch { values, marks, met, left } = scratch;
-        let is_text = event.is_ascii() || std::str::from_utf8(event).is_ok();
-        let walked = if is_text { Walk::new(event, paths, values, marks).event(source) } else { Err(Stop) };
+        let Scratch { values, marks, .. } = scratch;
+        let walked = if is_text(event) {
+            Walk::new(event, &self.inner.paths, values, marks, Whole).event(source)
+        } else {
+            Err(Stop::Fault)
+        };
         match walked {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+            Ok(true) => self.find(event, scratch, found),
+            Ok(false) => {}
             // The tree reader says what is wrong, and where.
-            Err(Stop) => return json::parse(event).map(drop),
+            Err(_) => return json::parse(event).map(drop),
         }
+        Ok(())
+    }
+
+    /// As [`matches`](Self::matches), but reads only until no rule can change its answer any more:
+    /// what stands behind is not looked at, and not validated.
+    ///
+    /// For events that their writer is known to write well: the answer is that of `matches` if the
+    /// event is JSON, no name repeats in an object, and no dotted name stands beside what it could
+    /// be nested in (`{"a": {"b": 1}, "a.c": 2}`). Of other events a copy behind the stop is not
+    /// seen. An array of objects at a named path is read to its end, and so is then the event.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] where the part that was read is no JSON; nothing is added then.
+    pub fn matches_early(
+        &self,
+        source: Option<&str>,
+        event: &[u8],
+        scratch: &mut Scratch,
+        found: &mut Vec<RuleIx>,
+    ) -> Result<(), SyntaxError> {
+        let Scratch { values, marks, .. } = scratch;
+        let mut walk = Walk::new(event, &self.inner.paths, values, marks, Early::new(&self.inner));
+        let (read, object) = match walk.event(source) {
+            Ok(object) => (event.len(), object),
+            Err(Stop::Enough(at)) => (at, true),
+            Err(Stop::Fault) => return json::parse(event).map(drop),
+        };
+        if !event.get(..read).is_some_and(is_text) {
+            return json::parse(event).map(drop);
+        }
+        if object {
+            self.find(event, scratch, found);
+        }
+        Ok(())
+    }
+
+    /// Finds the rules that what a walk has met concerns.
+    fn find(&self, event: &[u8], scratch: &mut Scratch, found: &mut Vec<RuleIx>) {
+        let groups = &self.inner.groups;
+        let Scratch { values, met, left, .. } = scratch;
         if met.len() < groups.len() {
             met.resize(groups.len(), 0);
         }
         let before = found.len();
         let mut run = Run { inner: &self.inner, event, values, tree: None };
-        let mut visit = |place: u32| {
+        self.inner.each_place(values, |place| {
             let last = &mut met[place as usize];
             if std::mem::replace(last, run.values.event) != run.values.event {
                 run.group(&groups[place as usize], left, found);
             }
-        };
-        if let Some(place) = root.get(ALWAYS) {
-            visit(place);
-        }
-        for (i, seen) in values.list.iter().enumerate() {
-            let keyed = self.inner.keyed[seen.path as usize];
-            if keyed & BY_LITERAL != 0
-                && seen.literal != UNNAMED
-                && let Some(place) = root.get(key(seen.path, seen.literal))
-            {
-                visit(place);
-            }
-            if keyed & BY_PRESENCE != 0
-                && values.is_first(i)
-                && let Some(place) = root.get(any_key(seen.path))
-            {
-                visit(place);
-            }
-        }
-        for part in &values.parts.keys {
-            if let Some(place) = root.get(*part) {
-                visit(place);
-            }
-        }
+        });
         in_order(found, before);
-        Ok(())
     }
 
     /// How many rules it was made from, those that were taken out included.
@@ -344,12 +372,51 @@ impl Run<'_> {
     }
 }
 
-/// Notes by what a key finds its group.
-fn note(key: u64, keyed: &mut [u8]) {
-    if key != ALWAYS {
-        let way = if key as u32 == UNNAMED { BY_PRESENCE } else { BY_LITERAL };
-        keyed[(key >> 32) as usize] |= way;
+impl Inner {
+    /// The places of the groups that an event's values lead to; some may come several times.
+    #[inline]
+    fn each_place(&self, values: &Values, mut visit: impl FnMut(u32)) {
+        let Self { root, keyed, .. } = self;
+        if let Some(place) = root.get(ALWAYS) {
+            visit(place);
+        }
+        for (i, seen) in values.list.iter().enumerate() {
+            let way = keyed.ways[seen.path as usize];
+            if way & BY_LITERAL != 0
+                && seen.literal != UNNAMED
+                && let Some(place) = root.get(key(seen.path, seen.literal))
+            {
+                visit(place);
+            }
+            if way & BY_PRESENCE != 0
+                && values.is_first(i)
+                && let Some(place) = root.get(any_key(seen.path))
+            {
+                visit(place);
+            }
+        }
+        for part in &values.parts.keys {
+            if let Some(place) = root.get(*part) {
+                visit(place);
+            }
+        }
     }
+}
+
+impl Keyed {
+    /// Notes by what a key finds its group.
+    fn note(&mut self, key: u64) {
+        if key != ALWAYS {
+            let (path, literal) = ((key >> 32) as u32, key as u32);
+            self.ways[path as usize] |= if literal == UNNAMED { BY_PRESENCE } else { BY_LITERAL };
+            self.bits |= early::bit(path);
+        }
+    }
+}
+
+/// Whether bytes are UTF-8.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
 /// Sorts what was added and leaves each once: branches of one rule and several of its keys may

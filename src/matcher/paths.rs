@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::affix::Affixes;
+use super::early::bit;
 use super::line;
 use super::ruler::Ruler;
 use super::table::{Short, ShortMap, Table, hash, hash_number};
@@ -48,6 +49,8 @@ struct Node {
     /// The path that ends here.
     path: Option<u32>,
     part: u64,
+    /// The bits of the paths that end here or below.
+    below: u64,
 }
 
 /// What is known of one path.
@@ -144,6 +147,11 @@ impl Paths {
         self.nodes[node as usize].part
     }
 
+    /// The bits of the paths that end at a step or below it.
+    pub(super) fn below(&self, node: u32) -> u64 {
+        self.nodes[node as usize].below
+    }
+
     pub(super) fn has_children(&self, node: u32) -> bool {
         !self.nodes[node as usize].names.is_empty()
     }
@@ -177,6 +185,12 @@ impl Paths {
         let path = self.paths.len() as u32;
         self.paths.push(Arc::new(Path::new(self.part(node))));
         self.nodes[node as usize].path = Some(path);
+        let mut node = ROOT;
+        self.nodes[node as usize].below |= bit(path);
+        for step in steps {
+            node = self.step(node, step);
+            self.nodes[node as usize].below |= bit(path);
+        }
         path
     }
 
@@ -237,8 +251,7 @@ impl Path {
             Some(short) => self.short_texts.get(short),
             None => {
                 let text = &bytes[from..to];
-                let is =
-                    |id| matches!(&self.literals[id as usize], Literal::Text(t) if t.as_bytes() == text);
+                let is = |id| matches!(&self.literals[id as usize], Literal::Text(t) if t.as_bytes() == text);
                 self.long_texts.find(hash(text), is)
             }
         }

@@ -6,9 +6,14 @@
 use super::table::Short;
 use crate::json::MAX_JSON_DEPTH;
 
-/// The text is no JSON.
+/// Why a walk ends before the text does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Stop;
+pub(super) enum Stop {
+    /// The text is no JSON.
+    Fault,
+    /// What stands behind this place does not matter.
+    Enough(usize),
+}
 
 /// A string between its quotes.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +112,7 @@ fn escaped(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
         match peek(bytes, at) {
             b'"' => return Ok(at),
             b'\\' => at = plain(bytes, escape(bytes, at)?),
-            _ => return Err(Stop),
+            _ => return Err(Stop::Fault),
         }
     }
 }
@@ -123,7 +128,7 @@ fn escape(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if hex(bytes, at + 2).is_some() => Ok(at + 6),
-        _ => Err(Stop),
+        _ => Err(Stop::Fault),
     }
 }
 
@@ -133,7 +138,7 @@ fn digits(bytes: &[u8], from: usize) -> Result<usize, Stop> {
     while peek(bytes, at).is_ascii_digit() {
         at += 1;
     }
-    if at > from { Ok(at) } else { Err(Stop) }
+    if at > from { Ok(at) } else { Err(Stop::Fault) }
 }
 
 /// Behind the number that stands here.
@@ -142,7 +147,7 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     let from = at + usize::from(peek(bytes, at) == b'-');
     let mut at = digits(bytes, from)?;
     if at > from + 1 && peek(bytes, from) == b'0' {
-        return Err(Stop);
+        return Err(Stop::Fault);
     }
     if peek(bytes, at) == b'.' {
         at = digits(bytes, at + 1)?;
@@ -157,14 +162,14 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Result<usize, Stop> {
 /// Behind the word that should stand here.
 pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Stop> {
     let to = at + word.len();
-    if bytes.get(at..to) == Some(word) { Ok(to) } else { Err(Stop) }
+    if bytes.get(at..to) == Some(word) { Ok(to) } else { Err(Stop::Fault) }
 }
 
 /// Behind the colon, and the space around it.
 #[inline]
 pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     let at = if peek(bytes, at) == b':' { at } else { space(bytes, at) };
-    if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop) }
+    if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop::Fault) }
 }
 
 /// Behind the value that stands here, in `depth` others.
@@ -189,7 +194,7 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
             b'f' => at = literal(bytes, at, b"false")?,
             b'n' => at = literal(bytes, at, b"null")?,
             bracket @ (b'{' | b'[') => {
-                let bits = objects.get_mut(open / 64).ok_or(Stop)?;
+                let bits = objects.get_mut(open / 64).ok_or(Stop::Fault)?;
                 let bit = 1 << (open % 64);
                 *bits = if bracket == b'{' { *bits | bit } else { *bits & !bit };
                 at = space(bytes, at + 1);
@@ -203,7 +208,7 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
                     continue;
                 }
             }
-            _ => return Err(Stop),
+            _ => return Err(Stop::Fault),
         }
         loop {
             if open == depth {
@@ -222,7 +227,7 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
                 }
                 b'}' if object => {}
                 b']' if !object => {}
-                _ => return Err(Stop),
+                _ => return Err(Stop::Fault),
             }
             at += 1;
             open = inner;
@@ -230,9 +235,21 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
     }
 }
 
+/// Behind the object in `depth` others whose members are read up to a place.
+pub(super) fn skip_members(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+    loop {
+        at = space(bytes, at);
+        match peek(bytes, at) {
+            b',' => at = skip(bytes, skip_name(bytes, space(bytes, at + 1))?, depth + 1)?,
+            b'}' => return Ok(at + 1),
+            _ => return Err(Stop::Fault),
+        }
+    }
+}
+
 fn skip_name(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     if peek(bytes, at) != b'"' {
-        return Err(Stop);
+        return Err(Stop::Fault);
     }
     colon(bytes, skip_string(bytes, at + 1)?)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::compile::{Member, Rule};
 use super::group::{Builder, Group, file};
 use super::paths::PART;
-use super::{Inner, Matcher, RuleIx, note};
+use super::{Inner, Matcher, RuleIx};
 use crate::pattern::Pattern;
 
 impl Matcher {
@@ -50,7 +50,7 @@ impl Matcher {
             keys.extend(filed);
             inner.rules[number.index()] = Some(Arc::new(rule));
         }
-        inner.keyed.resize(inner.paths.len(), 0);
+        inner.keyed.ways.resize(inner.paths.len(), 0);
         for key in keys {
             let mut conjuncts = Vec::new();
             let place = inner.root.get(key);
@@ -66,7 +66,7 @@ impl Matcher {
                 None => {
                     Arc::make_mut(&mut inner.root).insert(key, inner.groups.len() as u32);
                     inner.groups.push(group);
-                    note(key, &mut inner.keyed);
+                    inner.keyed.note(key);
                 }
             }
         }

@@ -12,9 +12,9 @@ use crate::words::Words;
 pub(crate) enum Shape {
     /// Names repeat, are dotted, are written with escapes; arrays hold objects and arrays.
     Wild,
-    /// As `Wild`, but no path of the event repeats: what stopping early asks for.
+    /// As `Wild`, but no name repeats or has a dot: what stopping early asks for.
     Single,
-    /// As products have them: the same few scalars, seldom an array.
+    /// As products have them, and no name repeats: the same few scalars, seldom an array.
     Plain,
 }
 
@@ -77,8 +77,11 @@ impl<'w> Generator<'w> {
                 out.push('}');
             }
             9 => {
-                let _ =
-                    write!(out, "{{\"{}\":{{\"equals-ignore-case\":", operator(random, &["prefix", "suffix"]));
+                let _ = write!(
+                    out,
+                    "{{\"{}\":{{\"equals-ignore-case\":",
+                    operator(random, &["prefix", "suffix"])
+                );
                 self.text(random, out);
                 out.push_str("}}");
             }
@@ -216,7 +219,7 @@ impl<'w> Generator<'w> {
         for _ in 0..random.below(6) {
             let which = random.below(self.words.names.len());
             let mut name = self.words.names[which];
-            if self.shape == Shape::Single {
+            if self.shape != Shape::Wild {
                 // The same word may be there twice.
                 let mark = self.words.names.iter().position(|other| *other == name).unwrap_or_default();
                 if used >> mark & 1 == 1 {
