@@ -18,6 +18,7 @@ mod line;
 mod paths;
 mod ruler;
 mod scan;
+mod shared;
 mod table;
 mod update;
 mod values;
@@ -29,6 +30,8 @@ use std::sync::Arc;
 
 use crate::json::{self, Node, SyntaxError};
 use crate::pattern::Pattern;
+
+pub use shared::{MatcherReader, SharedMatcher};
 
 use bits::Left;
 use column::View;
@@ -205,7 +208,7 @@ impl Matcher {
         let mut walk = Walk::new(event, &self.inner.paths, values, marks, Early::new(&self.inner));
         let (read, object) = match walk.event(source) {
             Ok(object) => (event.len(), object),
-            Err(Stop::Enough(at)) => (at, true),
+            Err(Stop::Enough) => (walk.read(), true),
             Err(Stop::Fault) => return json::parse(event).map(drop),
         };
         if !event.get(..read).is_some_and(is_text) {
@@ -285,7 +288,7 @@ impl Run<'_> {
     fn columns(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
         left.begin(group.words());
         // All are looked up before any is used, so that the look-ups wait for memory together.
-        let mut views = [View::default(); COLUMNS];
+        let mut views = [View::NONE; COLUMNS];
         for (column, view) in group.columns.iter().zip(&mut views) {
             *view = column.view(self.values);
         }
@@ -293,10 +296,10 @@ impl Run<'_> {
         let mut recheck = false;
         for (column, view) in group.columns.iter().zip(views) {
             let any = match view {
-                View::One(one) => one.meet(left),
+                View::One(one) => column.meet_one(one, left),
                 View::Many => {
                     recheck |= column.has_ranges();
-                    column.meet(self.values, left)
+                    column.meet_many(self.values, left)
                 }
             };
             if !any {
@@ -312,7 +315,8 @@ impl Run<'_> {
                 // Bits beyond the last slot are set.
                 let Some(member) = group.slots.get(slot) else { break };
                 let is_unsure = unsure >> bit & 1 == 1;
-                if is_unsure && !views.iter().all(|view| view.is_within(slot)) {
+                let mut looked_up = group.columns.iter().zip(views);
+                if is_unsure && !looked_up.all(|(column, view)| column.is_within(view, slot)) {
                     continue;
                 }
                 if recheck && !self.holds_ranges(*member, group, views) {
@@ -326,7 +330,7 @@ impl Run<'_> {
     }
 
     /// Checks a member at the paths where the event has several values and rules have ranges.
-    fn holds_ranges(&self, member: Member, group: &Group, views: &[View<'_>]) -> bool {
+    fn holds_ranges(&self, member: Member, group: &Group, views: &[View]) -> bool {
         let Some(rule) = self.inner.rules[member.rule as usize].as_deref() else { return false };
         let several = |check: &&Check| {
             let columns = group.columns.iter().zip(views);

@@ -38,7 +38,7 @@ pub(super) struct Paths {
 
 /// One step's place.
 #[derive(Clone, Debug, Default)]
-struct Node {
+pub(super) struct Node {
     short: ShortMap,
     /// The bits of the names in `short`: most other names have none of them.
     filter: u64,
@@ -51,6 +51,8 @@ struct Node {
     part: u64,
     /// The bits of the paths that end here or below.
     below: u64,
+    /// Whether there are steps behind the next one.
+    goes_on: bool,
 }
 
 /// What is known of one path.
@@ -158,7 +160,7 @@ impl Paths {
 
     pub(super) fn child(&self, node: u32, name: &[u8]) -> Option<u32> {
         match Short::new(name) {
-            Some(name) => self.short_child(node, name),
+            Some(name) => self.node(node).child(name),
             None => {
                 let Node { long, names, .. } = &self.nodes[node as usize];
                 let found = long.find(hash(name), |id| names[id as usize].0.as_bytes() == name)?;
@@ -167,13 +169,8 @@ impl Paths {
         }
     }
 
-    #[inline]
-    pub(super) fn short_child(&self, node: u32, name: Short) -> Option<u32> {
-        let node = &self.nodes[node as usize];
-        if node.filter & name.bit() == 0 {
-            return None;
-        }
-        node.short.get(name)
+    pub(super) fn node(&self, node: u32) -> &Node {
+        &self.nodes[node as usize]
     }
 
     /// The path of these steps, made where it is new.
@@ -187,7 +184,8 @@ impl Paths {
         self.nodes[node as usize].path = Some(path);
         let mut node = ROOT;
         self.nodes[node as usize].below |= bit(path);
-        for step in steps {
+        for (i, step) in steps.iter().enumerate() {
+            self.nodes[node as usize].goes_on |= i + 1 < steps.len();
             node = self.step(node, step);
             self.nodes[node as usize].below |= bit(path);
         }
@@ -212,6 +210,20 @@ impl Paths {
         node.names.push((name.into(), child));
         self.nodes.push(Node { part, ..Node::default() });
         child
+    }
+}
+
+impl Node {
+    /// Where a short name leads.
+    #[inline]
+    pub(super) fn child(&self, name: Short) -> Option<u32> {
+        if self.filter & name.bit() == 0 { None } else { self.short.get(name) }
+    }
+
+    /// Whether a dotted name can lead anywhere.
+    #[inline]
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on
     }
 }
 

@@ -11,8 +11,8 @@ use crate::json::MAX_JSON_DEPTH;
 pub(super) enum Stop {
     /// The text is no JSON.
     Fault,
-    /// What stands behind this place does not matter.
-    Enough(usize),
+    /// What stands behind does not matter.
+    Enough,
 }
 
 /// A string between its quotes.
@@ -49,30 +49,38 @@ pub(super) fn peek(bytes: &[u8], at: usize) -> u8 {
 }
 
 #[inline]
-pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
-    while peek(bytes, at) <= b' ' && matches!(peek(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
+pub(super) fn space(bytes: &[u8], at: usize) -> usize {
+    if peek(bytes, at) > b' ' { at } else { spaces(bytes, at) }
+}
+
+#[cold]
+fn spaces(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(peek(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
         at += 1;
     }
     at
 }
 
-/// The name whose opening quote stands before `from`, and where it ends, if it is short, plain and
-/// without a dot: most are.
+/// The name whose opening quote stands before `from`, and where it ends, if it is short and plain:
+/// most are.
 #[inline]
 pub(super) fn short_name(bytes: &[u8], from: usize) -> Option<(Short, usize)> {
     let chunk: &[u8; Short::LONGEST] = bytes.get(from..)?.first_chunk()?;
-    let both = u128::from_le_bytes(*chunk);
-    let (low, high) = (both as u64, (both >> 64) as u64);
+    let (low, high) = chunk.split_first_chunk::<8>()?;
+    let (low, high) = (u64::from_le_bytes(*low), u64::from_le_bytes(*high.first_chunk()?));
     let end = special(low);
     if end != 0 {
-        let (low, length) = (low & below(end), end.trailing_zeros() as usize / 8);
-        let plain = chunk[length % 8] == b'"' && equal(low, b'.') == 0;
-        return plain.then(|| (Short::of_low(low, length), from + length));
+        let place = end.trailing_zeros() & !7;
+        let (short, length) = (low & below(end), place as usize / 8);
+        return ((low >> place) as u8 == b'"').then(|| (Short::of_low(short, length), from + length));
     }
     let end = special(high);
-    let (high, length) = (high & below(end), 8 + end.trailing_zeros() as usize / 8);
-    let plain = end != 0 && chunk[length % 16] == b'"' && equal(low, b'.') | equal(high, b'.') == 0;
-    plain.then(|| (Short::of_both(low, high, length), from + length))
+    let place = end.trailing_zeros() & !7;
+    if end == 0 || (high >> place) as u8 != b'"' {
+        return None;
+    }
+    let length = 8 + place as usize / 8;
+    Some((Short::of_both(low, high & below(end), length), from + length))
 }
 
 /// The bytes before the first one whose high bit is set here.
@@ -168,15 +176,22 @@ pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Sto
 /// Behind the colon, and the space around it.
 #[inline]
 pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
-    let at = if peek(bytes, at) == b':' { at } else { space(bytes, at) };
+    if peek(bytes, at) == b':' {
+        return Ok(space(bytes, at + 1));
+    }
+    let at = space(bytes, at);
     if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop::Fault) }
 }
 
 /// Behind the value that stands here, in `depth` others.
-pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+#[inline]
+pub(super) fn skip(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
     // What most values are.
+    if peek(bytes, at) == b'"' { skip_string(bytes, at + 1) } else { skip_other(bytes, at, depth) }
+}
+
+fn skip_other(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
     match peek(bytes, at) {
-        b'"' => return skip_string(bytes, at + 1),
         b'-' | b'0'..=b'9' => return number(bytes, at),
         b't' => return literal(bytes, at, b"true"),
         b'f' => return literal(bytes, at, b"false"),

@@ -65,6 +65,17 @@ impl Short {
         })
     }
 
+    /// Whether there is a dot in it.
+    #[inline]
+    pub(super) fn is_dotted(self) -> bool {
+        /// The high bit of each dot, and perhaps of bytes above one.
+        fn dots(word: u64) -> u64 {
+            let differing = word ^ 0x2e2e_2e2e_2e2e_2e2e;
+            differing.wrapping_sub(0x0101_0101_0101_0101) & !differing & 0x8080_8080_8080_8080
+        }
+        dots(self.low) | dots(self.high) != 0
+    }
+
     /// One bit of 64, the same for equal texts.
     #[inline]
     pub(super) fn bit(self) -> u64 {

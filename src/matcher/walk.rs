@@ -31,6 +31,8 @@ pub(super) struct Walk<'w, 'e, W> {
     watch: W,
     /// The paths to whose values nothing will be added, as far as is known.
     complete: u64,
+    /// How far it came, where it stopped early.
+    read: usize,
     /// In how many arrays of a named path the walk is: what stands in them may be repeated.
     arrays: usize,
 }
@@ -46,7 +48,12 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
         if marks.0.len() < paths.nodes() {
             marks.0.resize(paths.nodes(), 0);
         }
-        Self { bytes, paths, values, marks, watch, complete: 0, arrays: 0 }
+        Self { bytes, paths, values, marks, watch, complete: 0, read: 0, arrays: 0 }
+    }
+
+    /// How much of the event was read, where it stopped early.
+    pub(super) fn read(&self) -> usize {
+        self.read
     }
 
     /// Walks an event from a source; whether it is an object.
@@ -67,6 +74,8 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             return Err(Stop::Fault);
         }
         let bytes = self.bytes;
+        let paths = self.paths;
+        let here = paths.node(node);
         let mut at = space(bytes, at + 1);
         if peek(bytes, at) == b'}' {
             return Ok(at + 1);
@@ -76,8 +85,8 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
                 return Err(Stop::Fault);
             }
             let (child, to) = match scan::short_name(bytes, at + 1) {
-                Some((name, to)) => (self.paths.short_child(node, name), to),
-                None => {
+                Some((name, to)) if !here.goes_on() || !name.is_dotted() => (here.child(name), to),
+                _ => {
                     let name = scan::string(bytes, at + 1)?;
                     (self.long_child(node, name), name.to)
                 }
@@ -107,7 +116,8 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     fn is_done(&mut self, node: u32, child: u32, to: usize) -> Result<bool, Stop> {
         self.complete |= self.paths.below(child);
         if self.watch.is_enough(self.complete, self.values) {
-            return Err(Stop::Enough(to));
+            self.read = to;
+            return Err(Stop::Enough);
         }
         let tangled = self.values.tangled != 0;
         Ok(!tangled && node != ROOT && self.watch.is_complete(self.paths.below(node), self.complete))

@@ -81,7 +81,11 @@ impl Set {
         let answer = self.matcher.matches_early(source, event.as_bytes(), scratch, found_early);
         if matching.is_some() {
             assert_eq!(answer, Ok(()), "{event}");
-            assert!(!early || found_early == found, "early {found_early:?}, {found:?}\n{event}\n{:?}", self.rules);
+            assert!(
+                !early || found_early == found,
+                "early {found_early:?}, {found:?}\n{event}\n{:?}",
+                self.rules
+            );
         } else if let Err(error) = answer {
             assert_eq!(Payload::new(event).unwrap_err().fault(), &PayloadFault::Syntax(error), "{event}");
         }
