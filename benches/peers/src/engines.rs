@@ -21,7 +21,13 @@ pub enum Prepared {
 }
 
 pub enum Engine {
-    Ours { matcher: Matcher, scratch: Scratch, found: Vec<RuleIx>, early: bool, _patterns: Vec<Pattern> },
+    Ours {
+        matcher: Matcher,
+        scratch: Scratch,
+        found: Vec<RuleIx>,
+        early: bool,
+        _patterns: Vec<Pattern>,
+    },
     Naive(Vec<Pattern>),
     #[cfg(feature = "quamina")]
     Quamina(Box<quamina::Quamina<usize>>),
@@ -34,7 +40,8 @@ impl Engine {
     /// What an engine is built from; none where it has no part in a workload.
     pub fn prepare(name: &str, workload: &Workload) -> Result<Option<Prepared>, String> {
         let patterns = || {
-            let parsed = workload.patterns.iter().map(|text| text.parse()).collect::<Result<Vec<Pattern>, _>>();
+            let parsed =
+                workload.patterns.iter().map(|text| text.parse()).collect::<Result<Vec<Pattern>, _>>();
             parsed.map_err(|e| e.to_string())
         };
         Ok(Some(match name {
@@ -113,7 +120,8 @@ impl Engine {
             Self::Zen(decision) => {
                 let mut event: serde_json::Value = serde_json::from_str(event).map_err(|e| e.to_string())?;
                 // It knows no networks; an address is a number to it.
-                let address = event["source"]["ip"].as_str().and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok());
+                let address =
+                    event["source"]["ip"].as_str().and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok());
                 event["address"] = serde_json::json!(address.map(u32::from));
                 let answer = tipstaff::ready(decision.evaluate(event.into())).map_err(|e| e.to_string())?;
                 let answer = answer.map_err(|e| format!("{e:?}"))?;

@@ -63,13 +63,19 @@ pub fn families() -> Vec<(&'static str, Workload)> {
         (
             "numeric",
             five(|i| {
-                property("AREA", &format!("{{\"numeric\":[\">\",{}.5,\"<=\",{}]}}", 100 + i * 90, 150 + i * 90))
+                property(
+                    "AREA",
+                    &format!("{{\"numeric\":[\">\",{}.5,\"<=\",{}]}}", 100 + i * 90, 150 + i * 90),
+                )
             }),
         ),
         (
             "anything-but",
             five(|i| {
-                property("STREET", &format!("{{\"anything-but\":[\"{}\",\"{}\"]}}", street(i), street(i + 40)))
+                property(
+                    "STREET",
+                    &format!("{{\"anything-but\":[\"{}\",\"{}\"]}}", street(i), street(i + 40)),
+                )
             }),
         ),
         (
@@ -86,7 +92,9 @@ pub fn families() -> Vec<(&'static str, Workload)> {
         let mut random = Random(5);
         (0..EVENTS).map(|i| parcel(i, &mut random)).collect::<Vec<_>>()
     };
-    all.into_iter().map(|(name, patterns)| (name, Workload { patterns, events: events(), table: None })).collect()
+    all.into_iter()
+        .map(|(name, patterns)| (name, Workload { patterns, events: events(), table: None }))
+        .collect()
 }
 
 /// Sets of a thousand rules on one field that share no value to be filed under.

@@ -38,7 +38,9 @@ fn options() -> Result<Options, String> {
             options.tables = true;
             continue;
         }
-        let value = args.next().ok_or_else(|| format!("`{name}`: no such option, or no value; accepted: {ACCEPTED}"))?;
+        let value = args
+            .next()
+            .ok_or_else(|| format!("`{name}`: no such option, or no value; accepted: {ACCEPTED}"))?;
         let number = || value.parse::<usize>().map_err(|e| format!("`{name} {value}`: {e}"));
         match name.as_str() {
             "--rules" => options.rules = number()?.max(1),
@@ -54,7 +56,8 @@ fn options() -> Result<Options, String> {
 
 /// The engines that are asked for and that this build has.
 fn names(options: &Options) -> Vec<&'static str> {
-    let left_out: [(&str, bool); 2] = [("quamina", cfg!(feature = "quamina")), ("zen", cfg!(feature = "zen"))];
+    let left_out: [(&str, bool); 2] =
+        [("quamina", cfg!(feature = "quamina")), ("zen", cfg!(feature = "zen"))];
     let wanted = |name: &&str| options.engine.as_deref().is_none_or(|engine| engine == *name);
     let built = |name: &&str| left_out.iter().all(|(other, built)| other != name || *built);
     NAMES.iter().copied().filter(wanted).filter(built).collect()
@@ -95,9 +98,8 @@ fn head(title: &str, names: &[&'static str]) {
 
 fn tables(names: &[&'static str], seconds: f64) -> Result<(), String> {
     // Engines that would take minutes at a size stay out of it.
-    let feasible = |most: usize, rules: usize| {
-        move |name: &&'static str| rules <= most || !matches!(*name, "quamina")
-    };
+    let feasible =
+        |most: usize, rules: usize| move |name: &&'static str| rules <= most || !matches!(*name, "quamina");
     let mut lines = Vec::new();
     head("rules / types", names);
     for (rules, types) in

@@ -12,7 +12,7 @@ use crate::engines::Engine;
 use crate::workload::Workload;
 
 /// How many events every engine is asked before any is timed, for comparison.
-const COMPARED: usize = 400;
+const COMPARED: usize = 200;
 
 /// The shortest span, in seconds, and the least rounds.
 const SPAN: f64 = 0.004;
@@ -32,7 +32,9 @@ pub struct Measured {
     matches: Vec<usize>,
     engine: Engine,
     build_ms: f64,
+    /// What it takes beside what it was built from, and with that.
     bytes: i64,
+    all_bytes: i64,
     /// Events per second of work.
     pub best: f64,
     done: usize,
@@ -58,6 +60,7 @@ impl Measured {
             "p99_ns": self.p99,
             "build_ms": (self.build_ms * 10.0).round() / 10.0,
             "bytes_per_rule": self.bytes / workload.patterns.len().max(1) as i64,
+            "bytes_per_rule_with_patterns": self.all_bytes / workload.patterns.len().max(1) as i64,
             "matches": self.matches(),
         })
     }
@@ -105,13 +108,17 @@ fn build(
     workload: &Workload,
     allocator: &'static StatsAlloc<System>,
 ) -> Result<Option<Measured>, String> {
+    let held = |region: &Region<'_, System>| {
+        let stats = region.change();
+        stats.bytes_allocated as i64 - stats.bytes_deallocated as i64
+    };
+    let everything = Region::new(allocator);
     let Some(prepared) = Engine::prepare(name, workload)? else { return Ok(None) };
     let region = Region::new(allocator);
     let begun = worked();
     let mut engine = Engine::build(prepared)?;
     let build_ms = (worked() - begun).as_secs_f64() * 1e3;
-    let stats = region.change();
-    let bytes = stats.bytes_allocated as i64 - stats.bytes_deallocated as i64;
+    let (bytes, all_bytes) = (held(&region), held(&everything));
     let events = workload.events.iter().take(COMPARED);
     let matches = events.map(|event| engine.count(event)).collect::<Result<Vec<_>, _>>()?;
     Ok(Some(Measured {
@@ -120,6 +127,7 @@ fn build(
         engine,
         build_ms,
         bytes,
+        all_bytes,
         best: 0.0,
         done: 0,
         p99: 0.0,
@@ -136,7 +144,8 @@ fn compare(all: &[Measured]) -> Result<(), String> {
     for other in engines {
         let differing = first.matches.iter().zip(&other.matches).filter(|(a, b)| a != b).count();
         if differing > 0 {
-            faults += &format!("{} and {} differ on {differing} of {COMPARED} events; ", first.name, other.name);
+            faults +=
+                &format!("{} and {} differ on {differing} of {COMPARED} events; ", first.name, other.name);
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
@@ -161,8 +170,8 @@ fn span(measured: &mut Measured, events: &[String]) -> Result<(), String> {
 
 fn one_by_one(measured: &mut Measured, events: &[String]) -> Result<(), String> {
     let (mut best_p99, mut best_p50) = (f64::MAX, f64::MAX);
-    let count = ONE_BY_ONE.min((measured.best / 2.0) as usize).max(100);
-    for _ in 0..5 {
+    let count = ONE_BY_ONE.min((measured.best / 20.0) as usize).max(100);
+    for _ in 0..3 {
         let mut times = Vec::with_capacity(count);
         for event in events.iter().cycle().take(count) {
             let begun = Instant::now();
