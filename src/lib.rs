@@ -82,7 +82,7 @@ pub use id::{
     WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
-pub use matcher::{Matcher, RuleIx, Scratch};
+pub use matcher::{Matcher, MatcherReader, RuleIx, Scratch, SharedMatcher};
 pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use pattern::Choice;
