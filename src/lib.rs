@@ -93,11 +93,12 @@ pub use plan::{
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
-    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, MAX_ACTIONS,
-    MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS,
-    MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
-    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
+    Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault,
+    Guards, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
+    MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES,
+    MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings,
+    Trigger,
 };
 pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
 #[doc(hidden)]
@@ -112,7 +113,8 @@ pub use signal::{
     Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
+    Attributes, Book, Control, Cooling, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES, Roster, RuleStats, Run,
+    Stop, SubjectState, Timer,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

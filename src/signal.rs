@@ -211,6 +211,8 @@ pub struct Turn {
     pub subject: Subject,
     /// The instant of the timetable.
     pub at: Time,
+    /// What is known of them, for rules that ask for it.
+    pub attributes: Option<Payload>,
 }
 
 /// Anything that comes in.
@@ -301,13 +303,14 @@ impl Signal {
         }
     }
 
-    /// The subject's attributes, where the host gave them.
+    /// The subject's attributes, where the host gave them; of a turn, those that are known.
     #[must_use]
     pub fn attributes(&self) -> Option<&Payload> {
         match self {
             Self::Event(s) => s.attributes.as_ref(),
             Self::Score(s) => s.attributes.as_ref(),
-            Self::Manual(_) | Self::Schedule(_) => None,
+            Self::Schedule(s) => s.attributes.as_ref(),
+            Self::Manual(_) => None,
         }
     }
 

@@ -59,10 +59,10 @@ fn trigger() -> impl Strategy<Value = Trigger> {
     let line = prop::sample::select(vec!["0 9 * * MON", "@daily", "*/5  0-6\t* jan,DEC FRI-SUN"]);
     let zone = prop::sample::select(vec!["UTC", "Europe/Berlin", "Asia/Kolkata"]);
     let banded = bands().prop_map(|bands| Audience::Bands { scale: id("default"), bands });
-    let audience = prop_oneof![Just(Audience::All), banded];
-    let schedule = (line, zone, audience).prop_map(|(line, zone, audience)| Trigger::Schedule {
-        timetable: Timetable::new(line, id(zone)).unwrap(),
-        audience,
+    let audience = prop_oneof![Just(Audience::All), banded, pattern().prop_map(Audience::Attributes)];
+    let catch_up = prop::option::of(prop::sample::select(CatchUp::ALL));
+    let schedule = (line, zone, audience, catch_up).prop_map(|(line, zone, audience, catch_up)| {
+        Trigger::Schedule { timetable: Timetable::new(line, id(zone)).unwrap(), audience, catch_up }
     });
     prop_oneof![event, score, schedule, Just(Trigger::Manual)]
 }

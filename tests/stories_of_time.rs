@@ -252,6 +252,7 @@ fn a_turn_is_only_for_a_rule_with_a_timetable() {
             occurrence,
             subject: Subject::user(id("ana")),
             at: at(0),
+            attributes: None,
         })
     };
     assert!(world.submit(turn("watch"), at(0)).is_empty(), "its trigger is a score");

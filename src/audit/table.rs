@@ -285,6 +285,8 @@ codes! {
         "Enforcement that somebody had stopped may go on";
     PolicyPersonalDataErased: Notice, Policy, "POLICY_PERSONAL_DATA_ERASED", Privacy,
         "The personal fields of records were erased; the records themselves still verify";
+    PolicySubjectDescribed: Notice, Policy, "POLICY_SUBJECT_DESCRIBED", Administrative,
+        "The host told something else of a person than before; the record does not say what";
 
     ApprovalRequested: Notice, Approval, "APPROVAL_REQUESTED", Administrative,
         "An action waits until people agree to it";
@@ -334,6 +336,10 @@ codes! {
         "The whole audience of one run of a timetable was visited";
     ScheduleOccurrenceSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCE_SKIPPED", Security,
         "One run of a timetable was left out, for the reason that the details name";
+    ScheduleOccurrencesSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCES_SKIPPED", Security,
+        "Many runs of a timetable in a row were left out; the details count them and name the first and the last";
+    ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
+        "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
 }
 
 impl AuditCode {

@@ -141,7 +141,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
         };
-        let planned = plan(signal, concerned, &facts, now)?;
+        let mut planned = plan(signal, concerned, &facts, now)?;
+        if of_subject.is_none() {
+            planned.subject.known_since = Some(now);
+        }
+        self.learn(tx, signal, &mut planned, now).await?;
         self.put_plan(tx, &planned, &facts, of_subject.is_none())?;
         Ok(planned)
     }

@@ -2,7 +2,9 @@
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
 mod approvals;
+mod audience;
 mod control;
+mod describe;
 mod enforcements;
 mod intake;
 mod queries;
@@ -125,6 +127,9 @@ pub enum EngineError {
     /// The reason of an order has a length that is not accepted.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
+    /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
+    #[error("the attributes have {0} bytes; accepted: at most 16384")]
+    Attributes(usize),
     /// What the decision was made on kept changing: try again.
     #[error("the records concerned keep changing; try again")]
     Busy,

@@ -62,7 +62,7 @@ pub(super) fn rule(
         Trigger::Schedule { audience: Audience::Bands { scale, bands: named }, .. } => {
             bands(&format!("{trigger}/schedule/audience"), "band", scale, named, settings, faults);
         }
-        Trigger::Schedule { audience: Audience::All, .. } | Trigger::Manual => {}
+        Trigger::Schedule { .. } | Trigger::Manual => {}
     }
     let mut keys = BTreeSet::new();
     for (i, action) in rule.actions.iter().enumerate() {

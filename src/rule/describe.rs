@@ -1,6 +1,6 @@
 //! A rule's conditions in words, for people who do not read JSON.
 
-use super::{Audience, Rule, Trigger};
+use super::{Rule, Trigger};
 use crate::json::{self, Node, Value};
 use crate::score::{Direction, ScoreTrigger};
 
@@ -19,14 +19,8 @@ impl Rule {
                 }
             }
             Trigger::Score(trigger) => score(trigger),
-            Trigger::Schedule { timetable, audience } => {
-                let whom = match audience {
-                    Audience::All => "every known subject".to_owned(),
-                    Audience::Bands { scale, bands } => {
-                        let names: Vec<&str> = bands.iter().map(|band| band.as_str()).collect();
-                        format!("every subject in {} of scale {scale}", names.join(" or "))
-                    }
-                };
+            Trigger::Schedule { timetable, audience, .. } => {
+                let whom = super::schedule::whom(audience, fields);
                 format!("{} ({}), for {whom}", timetable.describe(), timetable.line())
             }
             Trigger::Manual => "only when a person starts it".to_owned(),

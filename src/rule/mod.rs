@@ -4,6 +4,7 @@ mod check;
 mod describe;
 mod document;
 mod read;
+mod schedule;
 mod set;
 mod write;
 
@@ -13,11 +14,12 @@ use crate::action::{ActionSpec, ActionType, ParamValue, Params};
 use crate::id::{ActionKey, ActorId, GroupId, RuleId, ScaleId, Source};
 use crate::pattern::Pattern;
 use crate::schedule::Timetable;
-use crate::score::{BandName, Scale, ScoreTrigger};
+use crate::score::{Scale, ScoreTrigger};
 use crate::time::Span;
 use crate::words::words;
 
 pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
 
 /// The longest document of rules, in bytes.
@@ -109,24 +111,11 @@ pub enum Trigger {
         timetable: Timetable,
         /// For whom.
         audience: Audience,
+        /// What becomes of missed occurrences; [`CompiledRule::catch_up`] where nothing is said.
+        catch_up: Option<CatchUp>,
     },
     /// Only when a person starts it.
     Manual,
-}
-
-/// The subjects of a scheduled rule.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Audience {
-    /// Every subject that the store knows of this tenant.
-    All,
-    /// The subjects whose last score lies in one of these bands.
-    Bands {
-        /// The scale.
-        scale: ScaleId,
-        /// The bands.
-        bands: Vec<BandName>,
-    },
 }
 
 /// One action of a rule.

@@ -368,11 +368,7 @@ impl CompiledRule {
 
     fn fits_attributes(&self, signal: &Signal) -> bool {
         let Some(pattern) = &self.rule.subject else { return true };
-        match signal.attributes() {
-            Some(attributes) => pattern.matches(attributes),
-            // Of a subject of whom nothing is known, only `exists: false` is true.
-            None => json::parse(b"{}").is_ok_and(|empty| pattern.matches_node(&empty)),
-        }
+        pattern.matches_known(signal.attributes())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{ApprovalPolicy, ApprovalSetting, Audience, Rule, RuleAction, Settings, Trigger};
+use super::{ApprovalPolicy, ApprovalSetting, Rule, RuleAction, Settings, Trigger};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
 
@@ -52,14 +52,9 @@ fn trigger(trigger: &Trigger) -> String {
             ("event", object([("sources", sources), ("pattern", Some(pattern.text().to_owned()))]))
         }
         Trigger::Score(score) => ("score", score_trigger(score)),
-        Trigger::Schedule { timetable, audience } => (
-            "schedule",
-            object([
-                ("cron", Some(text(timetable.line()))),
-                ("zone", Some(text(timetable.zone()))),
-                ("audience", Some(audience_text(audience))),
-            ]),
-        ),
+        Trigger::Schedule { timetable, audience, catch_up } => {
+            ("schedule", super::schedule::write(timetable, audience, *catch_up))
+        }
         Trigger::Manual => ("manual", object([])),
     };
     object([(kind, Some(body))])
@@ -84,15 +79,6 @@ fn score_trigger(score: &ScoreTrigger) -> String {
         ("cooldown", Some(text(score.cooldown))),
         ("min_confidence", score.min_confidence.as_ref().map(|c| c.value().to_string())),
     ])
-}
-
-fn audience_text(audience: &Audience) -> String {
-    match audience {
-        Audience::All => text("all"),
-        Audience::Bands { scale, bands } => {
-            object([("scale", Some(text(scale))), ("band", Some(array(bands.iter().map(text))))])
-        }
-    }
 }
 
 fn action(action: &RuleAction) -> String {
@@ -206,16 +192,16 @@ fn param(param: &Param) -> String {
     ])
 }
 
-fn text(value: impl Display) -> String {
+pub(super) fn text(value: impl Display) -> String {
     serde_json::Value::String(value.to_string()).to_string()
 }
 
-fn array(items: impl Iterator<Item = String>) -> String {
+pub(super) fn array(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
 /// An object of those members that have a value.
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
     let members = members.into_iter().filter_map(|(name, value)| Some(format!("{}:{}", text(name), value?)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }

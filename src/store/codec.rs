@@ -211,7 +211,8 @@ impl Body for Timer {
     const KIND: Kind = Kind::Timer;
 
     fn due_at(&self) -> Option<Time> {
-        self.next
+        let waiting = self.waiting.first().filter(|_| self.running.is_none());
+        waiting.copied().into_iter().chain(self.next).min()
     }
 }
 
