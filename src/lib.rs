@@ -95,10 +95,10 @@ pub use ready::{WouldBlock, ready};
 pub use rule::{
     ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
     Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault,
-    Guards, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
+    Guards, Listened, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
     MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES,
-    MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings,
-    Trigger,
+    MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning,
+    Settings, Trigger,
 };
 pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
 #[doc(hidden)]

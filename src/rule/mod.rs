@@ -3,6 +3,7 @@
 mod check;
 mod describe;
 mod document;
+mod listen;
 mod read;
 mod schedule;
 mod set;
@@ -19,6 +20,7 @@ use crate::time::Span;
 use crate::words::words;
 
 pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use listen::{Listened, Role};
 pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
 
