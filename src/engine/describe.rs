@@ -46,22 +46,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     pub async fn describe_all(
         &self,
         tenant: &TenantId,
-        people: impl IntoIterator<Item = (UserId, Payload)> + Send,
+        people: impl Iterator<Item = (UserId, Payload)> + Send,
         now: Time,
     ) -> Result<u64, EngineError> {
-        // Collected page by page, so that the iterator is not held while the store works.
-        let mut pages: Vec<Vec<(UserId, Option<Payload>)>> = Vec::new();
-        for (user, attributes) in people {
-            match pages.last_mut().filter(|page| page.len() < PEOPLE) {
-                Some(page) => page.push((user, Some(attributes))),
-                None => pages.push(vec![(user, Some(attributes))]),
-            }
-        }
+        let mut people = people.map(|(user, attributes)| (user, Some(attributes)));
         let mut changed = 0;
-        for page in pages {
+        loop {
+            let page: Vec<_> = people.by_ref().take(PEOPLE).collect();
+            if page.is_empty() {
+                return Ok(changed);
+            }
             changed += self.describe_page(tenant, &page, now).await?;
         }
-        Ok(changed)
     }
 
     async fn describe_page(
@@ -76,6 +72,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 return Err(EngineError::Attributes(bytes));
             }
         }
+        // A tenant of whom only people are known has rules as well: those on a timetable begin.
+        self.rules_of(tenant, now).await?;
         until_settled!({
             let mut tx = self.tx(tenant);
             tx.load(people.iter().map(|(user, _)| user_key(tenant, user))).await?;
