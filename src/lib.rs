@@ -100,7 +100,10 @@ pub use rule::{
     MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning,
     Settings, Trigger,
 };
-pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
+pub use schedule::{
+    Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
+    ZoneError,
+};
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
 pub use score::{

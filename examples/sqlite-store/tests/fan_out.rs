@@ -17,8 +17,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tipstaff::{
-    ActionType, Answer, Delivered, Delivery, Engine, Job, Key, Kind, Order, Payload, Probe,
-    Query, Run, RuleSet, Store as _, TenantId, Time, ready,
+    ActionType, Answer, Delivered, Delivery, Engine, Job, Key, Kind, Order, Payload, Probe, Query, RuleSet,
+    Run, Store as _, TenantId, Time, ready,
 };
 use tipstaff_sqlite::{Phase, SqliteStore};
 
@@ -183,7 +183,8 @@ fn check(file: &Path, members: usize) {
             for record in &page.rows {
                 rows += 1;
                 let body: serde_json::Value = serde_json::from_str(&record.body).unwrap();
-                let subject = if kind == Kind::Trigger { &body["signal"]["subject"] } else { &body["subject"] };
+                let subject =
+                    if kind == Kind::Trigger { &body["signal"]["subject"] } else { &body["subject"] };
                 visited.insert(subject["user"].as_str().unwrap().to_owned());
             }
             after = page.next;
