@@ -46,6 +46,7 @@ mod signal;
 mod state;
 mod store;
 mod time;
+mod watch;
 mod words;
 
 pub use action::{
@@ -93,12 +94,12 @@ pub use plan::{
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
-    Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault,
-    Guards, Listened, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
-    MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES,
-    MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning,
-    Settings, Trigger,
+    Absent, ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
+    Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, Deadline, DocumentError,
+    DocumentFault, EventFilter, Guards, Listened, MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN,
+    MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED,
+    MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Reopened, Role, Rule,
+    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
 };
 pub use schedule::{
     Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
@@ -112,8 +113,8 @@ pub use score::{
     Skipped, Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading,
-    Signal, SignalInfo, TriggerKind, Turn,
+    Absence, DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart,
+    ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
     Attributes, Book, Control, Cooling, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES, Roster, RuleStats, Run,
@@ -124,6 +125,7 @@ pub use store::{
     MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
 };
 pub use time::{Span, SpanError, Time, TimeError};
+pub use watch::{Open, Watch};
 pub use words::WordError;
 
 /// The README's code is tested as it stands.

@@ -213,6 +213,17 @@ pub struct Turn {
     pub at: Time,
     /// What is known of them, for rules that ask for it.
     pub attributes: Option<Payload>,
+    /// What has not happened, where the rule asks for that.
+    pub absence: Option<Absence>,
+}
+
+/// What has not happened before a turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Absence {
+    /// Since when it has not: the beginning of the span, or the opening of the deadline.
+    pub since: Time,
+    /// When it happened last, as far as the rule has heard.
+    pub last: Option<Time>,
 }
 
 /// Anything that comes in.
@@ -331,7 +342,11 @@ impl Signal {
             }
             Self::Schedule(s) => {
                 let id = s.occurrence.to_string();
-                (TriggerKind::Schedule, s.rule.to_string(), id, None, BTreeSet::new())
+                let says = s.absence.map(|absence| match absence.last {
+                    Some(last) => format!("nothing since {}; the last at {last}", absence.since),
+                    None => format!("nothing since {}", absence.since),
+                });
+                (TriggerKind::Schedule, s.rule.to_string(), id, says, BTreeSet::new())
             }
         };
         SignalInfo { kind, source, id, subject: self.subject().clone(), at: self.at(), says, defaulted }

@@ -296,13 +296,17 @@ pub struct Timer {
     /// The last occurrence that was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Time>,
+    /// Since when the rule has listened without a gap, where it waits for events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Time>,
 }
 
 impl Timer {
     /// The timer of a rule, not wound up.
     #[must_use]
     pub const fn new(rule: RuleId) -> Self {
-        Self { rule, next: None, since: None, running: None, waiting: Vec::new(), last: None }
+        let waiting = Vec::new();
+        Self { rule, next: None, since: None, running: None, waiting, last: None, listening: None }
     }
 }
 

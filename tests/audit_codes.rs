@@ -74,7 +74,7 @@ fn our_own_codes_live_in_our_namespaces() {
         ("POLICY_", AuditDomain::Policy, 15),
         ("APPROVAL_", AuditDomain::Approval, 9),
         ("ENFORCEMENT_", AuditDomain::Enforcement, 11),
-        ("SCHEDULE_", AuditDomain::Schedule, 5),
+        ("SCHEDULE_", AuditDomain::Schedule, 8),
     ];
     let ours = &AuditCode::ALL[REFERENCE..];
     for (namespace, domain, count) in spaces {

@@ -253,6 +253,7 @@ fn a_turn_is_only_for_a_rule_with_a_timetable() {
             subject: Subject::user(id("ana")),
             at: at(0),
             attributes: None,
+            absence: None,
         })
     };
     assert!(world.submit(turn("watch"), at(0)).is_empty(), "its trigger is a score");

@@ -340,6 +340,12 @@ codes! {
         "Many runs of a timetable in a row were left out; the details count them";
     ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
         "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
+    ScheduleDeadlineOpened: Info, Schedule, "SCHEDULE_DEADLINE_OPENED", Activity,
+        "An event began a span within which a rule waits for another one";
+    ScheduleDeadlineClosed: Info, Schedule, "SCHEDULE_DEADLINE_CLOSED", Activity,
+        "What a rule waited for happened in time";
+    ScheduleDeadlineDropped: Notice, Schedule, "SCHEDULE_DEADLINE_DROPPED", Security,
+        "A deadline passed and nothing follows from it, for the reason that the details name";
 }
 
 impl AuditCode {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::absence::watch_key;
 use super::describe::user_key;
 use super::intake::{replace, subject_key, trigger_key};
 use super::run::step_id;
@@ -14,10 +15,11 @@ use crate::id::{Subject, TenantId};
 use crate::pattern::Payload;
 use crate::plan::Decision;
 use crate::rule::{Audience, RuleSet};
-use crate::signal::{Signal, Turn};
+use crate::signal::{Absence, Signal, Turn};
 use crate::state::{Run, SubjectState, Timer};
 use crate::store::{Facet, Key, Kind, MAX_PAGE, Order, Page, Query, Record, Store, StoreError, decode};
 use crate::time::Time;
+use crate::watch::Watch;
 
 /// How many subjects one commit visits, at first and after each conflict: a page writes the rule's
 /// counters, which every delivery that settles writes as well, and a smaller page gets in between.
@@ -120,6 +122,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         now: Time,
     ) -> Result<Vec<Signal>, EngineError> {
         let audience = rules.rule(&run.rule).and_then(scheduled).map(|(_, _, audience)| audience.clone());
+        let absent = rules.rule(&run.rule).and_then(|rule| rule.rule.trigger.absent());
         let people_only = !matches!(audience, Some(Audience::Bands { .. }));
         let mut subjects: Vec<Subject> = Vec::new();
         for record in page.rows {
@@ -131,13 +134,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 continue;
             };
             let late = known.body.known_since > run.begun && run.begun.is_some();
-            if !late && !(people_only && known.body.subject.session.is_some()) {
+            // Of whom nobody could tell yet whether anything is absent.
+            let unheard =
+                absent.is_some_and(|absent| known.body.known_since > Some(run.at.before(absent.within)));
+            if !late && !unheard && !(people_only && known.body.subject.session.is_some()) {
                 subjects.push(known.body.subject);
             }
         }
         // Whoever is planned for is read in one go; of a session, the user who has the attributes.
         let users = subjects.iter().map(|subject| user_key(tenant, &subject.user));
         tx.load(users.chain(subjects.iter().map(|subject| subject_key(tenant, subject)))).await?;
+        if absent.is_some() {
+            tx.load(subjects.iter().map(|subject| watch_key(tenant, &run.rule, &subject.user))).await?;
+        }
         let mut known: BTreeMap<&crate::id::UserId, Option<Payload>> = BTreeMap::new();
         let mut turns = Vec::new();
         for subject in &subjects {
@@ -151,6 +160,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             {
                 continue;
             }
+            let absence = match absent {
+                None => None,
+                Some(absent) => {
+                    let key = watch_key(tenant, &run.rule, &subject.user);
+                    let watch = tx.get::<Watch>(&key)?.map(|stored| stored.body);
+                    if watch.as_ref().is_some_and(|watch| !watch.is_absent(absent, run.at)) {
+                        continue;
+                    }
+                    let last = watch.and_then(|watch| watch.seen);
+                    Some(Absence { since: run.at.before(absent.within), last })
+                }
+            };
             turns.push(Signal::Schedule(Turn {
                 tenant: tenant.clone(),
                 rule: run.rule.clone(),
@@ -158,6 +179,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 subject: subject.clone(),
                 at: run.at,
                 attributes,
+                absence,
             }));
         }
         Ok(turns)

@@ -71,6 +71,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return Ok(Decision::new(signal, now));
         }
         let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
+        self.hear(&mut tx, &concerned, signal, now).await?;
         let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
         match tx.commit(commit).await? {
             Committed::Applied => Ok(planned.decision),

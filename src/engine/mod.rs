@@ -1,6 +1,7 @@
 //! The shell around the core: the only place that awaits. It loads, plans, commits, claims,
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
+mod absence;
 mod approvals;
 mod audience;
 mod control;

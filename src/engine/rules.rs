@@ -392,11 +392,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let stopped: Vec<_> = timer.waiting.drain(..).map(|at| (at, "stopped")).collect();
             tx.log(skips(tenant, &rule.id, &stopped, now));
         }
+        let acts = active && rule.mode != crate::rule::Mode::Off;
+        let same =
+            before.is_some_and(|before| before.acts() && before.rule.trigger.watches_as(&rule.trigger));
+        let listening = match acts && rule.trigger.watches() {
+            true => timer.listening.filter(|_| same).or(Some(now)),
+            false => None,
+        };
         // A disabled rule creates no timer; one that had a timer keeps it, stopped.
-        if is_new && next.is_none() {
+        if is_new && next.is_none() && listening.is_none() {
             return Ok(());
         }
-        replace(tx, key, Timer { next, since: Some(now), ..timer })
+        replace(tx, key, Timer { next, since: Some(now), listening, ..timer })
     }
 }
 

@@ -119,6 +119,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
+                Kind::Watch => self.step_watch(tx, key, now).await?,
                 _ => {
                     let fault = "it has a timer, but records of its kind have none".to_owned();
                     return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());

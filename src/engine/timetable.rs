@@ -12,6 +12,7 @@ use crate::schedule::Timetable;
 use crate::state::{Run, Timer};
 use crate::store::{Key, Kind, Store};
 use crate::time::Time;
+use crate::watch::too_young;
 
 /// How many occurrences one step looks at; more are left to the next. So a year of a line that runs
 /// every minute takes six steps.
@@ -46,6 +47,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         // One that is known has begun before, by a clock that was ahead: nobody is visited twice.
         while !stepped.more && timer.running.is_none() && !stepped.timer.waiting.is_empty() {
             let at = stepped.timer.waiting.remove(0);
+            let absent = rule.rule.trigger.absent();
+            if absent.is_some_and(|absent| too_young(absent, timer.listening, at)) {
+                stepped.skipped.push((at, "unheard"));
+                continue;
+            }
             let run = begin(tenant, rule, audience, at, now);
             let run_key = Key::new(tenant, Kind::Run, run.id.to_string());
             tx.load([run_key.clone()]).await?;

@@ -19,10 +19,20 @@ impl Rule {
                 }
             }
             Trigger::Score(trigger) => score(trigger),
-            Trigger::Schedule { timetable, audience, .. } => {
+            Trigger::Schedule { timetable, audience, absent, .. } => {
                 let whom = super::schedule::whom(audience, fields);
-                format!("{} ({}), for {whom}", timetable.describe(), timetable.line())
+                let unless = absent.as_ref().map_or_else(String::new, |absent| {
+                    let events = super::absence::events(&absent.awaited, fields);
+                    format!(", if no {events} was seen within {}", absent.within)
+                });
+                format!("{} ({}), for {whom}{unless}", timetable.describe(), timetable.line())
             }
+            Trigger::Deadline(deadline) => format!(
+                "{} after an {}, unless an {} comes before",
+                deadline.within,
+                super::absence::events(&deadline.opens, fields),
+                super::absence::events(&deadline.closes, fields),
+            ),
             Trigger::Manual => "only when a person starts it".to_owned(),
         };
         match &self.subject {

@@ -1,6 +1,6 @@
 //! What a rule listens to: event patterns, each with the role that its events play.
 
-use super::{CompiledRule, Trigger};
+use super::{CompiledRule, EventFilter, Trigger};
 use crate::id::Source;
 use crate::json::Node;
 use crate::pattern::Pattern;
@@ -11,6 +11,8 @@ words! {
     /// What an event is to a rule that listens to it.
     Role, "role of an event" {
         First: "first", "the event that the rule is about; of an ordered pair, the one that begins it";
+        Awaited: "awaited", "an event whose absence the rule acts on: it closes a deadline";
+        Opens: "opens", "an event that opens a deadline";
     }
 }
 
@@ -32,9 +34,17 @@ impl Trigger {
     pub fn listens(&self) -> Vec<Listened<'_>> {
         match self {
             Self::Event { sources, pattern } => vec![Listened { role: Role::First, sources, pattern }],
+            Self::Schedule { absent: Some(absent), .. } => vec![heard(Role::Awaited, &absent.awaited)],
+            Self::Deadline(deadline) => {
+                vec![heard(Role::Opens, &deadline.opens), heard(Role::Awaited, &deadline.closes)]
+            }
             Self::Score(_) | Self::Schedule { .. } | Self::Manual => Vec::new(),
         }
     }
+}
+
+const fn heard(role: Role, filter: &EventFilter) -> Listened<'_> {
+    Listened { role, sources: filter.sources.as_slice(), pattern: &filter.pattern }
 }
 
 impl Listened<'_> {

@@ -1,5 +1,6 @@
 //! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
 
+mod absence;
 mod check;
 mod describe;
 mod document;
@@ -19,6 +20,7 @@ use crate::score::{Scale, ScoreTrigger};
 use crate::time::Span;
 use crate::words::words;
 
+pub use absence::{Absent, Deadline, EventFilter, MAX_ABSENT_WITHIN, Reopened};
 pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
 pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
@@ -115,7 +117,11 @@ pub enum Trigger {
         audience: Audience,
         /// What becomes of missed occurrences; [`CompiledRule::catch_up`] where nothing is said.
         catch_up: Option<CatchUp>,
+        /// What must not have happened, if it asks.
+        absent: Option<Absent>,
     },
+    /// At the end of a span that one event opened and no other closed.
+    Deadline(Deadline),
     /// Only when a person starts it.
     Manual,
 }

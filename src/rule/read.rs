@@ -124,8 +124,8 @@ pub(super) fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
 }
 
 fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    const KINDS: &[&str] = &["event", "score", "schedule", "manual"];
-    const ACCEPTED: &str = "an object with one of `event`, `score`, `schedule`, `manual`";
+    const KINDS: &[&str] = &["event", "score", "schedule", "deadline", "manual"];
+    const ACCEPTED: &str = "an object with one of `event`, `score`, `schedule`, `deadline`, `manual`";
     let object = item.object(KINDS, ACCEPTED, faults)?;
     let given: Vec<_> = KINDS.iter().filter_map(|kind| Some((*kind, object.get(kind)?))).collect();
     let [(kind, body)] = given.as_slice() else {
@@ -137,6 +137,7 @@ fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
         "event" => event_trigger(body, faults),
         "score" => score_trigger(body, faults),
         "schedule" => super::schedule::read(body, faults),
+        "deadline" => super::absence::read_deadline(body, faults),
         _ => body.object(&[], "an empty object", faults).map(|_| Trigger::Manual),
     }
 }
@@ -380,7 +381,7 @@ fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Optio
     None
 }
 
-fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option<Span> {
+pub(super) fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option<Span> {
     let found: Span = item.parsed(faults)?;
     if (least..=most).contains(&found) {
         return Some(found);

@@ -3,7 +3,7 @@
 use super::document::{Faults, Item};
 use super::read::{band_name, pattern};
 use super::write::{array, object, text};
-use super::{CompiledRule, Trigger};
+use super::{Absent, CompiledRule, Trigger, absence};
 use crate::action::Category;
 use crate::id::ScaleId;
 use crate::json::Value;
@@ -77,7 +77,7 @@ impl CompiledRule {
 }
 
 pub(super) fn read(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    let object = item.object(&["cron", "zone", "audience", "catch_up"], "an object", faults)?;
+    let object = item.object(&["cron", "zone", "audience", "catch_up", "absent"], "an object", faults)?;
     let zone = match object.get("zone") {
         None => Some(Zone::UTC),
         Some(item) => item.parsed(faults),
@@ -86,12 +86,17 @@ pub(super) fn read(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     let line = cron.as_ref().and_then(|cron| cron.text(faults));
     let audience = object.need("audience", faults).and_then(|item| audience(&item, faults));
     let catch_up = object.get("catch_up").and_then(|item| item.parsed(faults));
+    let absent = object.get("absent").map(|item| absence::read_absent(&item, faults));
     let timetable = Timetable::new(line?, zone?).map_err(|error| {
         if let Some(cron) = &cron {
             faults.add_at(&cron.pointer, cron.node.at, error);
         }
     });
-    Some(Trigger::Schedule { timetable: timetable.ok()?, audience: audience?, catch_up })
+    let absent = match absent {
+        None => None,
+        Some(absent) => Some(absent?),
+    };
+    Some(Trigger::Schedule { timetable: timetable.ok()?, audience: audience?, catch_up, absent })
 }
 
 fn audience(item: &Item<'_>, faults: &mut Faults) -> Option<Audience> {
@@ -115,12 +120,18 @@ fn audience(item: &Item<'_>, faults: &mut Faults) -> Option<Audience> {
     Some(Audience::Bands { scale: scale.unwrap_or_else(|| Scale::standard().id().clone()), bands })
 }
 
-pub(super) fn write(timetable: &Timetable, audience: &Audience, catch_up: Option<CatchUp>) -> String {
+pub(super) fn write(
+    timetable: &Timetable,
+    audience: &Audience,
+    catch_up: Option<CatchUp>,
+    absent: Option<&Absent>,
+) -> String {
     object([
         ("cron", Some(text(timetable.line()))),
         ("zone", Some(text(timetable.zone()))),
         ("audience", Some(audience_text(audience))),
         ("catch_up", catch_up.map(text)),
+        ("absent", absent.map(absence::write_absent)),
     ])
 }
 

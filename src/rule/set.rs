@@ -225,11 +225,16 @@ impl RuleSet {
                 ManualOrder::Action { .. } => Vec::new(),
             },
             Signal::Schedule(turn) => {
-                let timed = |rule: &Arc<CompiledRule>| matches!(rule.rule.trigger, Trigger::Schedule { .. });
+                let timed = |rule: &Arc<CompiledRule>| {
+                    matches!(rule.rule.trigger, Trigger::Schedule { .. } | Trigger::Deadline(_))
+                };
                 self.acting(&turn.rule).filter(timed).into_iter().collect()
             }
         };
-        found.retain(|rule| rule.fits_attributes(signal));
+        // What a rule watches for concerns it, whoever the person is known to be by then: that is asked
+        // when it fires.
+        let watched = |rule: &CompiledRule| matches!(signal, Signal::Event(_)) && rule.rule.trigger.watches();
+        found.retain(|rule| watched(rule) || rule.fits_attributes(signal));
         found.sort_by(|a, b| a.rule.id.cmp(&b.rule.id));
         found
     }

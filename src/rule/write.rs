@@ -52,9 +52,10 @@ fn trigger(trigger: &Trigger) -> String {
             ("event", object([("sources", sources), ("pattern", Some(pattern.text().to_owned()))]))
         }
         Trigger::Score(score) => ("score", score_trigger(score)),
-        Trigger::Schedule { timetable, audience, catch_up } => {
-            ("schedule", super::schedule::write(timetable, audience, *catch_up))
+        Trigger::Schedule { timetable, audience, catch_up, absent } => {
+            ("schedule", super::schedule::write(timetable, audience, *catch_up, absent.as_ref()))
         }
+        Trigger::Deadline(deadline) => ("deadline", super::absence::write_deadline(deadline)),
         Trigger::Manual => ("manual", object([])),
     };
     object([(kind, Some(body))])

@@ -26,6 +26,7 @@ words! {
         Subject: "subject", "what is known of a subject";
         Timer: "timer", "where a timetable stands";
         Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
+        Watch: "watch", "what a rule that waits for something has heard about a user";
     }
 }
 
