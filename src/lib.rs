@@ -70,7 +70,7 @@ pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
     Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
 };
-pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport};
+pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport, TimetableRow};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{

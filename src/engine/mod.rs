@@ -11,6 +11,7 @@ mod intake;
 mod queries;
 mod rules;
 mod run;
+mod schedules;
 mod timetable;
 mod tx;
 
@@ -33,6 +34,7 @@ use crate::time::Span;
 pub use approvals::ApprovalView;
 pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
+pub use schedules::TimetableRow;
 
 use rules::Installed;
 use tx::Tx;

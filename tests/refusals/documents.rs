@@ -102,7 +102,7 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         (
             triggered(r#"{ "schedule": { "cron": "@daily", "audience": §7 } }"#),
             "/0/trigger/schedule/audience",
-            "`\"all\"` or an object with `band`",
+            "`\"all\"`, an object with `band`, or an object with `attributes`",
         ),
         (settings(&scale("")), "/scales/0", "accepted: 1 to 32 bands"),
         (

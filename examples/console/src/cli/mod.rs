@@ -11,6 +11,7 @@ mod log;
 mod operators;
 mod replay;
 mod rules;
+mod schedule;
 mod show;
 mod start;
 
@@ -72,6 +73,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Replay(replay) => replay::run(cli, replay),
         Command::Run => Host::open(cli)?.run_now(),
         Command::Rules(command) => rules::run(cli, command),
+        Command::Schedule(command) => schedule::run(cli, command),
         Command::Start(start) => start::run(&Host::open(cli)?, start),
         Command::Log(log) => log::run(&Host::open(cli)?, log),
         Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
