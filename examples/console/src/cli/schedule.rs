@@ -13,7 +13,7 @@ pub(super) fn run(cli: &Cli, command: &Schedule) -> Result<Output, Failure> {
     match command {
         Schedule::List => list(&Host::open(cli)?),
         Schedule::Next { rule, count } => next(&Host::open(cli)?, rule.as_ref(), *count),
-        Schedule::Check { line, zone, count } => Ok(check(cli, line, *zone, *count)),
+        Schedule::Check { line, zone, count } => check(cli, line, *zone, *count),
     }
 }
 
@@ -114,40 +114,37 @@ fn occurrence(run: &Occurrence) -> Value {
 }
 
 /// Says what a line means, or what is wrong with it.
-fn check(cli: &Cli, line: &str, zone: Zone, count: usize) -> Output {
-    match Timetable::new(line, zone) {
+fn check(cli: &Cli, line: &str, zone: Zone, count: usize) -> Result<Output, Failure> {
+    Ok(match Timetable::new(line, zone) {
         Ok(table) => {
             let runs = table.next(now(cli), count);
             if cli.json {
                 let runs: Vec<_> = runs.iter().map(occurrence).collect();
-                return Output::json(&json!({
+                return Ok(Output::json(&json!({
                     "line": line, "zone": zone, "ok": true, "says": table.describe(), "next": runs,
-                }));
+                })));
             }
             let runs: String = runs.iter().map(|run| format!("  {run}\n")).collect();
             Output::ok(format!("{}\n{runs}", table.describe()))
         }
-        Err(error) => Output { text: refused(cli, line, zone, &error), ok: false },
-    }
+        Err(error) if cli.json => {
+            let value = json!({
+                "line": line, "zone": zone, "ok": false, "offset": error.offset, "found": error.found,
+                "field": error.field.map(|field| field.to_string()), "fault": error.to_string(),
+            });
+            return Ok(Output { text: format!("{value:#}\n"), ok: false });
+        }
+        Err(error) => return Err(shown(line, &error).into()),
+    })
 }
 
-fn refused(cli: &Cli, line: &str, zone: Zone, error: &CronError) -> String {
-    if cli.json {
-        let value = json!({
-            "line": line, "zone": zone, "ok": false, "offset": error.offset, "found": error.found,
-            "field": error.field.map(|field| field.to_string()), "fault": error.to_string(),
-        });
-        return format!("{value:#}\n");
-    }
+/// The fault, with the line and a mark under the place.
+fn shown(line: &str, error: &CronError) -> String {
     // A line with control characters, or a very long one, is not shown again.
-    let plain = line.chars().all(|c| !c.is_control()) && line.len() <= 200;
-    let mark = match plain {
-        true => {
-            let before = line.get(..error.offset).unwrap_or_default().chars().count();
-            let width = error.found.chars().count().max(1);
-            format!("  {line}\n  {}{}\n", " ".repeat(before), "^".repeat(width))
-        }
-        false => String::new(),
-    };
-    format!("{mark}{error}\n")
+    if line.chars().any(char::is_control) || line.len() > 200 {
+        return error.to_string();
+    }
+    let before = line.get(..error.offset).unwrap_or_default().chars().count();
+    let mark = "^".repeat(error.found.chars().count().max(1));
+    format!("{error}\n  {line}\n  {}{mark}", " ".repeat(before))
 }

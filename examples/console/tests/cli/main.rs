@@ -5,6 +5,7 @@ mod demo;
 mod people;
 mod replays;
 mod rules;
+mod schedule;
 #[path = "../support/mod.rs"]
 mod support;
 
