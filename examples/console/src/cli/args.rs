@@ -152,6 +152,7 @@ pub(super) enum Schedule {
     /// It needs no database.
     Check {
         /// The line, such as "0 9 * * MON".
+        #[arg(allow_hyphen_values = true)]
         line: String,
         /// The zone whose clock it follows, by its IANA name.
         #[arg(long, value_name = "ZONE", default_value = "UTC")]
