@@ -90,16 +90,18 @@ pub use pattern::{
 };
 pub use people::{People, PeopleError};
 pub use plan::{
-    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Part, PartVerdict, Plan, PlanError,
+    RuleAnswer, RuleRef, Why, explain, plan,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
     Absent, ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
     Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, Deadline, DocumentError,
     DocumentFault, EventFilter, Guards, Listened, MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN,
-    MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED,
-    MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Reopened, Role, Rule,
-    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+    MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_FIELD_BYTES, MAX_GROUPS,
+    MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
+    MAX_WINDOW_VALUES, MIN_DEADLINE, Mode, Quorum, Reopened, Role, Rule, RuleAction, RuleFault, RuleSet,
+    RuleWarning, Settings, Trigger, Window, WindowKind,
 };
 pub use schedule::{
     Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
@@ -117,8 +119,9 @@ pub use signal::{
     ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Attributes, Book, Control, Cooling, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES, Roster, RuleStats, Run,
-    Stop, SubjectState, Timer,
+    Attributes, Book, Control, Cooling, Counted, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES,
+    MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Rests, Roster, RuleStats, Run, Stop, SubjectState,
+    Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

@@ -1,6 +1,9 @@
 //! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
 //! successor back.
 
+mod rests;
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +14,9 @@ use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
 use crate::pattern::Payload;
 use crate::score::{BandName, Reading};
 use crate::time::Time;
+
+pub use rests::{Cooling, MAX_RESTS, Rests};
+pub use tally::{Counted, MAX_RESTING_VALUES, MAX_WINDOW_SIGNALS, Tally, WindowOutcome, WindowStand};
 
 /// What is known of a subject.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -25,10 +31,10 @@ pub struct SubjectState {
     pub fired: Vec<Fired>,
     /// The cooldowns that began when rules acted.
     #[serde(default)]
-    pub cooldowns: BTreeMap<RuleId, Cooling>,
+    pub cooldowns: BTreeMap<RuleId, Rests>,
     /// Those that began when rules in shadow would have acted: the two do not count for each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub shadow_cooldowns: BTreeMap<RuleId, Cooling>,
+    pub shadow_cooldowns: BTreeMap<RuleId, Rests>,
     /// Since when they are known, by decision time; none for records of before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_since: Option<Time>,
@@ -68,17 +74,6 @@ pub struct Fired {
     pub shadow: bool,
 }
 
-/// A rule rests for a subject.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Cooling {
-    /// The time of the signal that it acted on.
-    pub since: Time,
-    /// Until when it rests, by signal time.
-    pub until: Time,
-    /// How often it would have acted again meanwhile.
-    pub repeats: u64,
-}
-
 impl SubjectState {
     /// Of whom nothing is known yet.
     #[must_use]
@@ -116,12 +111,12 @@ impl SubjectState {
     }
 
     /// The cooldowns that began in shadow, or live.
-    pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Cooling> {
+    pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Rests> {
         if shadow { &self.shadow_cooldowns } else { &self.cooldowns }
     }
 
     /// The same, to be changed.
-    pub(crate) const fn resting_mut(&mut self, shadow: bool) -> &mut BTreeMap<RuleId, Cooling> {
+    pub(crate) const fn resting_mut(&mut self, shadow: bool) -> &mut BTreeMap<RuleId, Rests> {
         if shadow { &mut self.shadow_cooldowns } else { &mut self.cooldowns }
     }
 

@@ -50,10 +50,35 @@ fn filter() -> impl Strategy<Value = EventFilter> {
     })
 }
 
+fn field() -> impl Strategy<Value = String> {
+    "[a-z\"\\\\é@:/ ~]{1,6}(\\.[a-z]{1,3}){0,2}"
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let sources = prop::collection::btree_set(name(), 0..4)
+        .prop_map(|names| names.iter().map(|name| id(name)).collect());
+    let kind = prop_oneof![
+        (1..=MAX_WINDOW_COUNT).prop_map(|count| WindowKind::EventCount { count }),
+        (field(), 1..=MAX_WINDOW_VALUES).prop_map(|(field, count)| WindowKind::ValueCount { field, count }),
+        (sources, pattern()).prop_map(|(sources, pattern)| WindowKind::TemporalOrdered { sources, pattern }),
+    ];
+    (kind, span(MIN_DEADLINE, MAX_WINDOW), any::<bool>()).prop_map(|(kind, span, every)| Window {
+        kind,
+        span,
+        every,
+    })
+}
+
+fn cooldown() -> impl Strategy<Value = Cooldown> {
+    let per = prop_oneof![Just(CooldownScope::Subject), field().prop_map(CooldownScope::Field)];
+    (per, span(MIN_DEADLINE, MAX_COOLDOWN)).prop_map(|(per, span)| Cooldown { per, span })
+}
+
 fn trigger() -> impl Strategy<Value = Trigger> {
     let sources = prop::collection::btree_set(name(), 0..4)
         .prop_map(|names| names.iter().map(|name| id(name)).collect());
-    let event = (sources, pattern()).prop_map(|(sources, pattern)| Trigger::Event { sources, pattern });
+    let event = (sources, pattern(), prop::option::of(window()))
+        .prop_map(|(sources, pattern, window)| Trigger::Event { sources, pattern, window });
     let direction = prop::sample::select(vec![Direction::Worse, Direction::Better, Direction::Either]);
     let skipped = prop::sample::select(vec![Skipped::Ignore, Skipped::Fire]);
     let sure = prop::option::of((0_u32..=1_000).prop_map(|n| id::<Confidence>(&format!("{n}e-3"))));
@@ -123,16 +148,14 @@ fn action() -> impl Strategy<Value = RuleAction> {
 fn rule() -> impl Strategy<Value = Rule> {
     let who = (name(), prop::option::of(name()), text(), prop::option::of(1_u32..));
     let what = (trigger(), prop::option::of(pattern()), prop::collection::vec(action(), 0..4));
-    let how = (prop::sample::select(Mode::ALL), prop::option::of(span(MIN_DEADLINE, MAX_COOLDOWN)));
+    let how = (prop::sample::select(Mode::ALL), prop::option::of(cooldown()));
     (who, what, how).prop_map(
         |((name, author, title, revision), (trigger, subject, actions), (mode, cooldown))| {
             let mut rule = Rule::new(id(&name), trigger).title(title).mode(mode);
             rule.author = author.map(|author| id(&author));
             (rule.revision, rule.subject, rule.actions) = (revision, subject, actions);
-            match cooldown {
-                Some(span) => rule.cooldown(span),
-                None => rule,
-            }
+            rule.guards.cooldown = cooldown;
+            rule
         },
     )
 }

@@ -119,6 +119,26 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         signal: &Signal,
         now: Time,
     ) -> Result<Plan, EngineError> {
+        let facts = self.facts(tx, rules, concerned, signal).await?;
+        let new_subject = tx.record(&subject_key(signal.tenant(), signal.subject())).is_none();
+        let mut planned = plan(signal, concerned, &facts, now)?;
+        if new_subject {
+            planned.subject.known_since = Some(now);
+        }
+        self.learn(tx, signal, &mut planned, now).await?;
+        self.put_plan(tx, &planned, &facts, new_subject)?;
+        self.put_counts(tx, &planned).await?;
+        Ok(planned)
+    }
+
+    /// What a plan needs to know, as the transaction sees it.
+    pub(super) async fn facts<'r>(
+        &self,
+        tx: &mut Tx<'_, S>,
+        rules: &'r RuleSet,
+        concerned: &[Arc<CompiledRule>],
+        signal: &Signal,
+    ) -> Result<Facts<'r>, EngineError> {
         let tenant = signal.tenant();
         let subject = subject_key(tenant, signal.subject());
         let control = Claim::control_key(tenant);
@@ -132,23 +152,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 known.insert(rule.clone(), stats.body);
             }
         }
+        let tallies = self.tallies(tx, concerned, signal).await?;
         let of_subject = tx.get::<SubjectState>(&subject)?;
-        let facts = Facts {
+        Ok(Facts {
             rules,
             subject: of_subject
                 .as_ref()
                 .map_or_else(|| SubjectState::new(signal.subject().clone()), |stored| stored.body.clone()),
+            tallies,
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
-        };
-        let mut planned = plan(signal, concerned, &facts, now)?;
-        if of_subject.is_none() {
-            planned.subject.known_since = Some(now);
-        }
-        self.learn(tx, signal, &mut planned, now).await?;
-        self.put_plan(tx, &planned, &facts, of_subject.is_none())?;
-        Ok(planned)
+        })
     }
 
     fn put_plan(

@@ -7,11 +7,13 @@ mod audience;
 mod control;
 mod describe;
 mod enforcements;
+mod explain;
 mod intake;
 mod queries;
 mod rules;
 mod run;
 mod schedules;
+mod tallies;
 mod timetable;
 mod tx;
 

@@ -117,6 +117,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             match key.kind {
                 Kind::Approval => self.expire(tx, key, now).await?,
                 Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
+                Kind::Tally => self.forget_tally(tx, key).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
                 Kind::Watch => self.step_watch(tx, key, now).await?,

@@ -1,21 +1,22 @@
 //! The plan of one signal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::evidence;
 use super::fill::{Source, fill};
 use super::make::Wanted;
+use super::window::{count, tally};
 use super::{ActionOutcome, Decision, Effect, Facts, Moved, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Question, Suppressed, Suppression, held_back};
+use crate::guard::{Question, Suppressed, Suppression, held_back, rest_key, resting};
 use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode, Trigger};
 use crate::score::{BandName, Fire, Scale, Transition, TransitionError};
-use crate::signal::{MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading, Signal};
-use crate::state::Cooling;
+use crate::signal::{Event, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading, Signal};
+use crate::state::{Cooling, Tally, WindowOutcome, WindowStand};
 use crate::time::Time;
 
 /// Decides on a signal: what follows by which rule, what is held back and why, and all that is to
@@ -39,8 +40,14 @@ pub fn plan(
         Signal::Manual(start) => planner.manual(start, concerned)?,
         Signal::Event(event) => {
             let tree = event.payload.tree();
+            planner.count(event, concerned, &tree);
             for rule in concerned {
-                planner.rule(rule, Moment { tree: Some(&tree), ..Moment::default() });
+                let moment = Moment { tree: Some(&tree), ..Moment::default() };
+                let acted = planner.completes(rule) && planner.rule(rule, moment);
+                if acted && rule.window().is_some_and(|window| !window.every) {
+                    let at = planner.at();
+                    planner.tally(rule).fire(at);
+                }
             }
         }
         Signal::Schedule(_) => {
@@ -51,6 +58,9 @@ pub fn plan(
     }
     Ok(planner.finish())
 }
+
+/// How many windows the log's record of a signal names; the decision has all.
+const MAX_TOLD: usize = 8;
 
 pub(super) struct Planner<'a> {
     pub(super) signal: &'a Signal,
@@ -79,6 +89,8 @@ impl<'a> Planner<'a> {
             approvals: Vec::new(),
             notices: Vec::new(),
             subject: facts.subject.clone(),
+            tallies: BTreeMap::new(),
+            repeated: BTreeSet::new(),
             stats: BTreeMap::new(),
             audit: Vec::new(),
         };
@@ -167,13 +179,49 @@ impl<'a> Planner<'a> {
         };
         if let Some(stop) = self.facts.control.stops(std::iter::empty(), action) {
             let held = Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone());
-            self.suppress(None, action, held);
+            self.suppress(None, action, held, None);
             return Ok(());
         }
         let wanted =
             Wanted { rule: None, spec, params: params.clone(), approval, success: spec.success, entry: None };
         self.create(&wanted);
         Ok(())
+    }
+
+    /// Counts an event for the rules that wait for more than one, before any of them acts: what
+    /// their windows hold is evidence for all.
+    fn count(&mut self, event: &Event, rules: &[Arc<CompiledRule>], tree: &Node<'_>) {
+        for rule in rules {
+            let Some(window) = rule.window() else { continue };
+            let (at, now) = (self.at(), self.now);
+            let stand = count(rule, window, event, tree, self.tally(rule), at);
+            if stand.outcome.is_counted() {
+                self.tally(rule).keep(window.span, at, now);
+            }
+            let told = format!("{stand}: {}", stand.signals.join(", "));
+            self.plan.decision.evidence.insert(format!("window of rule {}", rule.rule.id), told);
+            self.plan.decision.windows.push(stand);
+        }
+    }
+
+    /// Whether a rule that an event concerns is to be decided on: always, but where it has a window
+    /// that the event does not complete.
+    fn completes(&self, rule: &CompiledRule) -> bool {
+        let mut stands = self.plan.decision.windows.iter().filter(|stand| stand.rule == rule.rule.id);
+        stands.next().is_none_or(|stand| stand.outcome == WindowOutcome::Complete)
+    }
+
+    /// When the signal counts: at its own time, but never later than the decision. A wrong clock must
+    /// not make all that comes before that time too late.
+    pub(super) fn at(&self) -> Time {
+        self.signal.at().min(self.now)
+    }
+
+    /// What the rule remembers of the subject, to be changed.
+    pub(super) fn tally(&mut self, rule: &CompiledRule) -> &mut Tally {
+        let facts = self.facts;
+        let subject = self.signal.subject();
+        self.plan.tallies.entry(rule.rule.id.clone()).or_insert_with(|| tally(rule, subject, facts))
     }
 
     /// Decides on each action of a rule. Says whether any was taken: that starts its cooldowns.
@@ -184,19 +232,16 @@ impl<'a> Planner<'a> {
             return false;
         }
         let shadow = rule.rule.mode == Mode::Shadow && !matches!(self.signal, Signal::Manual(_));
-        let (mut acted, mut rested) = (false, false);
+        let (mut made, mut acted, mut rested) = (BTreeMap::new(), false, false);
         // Guards see what was known before: the actions of one rule do not hold each other back,
         // nor do the entries of one jump.
         let facts = self.facts;
+        let key = rest_key(rule, self.signal, tree);
+        let tally = facts.tallies.get(&rule.rule.id);
+        let rest = resting(rule, self.signal, self.at(), key, &facts.subject, tally);
         for action in &rule.actions {
-            let question = Question {
-                rule,
-                action,
-                signal: self.signal,
-                fire,
-                subject: &facts.subject,
-                control: &self.facts.control,
-            };
+            let control = &facts.control;
+            let question = Question { rule, action, signal: self.signal, fire, control, rest };
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),
@@ -204,8 +249,9 @@ impl<'a> Planner<'a> {
             };
             match judged {
                 Err(held) => {
-                    rested |= held.reason == Suppression::Cooldown;
-                    self.suppress(Some((rule, action)), &action.spec.name, held);
+                    let rest = rest.filter(|_| held.reason == Suppression::Cooldown);
+                    rested |= rest.is_some();
+                    self.suppress(Some((rule, action)), &action.spec.name, held, rest);
                 }
                 Ok(_) if shadow => {
                     acted = true;
@@ -224,12 +270,17 @@ impl<'a> Planner<'a> {
                         success: confirm.unwrap_or(action.spec.success),
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
                     };
-                    let asked = u64::from(self.create(&wanted));
-                    self.stats(&rule.rule.id).created += asked;
+                    let (enforcement, new) = self.create(&wanted);
+                    made.insert(action.action.key.clone(), enforcement);
+                    self.stats(&rule.rule.id).created += u64::from(new);
                 }
             }
         }
-        self.cool(rule, shadow, acted, rested);
+        match (acted, key, rest.filter(|_| rested)) {
+            (true, Some(key), _) => self.cool(rule, shadow, key, made),
+            (false, Some(key), Some(rest)) => self.repeat(rule, shadow, key, rest),
+            _ => {}
+        }
         let now = self.now;
         let stats = self.stats(&rule.rule.id);
         stats.fired += 1;
@@ -237,29 +288,22 @@ impl<'a> Planner<'a> {
         acted
     }
 
-    fn cool(&mut self, rule: &CompiledRule, shadow: bool, acted: bool, rested: bool) {
-        let Some(cooldown) = rule.rule.guards.cooldown else { return };
-        let since = self.signal.at();
-        let fresh = Cooling { since, until: since.after(cooldown.span), repeats: 0 };
-        let cooldowns = self.plan.subject.resting_mut(shadow);
-        match cooldowns.get_mut(&rule.rule.id) {
-            Some(cooling) if rested && !acted => cooling.repeats += 1,
-            // A late signal that acted does not pull a newer rest back.
-            Some(cooling) if acted && cooling.since < since => *cooling = fresh,
-            Some(_) => {}
-            None if acted => drop(cooldowns.insert(rule.rule.id.clone(), fresh)),
-            None => {}
-        }
-    }
-
     fn suppress(
         &mut self,
         from: Option<(&CompiledRule, &CompiledAction)>,
         action: &ActionType,
         held: Suppressed,
+        rest: Option<&Cooling>,
     ) {
         if let Some((rule, _)) = from {
             *self.stats(&rule.rule.id).suppressed.entry(held.reason.to_string()).or_default() += 1;
+        }
+        // A storm does not flood the log: of its repeats, only the 1st, 2nd, 4th, 8th … are told one
+        // by one. The record of the signal itself says of each that it was held back.
+        let repeats = rest.map(|rest| rest.repeats.saturating_add(1));
+        if repeats.is_some_and(|repeats| !repeats.is_power_of_two()) {
+            self.outcome(from, action, Effect::Suppressed(held));
+            return;
         }
         let mut draft = self
             .draft(AuditCode::PolicyActionSuppressed, Actor::Engine)
@@ -270,6 +314,10 @@ impl<'a> Planner<'a> {
         }
         if let Some(until) = held.until {
             draft = draft.detail("until", until);
+        }
+        if let (Some(rest), Some(repeats), Some((_, action))) = (rest, repeats, from) {
+            let repeats = i64::try_from(repeats).unwrap_or(i64::MAX);
+            draft = draft.detail("repeats", repeats).enforcement(rest.made.get(&action.action.key).copied());
         }
         self.plan.audit.push(draft);
         self.outcome(from, action, Effect::Suppressed(held));
@@ -348,6 +396,17 @@ impl<'a> Planner<'a> {
         draft = draft
             .detail("suppressed", count(|effect| matches!(effect, Effect::Suppressed(_))))
             .detail("shadow", count(|effect| matches!(effect, Effect::Shadow { .. })));
+        if !self.plan.repeated.is_empty() {
+            draft = draft.detail("repeats", self.plan.repeated.len());
+        }
+        if !decision.windows.is_empty() {
+            let told = |stand: &WindowStand| {
+                let acts = if stand.outcome == WindowOutcome::Complete { ": complete" } else { "" };
+                format!("{}: {stand}{acts}", stand.rule)
+            };
+            let windows: Vec<String> = decision.windows.iter().take(MAX_TOLD).map(told).collect();
+            draft = draft.detail("windows", windows);
+        }
         if let Signal::Manual(start) = self.signal {
             draft = draft.personal("reason", start.reason.clone());
         }

@@ -12,6 +12,7 @@ use crate::id::{ActorId, EnforcementId};
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule};
 use crate::score::BandName;
 use crate::signal::{Signal, feed_params};
+use crate::state::WindowStand;
 use crate::time::Span;
 
 /// One action that passed the guards.
@@ -29,14 +30,16 @@ impl Planner<'_> {
     /// Makes the enforcement, or joins the one that another rule of this decision made: a person
     /// is restricted once, whatever the number of rules that ask for it (behaviour 5.4).
     ///
-    /// Says whether it is new for that rule: the entries of one jump may ask for the same.
-    pub(super) fn create(&mut self, wanted: &Wanted<'_>) -> bool {
+    /// Gives its id, and says whether it is new for that rule: the entries of one jump may ask for
+    /// the same.
+    pub(super) fn create(&mut self, wanted: &Wanted<'_>) -> (EnforcementId, bool) {
         let id = self.enforcement_id(wanted);
         let holder = wanted.rule.map(|(rule, action)| Holder {
             rule: rule.rule.id.clone(),
             revision: rule.revision,
             key: action.action.key.clone(),
         });
+        let window = self.windows_of(wanted);
         let author = wanted.rule.and_then(|(rule, _)| rule.rule.author.clone());
         let made = self.plan.enforcements.iter_mut().find(|made| made.id == id);
         let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
@@ -48,6 +51,7 @@ impl Planner<'_> {
             Some(_) if known => {}
             Some(shared) => {
                 shared.holders.extend(holder.clone());
+                shared.windows.extend(window);
                 if let Some(asked) = self.plan.approvals.iter_mut().find(|asked| asked.enforcement == id) {
                     asked.rules.extend(holder.map(|holder| holder.rule));
                     asked.authors.extend(author);
@@ -63,7 +67,13 @@ impl Planner<'_> {
             }
         }
         self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval });
-        !known
+        (id, !known)
+    }
+
+    /// Where the window stood that made the rule ask for it.
+    fn windows_of(&self, wanted: &Wanted<'_>) -> Option<WindowStand> {
+        let (rule, _) = wanted.rule?;
+        self.plan.decision.windows.iter().find(|stand| stand.rule == rule.rule.id).cloned()
     }
 
     fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
@@ -115,6 +125,9 @@ impl Planner<'_> {
                 operator,
                 reason,
             },
+            repeats: 0,
+            last_repeat: None,
+            windows: self.windows_of(wanted).into_iter().collect(),
             subject: self.signal.subject().clone(),
             action: wanted.spec.name.clone(),
             category: wanted.spec.category,

@@ -3,10 +3,13 @@
 
 mod decide;
 mod evidence;
+mod explain;
 mod fill;
 mod make;
+mod rest;
+mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -21,11 +24,12 @@ use crate::id::{ActionKey, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId,
 use crate::rule::RuleSet;
 use crate::score::{BandName, OutOfRange};
 use crate::signal::{Signal, SignalInfo};
-use crate::state::{Control, Roster, RuleStats, SubjectState};
+use crate::state::{Control, Roster, RuleStats, SubjectState, Tally, WindowStand};
 use crate::time::Time;
 
 pub use decide::plan;
 pub use evidence::MAX_EVIDENCE_FIELDS;
+pub use explain::{Part, PartVerdict, RuleAnswer, Why, explain};
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -46,6 +50,9 @@ pub struct Decision {
     /// The move of the subject, if it was a score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<Moved>,
+    /// Where the windows stand of the rules that wait for more than one event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowStand>,
     /// What follows, action by action, in the order of rules and their actions.
     pub outcomes: Vec<ActionOutcome>,
     /// Whether this is the stored decision of a signal that came again.
@@ -120,6 +127,8 @@ pub struct Facts<'a> {
     pub rules: &'a RuleSet,
     /// What is known of the subject.
     pub subject: SubjectState,
+    /// What the concerned rules remember of the subject beside that.
+    pub tallies: BTreeMap<RuleId, Tally>,
     /// What people have stopped.
     pub control: Control,
     /// What the concerned rules have done so far.
@@ -141,6 +150,10 @@ pub struct Plan {
     pub notices: Vec<Enforcement>,
     /// What is known of the subject from now on.
     pub subject: SubjectState,
+    /// What rules remember of the subject from now on; those that changed.
+    pub tallies: BTreeMap<RuleId, Tally>,
+    /// The enforcements on which this signal counts as a repeat.
+    pub repeated: BTreeSet<EnforcementId>,
     /// What the rules have done from now on; those that changed.
     pub stats: BTreeMap<RuleId, RuleStats>,
     /// What the audit log says.
@@ -193,6 +206,7 @@ impl Decision {
             decided_at: now,
             evidence: BTreeMap::new(),
             moved: None,
+            windows: Vec::new(),
             outcomes: Vec::new(),
             repeat: false,
         }
@@ -216,7 +230,7 @@ impl Decision {
     /// Whether any rule had something to say.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.outcomes.is_empty()
+        self.outcomes.is_empty() && self.windows.is_empty()
     }
 }
 
@@ -227,8 +241,11 @@ impl fmt::Display for Decision {
         if self.repeat {
             write!(f, " (came again; decided at {})", self.decided_at)?;
         }
-        if self.outcomes.is_empty() {
+        if self.is_empty() {
             return f.write_str(": nothing follows");
+        }
+        for stand in &self.windows {
+            write!(f, "\n  rule `{}` revision {}: {stand}", stand.rule, stand.revision)?;
         }
         self.outcomes.iter().try_for_each(|outcome| write!(f, "\n  {outcome}"))
     }

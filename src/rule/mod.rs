@@ -8,6 +8,7 @@ mod listen;
 mod read;
 mod schedule;
 mod set;
+mod window;
 mod write;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
 pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
 /// The longest document of rules, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
@@ -89,11 +91,6 @@ words! {
         Shadow: "shadow", "it decides and records, marked as shadow, and nothing is carried out";
         Live: "live", "it acts";
     }
-
-    /// For whom a rule rests.
-    CooldownScope, "scope of a cooldown" {
-        Subject: "subject", "for the subject that it acted on";
-    }
 }
 
 /// When a rule runs.
@@ -106,6 +103,8 @@ pub enum Trigger {
         sources: Vec<Source>,
         /// What the event must look like.
         pattern: Pattern,
+        /// How many such events it waits for; without one it runs on each.
+        window: Option<Window>,
     },
     /// On a score that enters a band.
     Score(ScoreTrigger),
@@ -196,12 +195,51 @@ pub struct Guards {
 }
 
 /// How long a rule rests after it acted, by signal time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// ```
+/// let text = r#"{ "id": "storm", "actions": [{ "key": "a", "type": "escalate_to_hr" }],
+///     "trigger": { "event": { "pattern": { "kind": ["alert"] } } },
+///     "guards": { "cooldown": { "per": "field", "field": "client.ip", "for": "60m" } } }"#;
+/// let rule = tipstaff::Rule::from_json(text)?;
+/// assert_eq!(rule.guards.cooldown.and_then(|c| c.field().map(str::to_owned)).as_deref(), Some("client.ip"));
+/// # Ok::<(), tipstaff::DocumentError>(())
+/// ```
+///
+/// The first signal of a storm is answered. Each further one within the span, on either side of
+/// it, is held back, and raises a count on the enforcements that the first one made
+/// ([`Enforcement::repeats`](crate::Enforcement::repeats)), also when these are over. The log has
+/// one audit record for each signal; what was held back is told by itself at the repeats 1, 2, 4,
+/// 8 and so on. [`MAX_RESTS`](crate::MAX_RESTS) and
+/// [`MAX_RESTING_VALUES`](crate::MAX_RESTING_VALUES) say what happens where more rests than is
+/// remembered.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cooldown {
     /// For whom it rests.
     pub per: CooldownScope,
     /// How long.
     pub span: Span,
+}
+
+/// For whom a rule rests.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CooldownScope {
+    /// For the subject that it acted on.
+    Subject,
+    /// For the subject and the value of a field of the event, by its dotted path: another value
+    /// is another storm. Events without the field share one.
+    Field(String),
+}
+
+impl Cooldown {
+    /// The path of the field for whose values the rule rests, if it rests for values.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match &self.per {
+            CooldownScope::Subject => None,
+            CooldownScope::Field(field) => Some(field),
+        }
+    }
 }
 
 /// What holds for all rules of a tenant.

@@ -2,12 +2,14 @@
 //! it means beside the others (is there such a group?) in [`check`](super::check).
 
 use super::document::{Faults, Item, Object, RuleFault, below, cut};
+use super::window::{field, window};
 use super::{
     ApprovalPolicy, ApprovalSetting, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED,
     MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
+use crate::id::Source;
 use crate::json::Value;
 use crate::pattern::Pattern;
 use crate::score::{Band, Confidence, Direction, Polarity, Scale, ScoreTrigger, Skipped};
@@ -143,11 +145,23 @@ fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
 }
 
 fn event_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    let object = item.object(&["sources", "pattern"], "an object", faults)?;
+    let object = item.object(&["sources", "pattern", "window"], "an object", faults)?;
+    let heard = listened(&object, faults);
+    let window = object.get("window").map(|item| window(&item, faults));
+    let (sources, pattern) = heard?;
+    let window = match window {
+        None => None,
+        Some(window) => Some(window?),
+    };
+    Some(Trigger::Event { sources, pattern, window })
+}
+
+/// The sources and the pattern of events that a rule listens to.
+pub(super) fn listened(object: &Object<'_>, faults: &mut Faults) -> Option<(Vec<Source>, Pattern)> {
     let sources = object.get("sources").and_then(|items| items.items("an array of sources", faults));
     let sources = sources.unwrap_or_default().iter().filter_map(|source| source.parsed(faults)).collect();
     let pattern = pattern(&object.need("pattern", faults)?, faults)?;
-    Some(Trigger::Event { sources, pattern })
+    Some((sources, pattern))
 }
 
 fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
@@ -258,12 +272,29 @@ fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
         return Guards::default();
     };
     let cooldown = object.get("cooldown").and_then(|item| {
-        let object = item.object(&["per", "for"], "a cooldown", faults)?;
-        let per = object.get("per").map_or(Some(CooldownScope::Subject), |per| per.parsed(faults));
+        let object = item.object(&["per", "field", "for"], "a cooldown", faults)?;
+        let per = cooldown_scope(&object, faults);
         let span = span(&object.need("for", faults)?, MIN_DEADLINE, MAX_COOLDOWN, faults);
         Some(Cooldown { per: per?, span: span? })
     });
     Guards { cooldown }
+}
+
+/// `per: "subject"`, which needs no saying, or `per: "field"` with the `field`.
+fn cooldown_scope(object: &Object<'_>, faults: &mut Faults) -> Option<CooldownScope> {
+    let per = word(object.get("per"), &[("subject", false), ("field", true)], faults);
+    let per_field = match object.get("per") {
+        Some(_) => per?,
+        None => object.get("field").is_some(),
+    };
+    if per_field {
+        return field(&object.need("field", faults)?, faults).map(CooldownScope::Field);
+    }
+    if let Some(field) = object.get("field") {
+        field.kind_fault("no `field` where the rule rests per `subject`", faults);
+        return None;
+    }
+    Some(CooldownScope::Subject)
 }
 
 fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{ApprovalPolicy, ApprovalSetting, Rule, RuleAction, Settings, Trigger};
+use super::{ApprovalPolicy, ApprovalSetting, CooldownScope, Rule, RuleAction, Settings, Trigger, Window};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
 
@@ -47,9 +47,11 @@ impl Settings {
 
 fn trigger(trigger: &Trigger) -> String {
     let (kind, body) = match trigger {
-        Trigger::Event { sources, pattern } => {
+        Trigger::Event { sources, pattern, window } => {
             let sources = (!sources.is_empty()).then(|| array(sources.iter().map(text)));
-            ("event", object([("sources", sources), ("pattern", Some(pattern.text().to_owned()))]))
+            let window = window.as_ref().map(Window::to_json);
+            let pattern = Some(pattern.text().to_owned());
+            ("event", object([("sources", sources), ("pattern", pattern), ("window", window)]))
         }
         Trigger::Score(score) => ("score", score_trigger(score)),
         Trigger::Schedule { timetable, audience, catch_up, absent } => {
@@ -122,8 +124,12 @@ fn policy_text(policy: &ApprovalPolicy) -> String {
 }
 
 fn guards(rule: &Rule) -> Option<String> {
-    let cooldown = rule.guards.cooldown?;
-    let cooldown = object([("per", Some(text(cooldown.per))), ("for", Some(text(cooldown.span)))]);
+    let cooldown = rule.guards.cooldown.as_ref()?;
+    let (per, field) = match &cooldown.per {
+        CooldownScope::Subject => ("subject", None),
+        CooldownScope::Field(field) => ("field", Some(text(field))),
+    };
+    let cooldown = object([("per", Some(text(per))), ("field", field), ("for", Some(text(cooldown.span)))]);
     Some(object([("cooldown", Some(cooldown))]))
 }
 

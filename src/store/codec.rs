@@ -13,7 +13,7 @@ use crate::approval::{Approval, ApprovalState};
 use crate::enforcement::{Enforcement, Purpose};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Timer};
+use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Tally, Timer};
 use crate::time::Time;
 use crate::watch::Watch;
 
@@ -179,6 +179,7 @@ impl Body for Decision {
             (Facet::Source, self.signal.source.clone()),
             (Facet::Signal, self.signal.id.clone()),
         ]);
+        facets.extend(self.windows.iter().map(|stand| (Facet::Rule, stand.rule.to_string())));
         for outcome in &self.outcomes {
             facets.extend(outcome.rule.as_ref().map(|rule| (Facet::Rule, rule.id.to_string())));
             facets.push((Facet::Action, outcome.action.to_string()));
@@ -204,6 +205,20 @@ impl Body for SubjectState {
         let bands =
             self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
         facets.extend(bands);
+        facets
+    }
+}
+
+impl Body for Tally {
+    const KIND: Kind = Kind::Tally;
+
+    fn due_at(&self) -> Option<Time> {
+        self.keep_until
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        facets.push((Facet::Rule, self.rule.to_string()));
         facets
     }
 }

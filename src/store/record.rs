@@ -24,6 +24,7 @@ words! {
         Run: "run", "one run of a timetable over its audience";
         Stats: "stats", "what a rule has done";
         Subject: "subject", "what is known of a subject";
+        Tally: "tally", "what a rule remembers of a subject: what its window counted, for what it rests";
         Timer: "timer", "where a timetable stands";
         Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
         Watch: "watch", "what a rule that waits for something has heard about a user";

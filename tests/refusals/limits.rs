@@ -29,6 +29,25 @@ fn timed(more: &str) -> String {
     )
 }
 
+fn heard(more: &str, guards: &str) -> String {
+    let event = format!(r#""event": {{ "pattern": {{ "a": [{{ "exists": true }}] }}{more} }}"#);
+    rule(&format!(r#""guards": {{ {guards} }}"#)).replace(r#""manual": {}"#, &event)
+}
+
+fn counted(window: &str) -> String {
+    heard(&format!(r#", "window": {window}"#), "")
+}
+
+fn resting(per: &str) -> String {
+    heard("", &format!(r#""cooldown": {{ {per}"for": "1h" }}"#))
+}
+
+/// One event for such a rule.
+fn turn(world: &World, n: usize, minute: i64, value: usize) -> Decision {
+    let text = format!(r#"{{ "a": {value} }}"#);
+    world.submit(world.event(&format!("s{n}"), "ana", at(minute), &text), at(10_000))
+}
+
 fn asks(approval: &str) -> String {
     let people: Vec<String> = (0..40).map(|n| format!(r#""p{n}""#)).collect();
     let group = people.join(",");
@@ -213,6 +232,35 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
         }),
         ("MAX_COOLDOWN", ms(MAX_COOLDOWN), |n| {
             spanned(n, |span| rule(&format!(r#""guards": {{ "cooldown": {{ "for": "{span}" }} }}"#)))
+        }),
+        ("MAX_WINDOW", ms(MAX_WINDOW), |n| {
+            spanned(n, |span| counted(&format!(r#"{{ "count": 2, "in": "{span}" }}"#)))
+        }),
+        ("MAX_WINDOW_COUNT", MAX_WINDOW_COUNT as usize, |n| {
+            loads(&counted(&format!(r#"{{ "count": {n}, "in": "1h" }}"#)))
+        }),
+        ("MAX_WINDOW_VALUES", MAX_WINDOW_VALUES as usize, |n| {
+            loads(&counted(&format!(r#"{{ "distinct": "a", "count": {n}, "in": "1h" }}"#)))
+        }),
+        ("MAX_FIELD_BYTES", MAX_FIELD_BYTES, |n| {
+            loads(&counted(&format!(r#"{{ "distinct": "{}", "count": 2, "in": "1h" }}"#, "x".repeat(n))))
+        }),
+        ("MAX_WINDOW_SIGNALS", MAX_WINDOW_SIGNALS, |n| {
+            let world = World::new(&counted(&format!(r#"{{ "count": {n}, "in": "1h" }}"#)));
+            (0..n).for_each(|i| drop(turn(&world, i, 0, 1)));
+            world.the("escalate_to_hr").windows[0].signals.len() == n
+        }),
+        ("MAX_RESTING_VALUES", MAX_RESTING_VALUES, |n| {
+            let world = World::new(&resting(r#""field": "a", "#));
+            (0..n).for_each(|i| drop(turn(&world, i, 0, i)));
+            world.log().len() == n
+        }),
+        ("MAX_RESTS", MAX_RESTS, |n| {
+            // Each is later than the one before by the rest's span; then the first but one again.
+            let world = World::new(&resting(""));
+            (0..n).for_each(|i| drop(turn(&world, i, 60 * i as i64, 1)));
+            turn(&world, n, 0, 1);
+            world.log()[0].repeats == 1
         }),
         ("MAX_CONFIRM_WITHIN", ms(MAX_CONFIRM_WITHIN), |n| {
             spanned(n, |span| {

@@ -65,6 +65,8 @@ pub(super) enum Command {
     Log(Log),
     /// The signals that concerned a rule, and what was decided.
     Signals(Signals),
+    /// Tell why rules act on an event or a score, or why not, part by part. Nothing is written.
+    Explain(Explain),
     /// The requests for people's agreement.
     #[command(subcommand)]
     Approvals(Approvals),
@@ -100,6 +102,30 @@ pub(super) struct Replay {
     /// input: for drills.
     #[arg(long, hide = true)]
     pub(super) drill: bool,
+}
+
+/// What to explain.
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// By this rule; may be repeated. Without it, by every rule of the tenant.
+    #[arg(long, value_name = "ID")]
+    pub(super) rule: Vec<RuleId>,
+    /// A file of events and scores, as `replay` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) event: PathBuf,
+    /// Which of its lines, from 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = line_number)]
+    pub(super) line: usize,
+    /// How to read lines of another form.
+    #[arg(long, value_name = "FILE")]
+    pub(super) map: Option<PathBuf>,
+    /// What is known of people: attributes by user, for rules that ask for them.
+    #[arg(long, value_name = "FILE")]
+    pub(super) people: Option<PathBuf>,
+}
+
+fn line_number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "accepted: 1 or more".to_owned())
 }
 
 /// The rules of the tenant.

@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod catalog;
 mod demo;
+mod explain;
 mod feed;
 mod host;
 mod log;
@@ -76,6 +77,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Schedule(command) => schedule::run(cli, command),
         Command::Start(start) => start::run(&Host::open(cli)?, start),
         Command::Log(log) => log::run(&Host::open(cli)?, log),
+        Command::Explain(what) => explain::run(cli, what),
         Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),

@@ -2,6 +2,7 @@
 
 mod calls;
 mod demo;
+mod explain;
 mod people;
 mod replays;
 mod rules;
