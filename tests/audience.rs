@@ -266,7 +266,7 @@ fn a_person_of_an_older_version_is_visited() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     /// Whatever dies where: everybody of the audience once, and nobody else.
     #[test]

@@ -343,7 +343,7 @@ fn a_timer_of_an_older_version_is_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// Whenever the process runs or dies, each occurrence is accounted for once, what runs is in
     /// order, and the policy's bounds hold.

@@ -1,4 +1,13 @@
 //! Rules on a timetable: whom an occurrence visits, and what becomes of occurrences that were missed.
+//!
+//! ```json
+//! { "schedule": { "cron": "0 9 * * MON", "zone": "Europe/Berlin",
+//!     "audience": { "attributes": { "department": ["sales"] } }, "catch_up": "latest" } }
+//! ```
+//!
+//! An audience is `"all"`, `{"band": ["red", "critical"]}` (of a `scale`, if not the standard one) or
+//! `{"attributes": {…}}` in the language of event patterns. Whom of it the rule's own `subject` pattern
+//! does not fit is left out as well.
 
 use super::document::{Faults, Item};
 use super::read::{band_name, pattern};
