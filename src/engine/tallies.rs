@@ -60,7 +60,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             // One that somebody removed counts no more; the rest that it began knows the number.
             if let Some(known) = tx.get::<Enforcement>(&key)? {
                 let next = known.body.clone().repeated(planned.decision.signal.at);
-                tx.put_held(key, &known.with(next));
+                tx.put_held(&key, &known.with(next));
             }
         }
         Ok(())

@@ -69,10 +69,10 @@ impl<'s, S: Store> Tx<'s, S> {
     }
 
     /// Writes what is beside the work on a record: whoever holds it holds it still.
-    pub(super) fn put_held<T: Body>(&mut self, key: Key, stored: &Stored<T>) {
-        let lease = self.record(&key).and_then(|record| record.lease.clone());
+    pub(super) fn put_held<T: Body>(&mut self, key: &Key, stored: &Stored<T>) {
+        let lease = self.record(key).and_then(|record| record.lease.clone());
         self.put(key.clone(), stored);
-        if let Some(record) = self.dirty.get_mut(&key) {
+        if let Some(record) = self.dirty.get_mut(key) {
             record.lease = lease;
         }
     }

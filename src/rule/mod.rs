@@ -2,6 +2,7 @@
 
 mod absence;
 mod check;
+mod cooldown;
 mod describe;
 mod document;
 mod listen;
@@ -22,6 +23,7 @@ use crate::time::Span;
 use crate::words::words;
 
 pub use absence::{Absent, Deadline, EventFilter, MAX_ABSENT_WITHIN, Reopened};
+pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
 pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
@@ -192,54 +194,6 @@ pub struct Quorum {
 pub struct Guards {
     /// After it acted on a subject, it rests for them.
     pub cooldown: Option<Cooldown>,
-}
-
-/// How long a rule rests after it acted, by signal time.
-///
-/// ```
-/// let text = r#"{ "id": "storm", "actions": [{ "key": "a", "type": "escalate_to_hr" }],
-///     "trigger": { "event": { "pattern": { "kind": ["alert"] } } },
-///     "guards": { "cooldown": { "per": "field", "field": "client.ip", "for": "60m" } } }"#;
-/// let rule = tipstaff::Rule::from_json(text)?;
-/// assert_eq!(rule.guards.cooldown.and_then(|c| c.field().map(str::to_owned)).as_deref(), Some("client.ip"));
-/// # Ok::<(), tipstaff::DocumentError>(())
-/// ```
-///
-/// The first signal of a storm is answered. Each further one within the span, on either side of
-/// it, is held back, and raises a count on the enforcements that the first one made
-/// ([`Enforcement::repeats`](crate::Enforcement::repeats)), also when these are over. The log has
-/// one audit record for each signal; what was held back is told by itself at the repeats 1, 2, 4,
-/// 8 and so on. [`MAX_RESTS`](crate::MAX_RESTS) and
-/// [`MAX_RESTING_VALUES`](crate::MAX_RESTING_VALUES) say what happens where more rests than is
-/// remembered.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Cooldown {
-    /// For whom it rests.
-    pub per: CooldownScope,
-    /// How long.
-    pub span: Span,
-}
-
-/// For whom a rule rests.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum CooldownScope {
-    /// For the subject that it acted on.
-    Subject,
-    /// For the subject and the value of a field of the event, by its dotted path: another value
-    /// is another storm. Events without the field share one.
-    Field(String),
-}
-
-impl Cooldown {
-    /// The path of the field for whose values the rule rests, if it rests for values.
-    #[must_use]
-    pub fn field(&self) -> Option<&str> {
-        match &self.per {
-            CooldownScope::Subject => None,
-            CooldownScope::Field(field) => Some(field),
-        }
-    }
 }
 
 /// What holds for all rules of a tenant.

@@ -1,11 +1,12 @@
 //! From a JSON document to rules and settings. What a value means by itself is judged here; what
 //! it means beside the others (is there such a group?) in [`check`](super::check).
 
+use super::cooldown::cooldown;
 use super::document::{Faults, Item, Object, RuleFault, below, cut};
-use super::window::{field, window};
+use super::window::window;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED,
-    MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED, MAX_RULES, MIN_DEADLINE,
+    Mode, Quorum, Rule, RuleAction, Settings, Trigger,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
@@ -271,30 +272,7 @@ fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
     let Some(object) = item.object(&["cooldown"], "an object of guards", faults) else {
         return Guards::default();
     };
-    let cooldown = object.get("cooldown").and_then(|item| {
-        let object = item.object(&["per", "field", "for"], "a cooldown", faults)?;
-        let per = cooldown_scope(&object, faults);
-        let span = span(&object.need("for", faults)?, MIN_DEADLINE, MAX_COOLDOWN, faults);
-        Some(Cooldown { per: per?, span: span? })
-    });
-    Guards { cooldown }
-}
-
-/// `per: "subject"`, which needs no saying, or `per: "field"` with the `field`.
-fn cooldown_scope(object: &Object<'_>, faults: &mut Faults) -> Option<CooldownScope> {
-    let per = word(object.get("per"), &[("subject", false), ("field", true)], faults);
-    let per_field = match object.get("per") {
-        Some(_) => per?,
-        None => object.get("field").is_some(),
-    };
-    if per_field {
-        return field(&object.need("field", faults)?, faults).map(CooldownScope::Field);
-    }
-    if let Some(field) = object.get("field") {
-        field.kind_fault("no `field` where the rule rests per `subject`", faults);
-        return None;
-    }
-    Some(CooldownScope::Subject)
+    Guards { cooldown: object.get("cooldown").and_then(|item| cooldown(&item, faults)) }
 }
 
 fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
@@ -422,7 +400,11 @@ pub(super) fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults
 }
 
 /// One of a few words, each with its meaning.
-fn word<T: Clone>(item: Option<Item<'_>>, words: &[(&'static str, T)], faults: &mut Faults) -> Option<T> {
+pub(super) fn word<T: Clone>(
+    item: Option<Item<'_>>,
+    words: &[(&'static str, T)],
+    faults: &mut Faults,
+) -> Option<T> {
     let item = item?;
     let text = item.text(faults)?;
     let known = words.iter().find(|(word, _)| *word == text);

@@ -248,10 +248,10 @@ impl Tally {
     fn pair(&self, roles: &[String], span: Span, at: Time) -> (u32, Vec<&Counted>) {
         let plays = |role: Role| roles.iter().any(|known| known == role.as_str());
         let known = |role: Role| self.counted.iter().filter(move |known| known.what == role.as_str());
-        let ours = |role: Role| known(role).filter(move |known| known.at == at && plays(role)).last();
+        let ours = |role: Role| known(role).rfind(|known| known.at == at && plays(role));
         let second = ours(Role::Second).and_then(|second| {
             let before = |first: &&Counted| first.at < at && together(first.at, at, span);
-            Some(vec![known(Role::First).filter(before).last()?, second])
+            Some(vec![known(Role::First).rfind(before)?, second])
         });
         let first = || {
             let after = |second: &&Counted| second.at > at && together(at, second.at, span);
