@@ -137,7 +137,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             // Of whom nobody could tell yet whether anything is absent.
             let unheard =
                 absent.is_some_and(|absent| known.body.known_since > Some(run.at.before(absent.within)));
-            if !late && !unheard && !(people_only && known.body.subject.session.is_some()) {
+            let of_a_session = people_only && known.body.subject.session.is_some();
+            if !(late || unheard || of_a_session) {
                 subjects.push(known.body.subject);
             }
         }
