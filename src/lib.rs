@@ -47,6 +47,7 @@ mod signal;
 mod state;
 mod store;
 mod time;
+mod watch;
 mod words;
 
 pub use action::{
@@ -72,7 +73,7 @@ pub use enforcement::{
 };
 pub use engine::{
     ActionCount, ApprovalView, BandMove, BandPreview, Engine, EngineError, Fault, MAX_MOVE_SAMPLE, MoveCount,
-    RuleChange, RuleRow, RunReport, ScaleList,
+    RuleChange, RuleRow, RunReport, ScaleList, TimetableRow,
 };
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
@@ -98,14 +99,18 @@ pub use plan::{
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
-    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, Listened,
-    MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_FIELD_BYTES,
-    MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW,
-    MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, MIN_DEADLINE, Mode, Quorum, Role, Rule, RuleAction, RuleFault,
-    RuleSet, RuleWarning, Settings, Trigger, UnknownScale, Window, WindowKind,
+    Absent, ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
+    Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, Deadline, DocumentError,
+    DocumentFault, EventFilter, Guards, Listened, MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN,
+    MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_FIELD_BYTES, MAX_GROUPS,
+    MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
+    MAX_WINDOW_VALUES, MIN_DEADLINE, Mode, Quorum, Reopened, Role, Rule, RuleAction, RuleFault, RuleSet,
+    RuleWarning, Settings, Trigger, UnknownScale, Window, WindowKind,
 };
-pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
+pub use schedule::{
+    Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
+    ZoneError,
+};
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
@@ -116,19 +121,20 @@ pub use score::{
     Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
+    Absence, DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
     ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope, MAX_RESTING_VALUES,
-    MAX_RESTS, MAX_WINDOW_SIGNALS, Rests, Roster, RuleStats, Run, Stop, SubjectState, Tally, Timer,
-    WindowOutcome, WindowStand,
+    Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
+    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Rests, Roster, RuleStats, Run,
+    Stop, SubjectState, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,
     MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
 };
 pub use time::{Span, SpanError, Time, TimeError};
+pub use watch::{Open, Watch};
 pub use words::WordError;
 
 /// The README's code is tested as it stands.

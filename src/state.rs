@@ -12,6 +12,7 @@ use crate::action::ActionType;
 use crate::audit::Actor;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
+use crate::pattern::Payload;
 use crate::score::{BandName, Level};
 use crate::time::Time;
 
@@ -35,6 +36,27 @@ pub struct SubjectState {
     /// Those that began when rules in shadow would have acted: the two do not count for each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shadow_cooldowns: BTreeMap<RuleId, Rests>,
+    /// Since when they are known, by decision time; none for records of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_since: Option<Time>,
+    /// What the host last told of a user; their sessions have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Attributes>,
+}
+
+/// The longest attributes that are kept of a user, in bytes. They are read for every member of an
+/// audience; what a directory says of a person that rules may ask for is far shorter.
+pub const MAX_ATTRIBUTE_BYTES: usize = 16 * 1024;
+
+/// What the host told of a user: department, employment, whether privileged.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Attributes {
+    /// When it was so: the time of the signal that told it, or of [`Engine::describe`](crate::Engine::describe).
+    pub at: Time,
+    /// A JSON object as it was told; none where it was taken back, or was longer than
+    /// [`MAX_ATTRIBUTE_BYTES`]: what is older is no longer true then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// A score rule acted on a move.
@@ -57,8 +79,36 @@ impl SubjectState {
     /// Of whom nothing is known yet.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
-        let (scores, cooldowns) = (BTreeMap::new(), BTreeMap::new());
-        Self { subject, scores, fired: Vec::new(), cooldowns, shadow_cooldowns: BTreeMap::new() }
+        Self {
+            subject,
+            scores: BTreeMap::new(),
+            fired: Vec::new(),
+            cooldowns: BTreeMap::new(),
+            shadow_cooldowns: BTreeMap::new(),
+            known_since: None,
+            attributes: None,
+        }
+    }
+
+    /// The attributes that are known of them.
+    #[must_use]
+    pub fn known_attributes(&self) -> Option<Payload> {
+        let text = self.attributes.as_ref()?.text.clone()?;
+        Payload::new(text).ok()
+    }
+
+    /// Takes in what the host told of them at a time; what is older than what is known says nothing
+    /// new. Says whether it says anything else than before.
+    pub(crate) fn learn(&mut self, told: Option<&Payload>, at: Time) -> bool {
+        let before = self.attributes.as_ref();
+        if before.is_some_and(|known| known.at > at) {
+            return false;
+        }
+        let fits = told.filter(|payload| payload.text().len() <= MAX_ATTRIBUTE_BYTES);
+        let text = fits.map(|payload| payload.text().to_owned());
+        let changed = before.and_then(|known| known.text.as_ref()) != text.as_ref();
+        self.attributes = Some(Attributes { at, text });
+        changed
     }
 
     /// The level whose dwell or hold ends first, and when.
@@ -278,9 +328,32 @@ pub struct Timer {
     /// The next occurrence, if the timetable has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Time>,
+    /// Every occurrence up to here has been dealt with. What comes next is reckoned from it anew
+    /// when the timer is stepped, so that a change of the zone's data moves an occurrence and
+    /// neither loses nor doubles it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     /// The occurrence that still works through its audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<OccurrenceId>,
+    /// Missed occurrences that are still to be made up for, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Time>,
+    /// The last occurrence that was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+    /// Since when the rule has listened without a gap, where it waits for events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Time>,
+}
+
+impl Timer {
+    /// The timer of a rule, not wound up.
+    #[must_use]
+    pub const fn new(rule: RuleId) -> Self {
+        let waiting = Vec::new();
+        Self { rule, next: None, since: None, running: None, waiting, last: None, listening: None }
+    }
 }
 
 /// One run of a timetable over its audience. The revision is pinned when it begins.
@@ -301,6 +374,9 @@ pub struct Run {
     pub visited: u64,
     /// Whether it is over.
     pub done: bool,
+    /// When it was begun, by decision time: whoever is first seen later is not visited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Time>,
     /// The bands of the audience; none for everybody.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub bands: BTreeSet<String>,

@@ -1,9 +1,12 @@
 //! The shell around the core: the only place that awaits. It loads, plans, commits, claims,
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
+mod absence;
 mod approvals;
+mod audience;
 mod bands;
 mod control;
+mod describe;
 mod enforcements;
 mod explain;
 mod intake;
@@ -12,6 +15,7 @@ mod preview;
 mod queries;
 mod rules;
 mod run;
+mod schedules;
 mod tallies;
 mod timetable;
 mod tx;
@@ -37,6 +41,7 @@ pub use bands::ScaleList;
 pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
+pub use schedules::TimetableRow;
 
 use rules::Installed;
 use tx::Tx;
@@ -155,6 +160,9 @@ pub enum EngineError {
     /// The reason of an order has a length that is not accepted.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
+    /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
+    #[error("the attributes have {0} bytes; accepted: at most 16384")]
+    Attributes(usize),
     /// What the decision was made on kept changing: try again.
     #[error("the records concerned keep changing; try again")]
     Busy,

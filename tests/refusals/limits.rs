@@ -21,6 +21,14 @@ fn rule(members: &str) -> String {
     format!(r#"[{{ "id": "r", {members}, "trigger": {{ "manual": {{}} }}, "actions": [{ACT}] }}]"#)
 }
 
+/// A rule every hour.
+fn timed(more: &str) -> String {
+    rule(r#""title": "t""#).replace(
+        r#""manual": {}"#,
+        &format!(r#""schedule": {{ "cron": "0 * * * *", "audience": "all"{more} }}"#),
+    )
+}
+
 fn heard(more: &str, guards: &str) -> String {
     let event = format!(r#""event": {{ "pattern": {{ "a": [{{ "exists": true }}] }}{more} }}"#);
     rule(&format!(r#""guards": {{ {guards} }}"#)).replace(r#""manual": {}"#, &event)
@@ -310,6 +318,22 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
                     ACT,
                     &format!(r#"{{ "key": "a", "type": "escalate_to_hr", "confirm_within": "{span}" }}"#),
                 )
+            })
+        }),
+        ("MAX_CATCH_UP", MAX_CATCH_UP, |n| {
+            let world = World::new(&timed(r#", "catch_up": "all""#));
+            go(world.engine.describe(&world.tenant, &id("ana"), None, at(0)));
+            world.run(at(60 * n as i64));
+            world.count("SCHEDULE_OCCURRENCE_STARTED") == n
+        }),
+        ("MAX_ATTRIBUTE_BYTES", MAX_ATTRIBUTE_BYTES, |n| {
+            let world = World::new("[]");
+            let told = Payload::new(format!(r#"{{"x":"{}"}}"#, "x".repeat(n - 8))).unwrap();
+            ready(world.engine.describe(&world.tenant, &id("ana"), Some(&told), at(0))).unwrap().is_ok()
+        }),
+        ("MAX_ABSENT_WITHIN", ms(MAX_ABSENT_WITHIN), |n| {
+            spanned(n, |span| {
+                timed(&format!(r#", "absent": {{ "pattern": {{ "a": [1] }}, "within": "{span}" }}"#))
             })
         }),
         ("MAX_REASON_BYTES", MAX_REASON_BYTES, |n| {
