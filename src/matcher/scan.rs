@@ -26,12 +26,6 @@ pub(super) struct Span {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The high bit of each byte that equals one; above the first such byte there may be others.
-fn equal(word: u64, byte: u8) -> u64 {
-    let differing = word ^ (ONES * u64::from(byte));
-    differing.wrapping_sub(ONES) & !differing & HIGH
-}
-
 /// The high bit of each byte that ends a plain run in a string: a quote, a backslash, a control
 /// character. Bits above the first may be wrong.
 #[inline]

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 use engines::NAMES;
-use measure::{Measured, measure};
+use measure::{Measured, measure, updates};
 use workload::Workload;
 
 #[global_allocator]
@@ -84,7 +84,8 @@ fn run(options: &Options) -> Result<(), String> {
 fn row(title: &str, names: &[&'static str], all: &[Measured]) {
     let rate = |name: &&str| match all.iter().find(|measured| measured.name == *name) {
         Some(measured) if measured.best >= 100_000.0 => format!(" {:.2}M |", measured.best / 1e6),
-        Some(measured) => format!(" {:.1}k |", measured.best / 1e3),
+        Some(measured) if measured.best >= 1_000.0 => format!(" {:.1}k |", measured.best / 1e3),
+        Some(measured) => format!(" {:.0} |", measured.best),
         None => " – |".to_owned(),
     };
     let matches = all.first().map_or(0.0, Measured::matches);
@@ -125,6 +126,11 @@ fn tables(names: &[&'static str], seconds: f64) -> Result<(), String> {
     };
     others(families::families(), "5 rules, 797 bytes")?;
     others(families::stress(), "1,000 rules")?;
+    println!("\n| one rule of 100,000, ms | replaced | removed | added |\n|---|---|---|---|");
+    for types in [256, 1] {
+        let [replaced, removed, added] = updates(&workload::scale(100_000, types, false))?;
+        println!("| {types} types | {replaced:.1} | {removed:.1} | {added:.1} |");
+    }
     println!();
     lines.iter().for_each(|line| println!("{line}"));
     Ok(())

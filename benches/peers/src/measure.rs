@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ThreadTime;
 use serde_json::{Value, json};
 use stats_alloc::{Region, StatsAlloc};
+use tipstaff::{Matcher, Pattern, RuleIx};
 
 use crate::engines::Engine;
 use crate::workload::Workload;
@@ -184,6 +185,32 @@ fn one_by_one(measured: &mut Measured, events: &[String]) -> Result<(), String> 
     }
     (measured.p99, measured.p50) = (best_p99, best_p50);
     Ok(())
+}
+
+/// The middle of several changes of one rule, in milliseconds of work: replaced, removed, added.
+pub fn updates(workload: &Workload) -> Result<[f64; 3], String> {
+    const TIMES: usize = 15;
+    let patterns = workload.patterns.iter().map(|text| text.parse()).collect::<Result<Vec<Pattern>, _>>();
+    let patterns = patterns.map_err(|e| e.to_string())?;
+    let matcher = Matcher::new(patterns.iter().map(|pattern| ([""; 0], pattern.clone())));
+    let number = |i: usize| RuleIx::new(i).ok_or("too many rules");
+    let middle = |change: &dyn Fn(usize) -> Result<Matcher, &'static str>| {
+        let mut times = Vec::new();
+        for i in 0..TIMES {
+            let begun = worked();
+            let changed = change(i * 6_151 % patterns.len())?;
+            times.push((worked() - begun).as_secs_f64() * 1e3);
+            drop(changed);
+        }
+        times.sort_by(f64::total_cmp);
+        Ok::<f64, &'static str>(times[TIMES / 2])
+    };
+    let other = |i: usize| patterns[(i + 17) % patterns.len()].clone();
+    Ok([
+        middle(&|i| Ok(matcher.with(number(i)?, &[], other(i))))?,
+        middle(&|i| Ok(matcher.without(number(i)?)))?,
+        middle(&|i| Ok(matcher.with(number(matcher.len())?, &[], other(i))))?,
+    ])
 }
 
 fn two_threads(measured: &Measured, events: &[String]) -> Option<f64> {
