@@ -1,5 +1,5 @@
-//! What holds an action back, in the order of behaviour 6: mode, kill switch, guessed subject,
-//! confidence, cooldown. The first that applies is the reason; what comes after it is not asked.
+//! What holds an action back, in the order of behaviour 6: mode, kill switch, what was agreed to,
+//! guessed subject, confidence, cooldown. The first that applies is the reason; what comes after it is not asked.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::json::Node;
 use crate::pattern::values_at;
 use crate::rule::{CompiledRule, CooldownScope, Trigger};
 use crate::score::Fire;
-use crate::signal::{DefaultedField, Signal};
+use crate::signal::{DefaultedField, LevelWhy, Signal};
 use crate::state::{Control, Cooling, MAX_RESTING_VALUES, SubjectState, Tally};
 use crate::time::Time;
 use crate::words::words;
@@ -17,6 +17,7 @@ words! {
     /// Why an action was not taken.
     Suppression, "reason of a suppression" {
         KillSwitch: "kill_switch", "a person stopped the tenant, the rule or the action type";
+        OverAgreed: "over_agreed", "more subjects moved by changed bands than was agreed to";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";
         LowConfidence: "low_confidence", "the score is less sure than the rule asks";
         LateScore: "late_score", "a newer score of the subject is known";
@@ -123,12 +124,22 @@ pub(crate) fn resting<'a>(
 /// The first guard that holds the action back, if one does. Whether it runs in shadow is not
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
-    kill_switch(q).or_else(|| guessed(q)).or_else(|| confidence(q)).or_else(|| cooldown(q))
+    kill_switch(q)
+        .or_else(|| over_agreed(q))
+        .or_else(|| guessed(q))
+        .or_else(|| confidence(q))
+        .or_else(|| cooldown(q))
 }
 
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {
     let stop = q.control.stops(std::iter::once(&q.rule.rule.id), &q.action.spec.name)?;
     Some(Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone()))
+}
+
+fn over_agreed(q: &Question<'_>) -> Option<Suppressed> {
+    let Signal::Level(turn) = q.signal else { return None };
+    let over = matches!(turn.why, LevelWhy::Reread { over: true, .. });
+    over.then(|| Suppressed::new(Suppression::OverAgreed))
 }
 
 fn guessed(q: &Question<'_>) -> Option<Suppressed> {
@@ -137,10 +148,13 @@ fn guessed(q: &Question<'_>) -> Option<Suppressed> {
 }
 
 fn confidence(q: &Question<'_>) -> Option<Suppressed> {
-    let (Trigger::Score(trigger), Signal::Score(reading)) = (&q.rule.rule.trigger, q.signal) else {
-        return None;
+    let Trigger::Score(trigger) = &q.rule.rule.trigger else { return None };
+    let stated = match q.signal {
+        Signal::Score(reading) => &reading.confidence,
+        Signal::Level(turn) => &turn.confidence,
+        _ => return None,
     };
-    let sure = trigger.is_confident(reading.confidence.as_ref());
+    let sure = trigger.is_confident(stated.as_ref());
     (!sure).then(|| Suppressed::new(Suppression::LowConfidence))
 }
 

@@ -13,7 +13,8 @@
 //!
 //! # Where to look
 //! - Rules: [`RuleSet::from_json`], or [`Rule`] and [`RuleAction`] in Rust; patterns: [`Pattern`];
-//!   crontab lines: [`Timetable`]; scores: [`Scale`].
+//!   crontab lines: [`Timetable`]; scores: [`Scale`], and what keeps a subject in a band:
+//!   [`Hysteresis`].
 //! - The life of an enforcement: [`State`], of a request for approval: [`ApprovalState`].
 //! - To implement storage: the contract of [`Store`] and, with the feature `conformance`, the suite
 //!   that proves it.
@@ -70,7 +71,10 @@ pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
     Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
 };
-pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport, TimetableRow};
+pub use engine::{
+    ActionCount, ApprovalView, BandMove, BandPreview, Engine, EngineError, Fault, MAX_MOVE_SAMPLE, MoveCount,
+    RuleChange, RuleRow, RunReport, ScaleList, TimetableRow,
+};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
@@ -79,7 +83,7 @@ pub use id::{
     WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
-pub use matcher::{Matcher, RuleIx, Scratch};
+pub use matcher::{Matcher, MatcherReader, RuleIx, Scratch, SharedMatcher};
 pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use pattern::Choice;
@@ -101,7 +105,7 @@ pub use rule::{
     MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_FIELD_BYTES, MAX_GROUPS,
     MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
     MAX_WINDOW_VALUES, MIN_DEADLINE, Mode, Quorum, Reopened, Role, Rule, RuleAction, RuleFault, RuleSet,
-    RuleWarning, Settings, Trigger, Window, WindowKind,
+    RuleWarning, Settings, Trigger, UnknownScale, Window, WindowKind,
 };
 pub use schedule::{
     Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
@@ -110,18 +114,20 @@ pub use schedule::{
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
-    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
-    MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
-    Skipped, Transition, TransitionError, TriggerFault,
+    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Entered,
+    Fire, History, Hysteresis, Leaving, Level, LevelCause, LevelStep, MAX_BAND_NAME_BYTES, MAX_BANDS,
+    MAX_DWELL, MAX_HOLD, MAX_KEPT_ATTRIBUTES, MAX_KEPT_ENTRIES, MAX_KEPT_READINGS, MIN_DWELL, MIN_HOLD,
+    Observation, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger, Scored, Skipped,
+    Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    Absence, DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart,
-    ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
+    Absence, DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
+    ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Attributes, Book, Control, Cooling, Counted, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES,
-    MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Rests, Roster, RuleStats, Run, Stop, SubjectState,
-    Tally, Timer, WindowOutcome, WindowStand,
+    Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
+    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Rests, Roster, RuleStats, Run,
+    Stop, SubjectState, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

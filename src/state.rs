@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
+use crate::audit::Actor;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
 use crate::pattern::Payload;
-use crate::score::{BandName, Reading};
+use crate::score::{BandName, Level};
 use crate::time::Time;
 
 pub use rests::{Cooling, MAX_RESTS, Rests};
@@ -23,9 +24,9 @@ pub use tally::{Counted, MAX_RESTING_VALUES, MAX_WINDOW_SIGNALS, Tally, WindowOu
 pub struct SubjectState {
     /// Whom it is about.
     pub subject: Subject,
-    /// The last reading on each scale.
+    /// Their level on each scale.
     #[serde(default)]
-    pub scores: BTreeMap<ScaleId, Reading>,
+    pub scores: BTreeMap<ScaleId, Level>,
     /// When a score rule last acted on each of its moves between bands.
     #[serde(default)]
     pub fired: Vec<Fired>,
@@ -110,6 +111,13 @@ impl SubjectState {
         changed
     }
 
+    /// The level whose dwell or hold ends first, and when.
+    #[must_use]
+    pub fn next_due(&self) -> Option<(&ScaleId, Time)> {
+        let due = self.scores.iter().filter_map(|(scale, level)| Some((scale, level.due()?)));
+        due.min_by_key(|(_, due)| *due)
+    }
+
     /// The cooldowns that began in shadow, or live.
     pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Rests> {
         if shadow { &self.shadow_cooldowns } else { &self.cooldowns }
@@ -188,6 +196,49 @@ pub struct Book {
     pub settings: String,
     /// How often anything changed.
     pub changes: u64,
+    /// Which revision of its bands each scale has, those that are gone included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bands: BTreeMap<ScaleId, BandSet>,
+    /// The last change of bands that was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Hash>,
+}
+
+/// The bands of a scale, as far as a changed set must be told from the one before.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BandSet {
+    /// Which set of the scale this is, from 1.
+    pub revision: u32,
+    /// The digest of the scale.
+    pub digest: Hash,
+    /// When it came.
+    pub since: Time,
+    /// The names of its bands.
+    pub names: Vec<BandName>,
+}
+
+/// A change of bands on its way through the subjects, page by page.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BandRun {
+    /// The digest of the preview that was agreed to: its id.
+    pub digest: Hash,
+    /// When it was applied.
+    pub at: Time,
+    /// By whom.
+    pub by: Actor,
+    /// The scales whose bands changed, with their new revisions.
+    pub scales: BTreeMap<ScaleId, u32>,
+    /// How many moves were agreed to; nothing follows from those beyond.
+    pub agreed: u64,
+    /// How many moves were made.
+    pub moved: u64,
+    /// How many subjects were visited.
+    pub visited: u64,
+    /// How far it has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Whether it is over.
+    pub done: bool,
 }
 
 /// A rule that a tenant has, and which revision of it is in force.

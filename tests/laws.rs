@@ -210,6 +210,13 @@ fn bodies<T: serde::de::DeserializeOwned>(world: &World, kind: Kind) -> Vec<T> {
 #[test]
 fn every_kind_of_record_reads_back() {
     let world = lived();
+    let bands = r#"{ "scales": [{ "id": "default", "low": 0, "high": 100, "high_is": "safe", "hold": true,
+        "bands": [{ "name": "green", "from": 80 }, { "name": "red", "from": 0 }] }] }"#;
+    let (set, olga) = (RuleSet::from_json(bands).unwrap(), id("olga"));
+    let found = go(world.engine.preview_bands(&world.tenant, &set, at(2_000)));
+    go(world.engine.apply_bands(&world.tenant, &set, found.digest, 9, &olga, "fewer", at(2_000)));
+    world.run(at(2_001));
+    bodies::<BandRun>(&world, Kind::Change).iter().for_each(back);
     bodies::<Enforcement>(&world, Kind::Enforcement).iter().for_each(back);
     bodies::<Enforcement>(&world, Kind::Notice).iter().for_each(back);
     bodies::<Approval>(&world, Kind::Approval).iter().for_each(back);
@@ -232,6 +239,7 @@ fn every_kind_of_record_reads_back() {
     let kinds = [
         Kind::Approval,
         Kind::Book,
+        Kind::Change,
         Kind::Control,
         Kind::Enforcement,
         Kind::Entry,

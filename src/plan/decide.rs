@@ -7,16 +7,16 @@ use super::evidence;
 use super::fill::{Source, fill};
 use super::make::Wanted;
 use super::window::{count, tally};
-use super::{ActionOutcome, Decision, Effect, Facts, Moved, Plan, PlanError, RuleRef};
+use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::guard::{Question, Suppressed, Suppression, held_back, rest_key, resting};
 use crate::id::RuleId;
 use crate::json::Node;
-use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode, Trigger};
-use crate::score::{BandName, Fire, Scale, Transition, TransitionError};
-use crate::signal::{Event, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading, Signal};
-use crate::state::{Cooling, Tally, WindowOutcome, WindowStand};
+use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode};
+use crate::score::Fire;
+use crate::signal::{Event, MAX_REASON_BYTES, ManualOrder, ManualStart, Signal};
+use crate::state::{Cooling, Tally, WindowOutcome};
 use crate::time::Time;
 
 /// Decides on a signal: what follows by which rule, what is held back and why, and all that is to
@@ -37,6 +37,7 @@ pub fn plan(
     planner.plan.decision.evidence = evidence::of(signal, concerned);
     match signal {
         Signal::Score(reading) => planner.score(reading, concerned)?,
+        Signal::Level(turn) => planner.level(turn, concerned)?,
         Signal::Manual(start) => planner.manual(start, concerned)?,
         Signal::Event(event) => {
             let tree = event.payload.tree();
@@ -59,9 +60,6 @@ pub fn plan(
     Ok(planner.finish())
 }
 
-/// How many windows the log's record of a signal names; the decision has all.
-const MAX_TOLD: usize = 8;
-
 pub(super) struct Planner<'a> {
     pub(super) signal: &'a Signal,
     pub(super) facts: &'a Facts<'a>,
@@ -71,13 +69,13 @@ pub(super) struct Planner<'a> {
 
 /// What a rule decides on, beside the signal.
 #[derive(Clone, Copy, Default)]
-struct Moment<'a> {
+pub(super) struct Moment<'a> {
     /// The entry of a band.
-    fire: Option<&'a Fire>,
+    pub(super) fire: Option<&'a Fire>,
     /// Whether a jump enters further bands after that one.
-    on_the_way: bool,
+    pub(super) on_the_way: bool,
     /// The event's payload.
-    tree: Option<&'a Node<'a>>,
+    pub(super) tree: Option<&'a Node<'a>>,
 }
 
 impl<'a> Planner<'a> {
@@ -95,61 +93,6 @@ impl<'a> Planner<'a> {
             audit: Vec::new(),
         };
         Self { signal, facts, now, plan }
-    }
-
-    fn score(&mut self, reading: &ScoreReading, rules: &[Arc<CompiledRule>]) -> Result<(), PlanError> {
-        let Some(scale) = self.facts.rules.settings().scale(&reading.scale) else { return Ok(()) };
-        let now_in = scale.reading(reading.score.clone(), reading.at, reading.id.clone())?;
-        let last = self.plan.subject.scores.get(&reading.scale).cloned();
-        let transition = match scale.transition(last.as_ref(), &reading.score, reading.at) {
-            Ok(transition) => transition,
-            Err(TransitionError::OutOfRange(error)) => return Err(error.into()),
-            // The scale was edited since: the last score is read again as its bands are now.
-            Err(_) => {
-                let again = last.and_then(|l| scale.reading(l.score, l.at, l.signal).ok());
-                let again = scale.transition(again.as_ref(), &reading.score, reading.at);
-                again.unwrap_or(Transition::First { to: now_in.band.clone() })
-            }
-        };
-        let late = transition == Transition::Late;
-        let from = match &transition {
-            Transition::Moved { from, .. } => Some(from.clone()),
-            Transition::Stayed { band } => Some(band.clone()),
-            _ => None,
-        };
-        self.plan.decision.moved =
-            Some(Moved { scale: reading.scale.clone(), from, to: now_in.band.clone(), late });
-        if !late {
-            self.plan.subject.scores.insert(reading.scale.clone(), now_in);
-        }
-        for rule in rules {
-            if let Trigger::Score(trigger) = &rule.rule.trigger {
-                self.score_rule(rule, trigger, &scale, &transition);
-            }
-        }
-        Ok(())
-    }
-
-    fn score_rule(
-        &mut self,
-        rule: &CompiledRule,
-        trigger: &crate::score::ScoreTrigger,
-        scale: &Scale,
-        transition: &Transition,
-    ) {
-        let shadow = rule.rule.mode == Mode::Shadow;
-        // What other rules of this decision add is not about this one.
-        let facts = self.facts;
-        let known = &facts.subject;
-        let last = |from: Option<&BandName>, to: &BandName| known.last_fired(&rule.rule.id, shadow, from, to);
-        let fires = trigger.fires(transition, scale, last, self.signal.at());
-        for (i, fire) in fires.iter().enumerate() {
-            let on_the_way = i + 1 < fires.len();
-            if self.rule(rule, Moment { fire: Some(fire), on_the_way, tree: None }) {
-                let at = self.signal.at();
-                self.plan.subject.fire(&rule.rule.id, shadow, fire.from.as_ref(), &fire.to, at);
-            }
-        }
     }
 
     fn manual(&mut self, start: &ManualStart, rules: &[Arc<CompiledRule>]) -> Result<(), PlanError> {
@@ -225,7 +168,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Decides on each action of a rule. Says whether any was taken: that starts its cooldowns.
-    fn rule(&mut self, rule: &CompiledRule, moment: Moment<'_>) -> bool {
+    pub(super) fn rule(&mut self, rule: &CompiledRule, moment: Moment<'_>) -> bool {
         let Moment { fire, on_the_way, tree } = moment;
         // A rule that only watches fires at its own time.
         if matches!(self.signal, Signal::Event(_)) && rule.rule.trigger.watches() {
@@ -342,7 +285,7 @@ impl<'a> Planner<'a> {
         self.plan.stats.entry(rule.clone()).or_insert_with(|| known.cloned().unwrap_or_default())
     }
 
-    fn draft(&self, code: AuditCode, actor: Actor) -> AuditDraft {
+    pub(super) fn draft(&self, code: AuditCode, actor: Actor) -> AuditDraft {
         AuditDraft::new(self.plan.decision.tenant.clone(), code, actor, self.now)
             .subject(self.signal.subject().clone())
             .trigger(self.plan.decision.id)
@@ -376,53 +319,5 @@ impl<'a> Planner<'a> {
         }
         self.plan.audit = audit;
         self.plan
-    }
-
-    /// What the log says of the signal itself.
-    fn heading(&self) -> Vec<AuditDraft> {
-        let decision = &self.plan.decision;
-        let (code, actor) = match self.signal {
-            Signal::Event(_) | Signal::Schedule(_) => (AuditCode::PolicySignalDecided, Actor::Engine),
-            Signal::Score(_) => (AuditCode::PolicyScoreRecorded, Actor::Engine),
-            Signal::Manual(start) => (AuditCode::PolicyManualStart, Actor::Person(start.operator.clone())),
-        };
-        let mut draft = self
-            .draft(code, actor)
-            .detail("kind", decision.signal.kind.as_str())
-            .detail("source", decision.signal.source.as_str())
-            .detail("signal", decision.signal.id.as_str())
-            .detail("created", self.plan.enforcements.len());
-        let count = |of: fn(&Effect) -> bool| decision.outcomes.iter().filter(|o| of(&o.effect)).count();
-        draft = draft
-            .detail("suppressed", count(|effect| matches!(effect, Effect::Suppressed(_))))
-            .detail("shadow", count(|effect| matches!(effect, Effect::Shadow { .. })));
-        if !self.plan.repeated.is_empty() {
-            draft = draft.detail("repeats", self.plan.repeated.len());
-        }
-        if !decision.windows.is_empty() {
-            let told = |stand: &WindowStand| {
-                let acts = if stand.outcome == WindowOutcome::Complete { ": complete" } else { "" };
-                format!("{}: {stand}{acts}", stand.rule)
-            };
-            let windows: Vec<String> = decision.windows.iter().take(MAX_TOLD).map(told).collect();
-            draft = draft.detail("windows", windows);
-        }
-        if let Signal::Manual(start) = self.signal {
-            draft = draft.personal("reason", start.reason.clone());
-        }
-        let Some(moved) = &decision.moved else { return vec![draft] };
-        draft = draft.detail("band", moved.to.as_str()).detail("late", moved.late);
-        let entered = !moved.late && moved.from.as_ref() != Some(&moved.to);
-        let entry = entered.then(|| {
-            let entry = self
-                .draft(AuditCode::PolicyBandEntered, Actor::Engine)
-                .target(moved.to.as_str())
-                .detail("scale", moved.scale.as_str());
-            match &moved.from {
-                Some(from) => entry.detail("from", from.as_str()),
-                None => entry,
-            }
-        });
-        std::iter::once(draft).chain(entry).collect()
     }
 }

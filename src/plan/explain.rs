@@ -177,6 +177,10 @@ impl CompiledRule {
                 (trigger.scale == reading.scale, format!("a score on scale {}", reading.scale))
             }
             (Signal::Score(reading), _) => (false, format!("a score on scale {}", reading.scale)),
+            (Signal::Level(turn), Trigger::Score(trigger)) => {
+                (trigger.scale == turn.scale, format!("a level on scale {}", turn.scale))
+            }
+            (Signal::Level(turn), _) => (false, format!("a level on scale {}", turn.scale)),
             (Signal::Manual(start), trigger) => match &start.order {
                 ManualOrder::Rule(id) => {
                     let ours = *id == self.rule.id && *trigger == Trigger::Manual;

@@ -11,7 +11,7 @@ use crate::hash::Hasher;
 use crate::id::{ActorId, EnforcementId};
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule};
 use crate::score::BandName;
-use crate::signal::{Signal, feed_params};
+use crate::signal::feed_params;
 use crate::state::WindowStand;
 use crate::time::Span;
 
@@ -98,10 +98,8 @@ impl Planner<'_> {
     }
 
     fn enforcement(&self, id: EnforcementId, wanted: &Wanted<'_>, holder: Option<Holder>) -> Enforcement {
-        let (operator, reason) = match self.signal {
-            Signal::Manual(start) => (Some(start.operator.clone()), Some(start.reason.clone())),
-            _ => (None, None),
-        };
+        let ordered = self.signal.ordered();
+        let (operator, reason) = ordered.map(|(who, why)| (who.clone(), why.to_owned())).unzip();
         let terms = Terms {
             id,
             attempts: 0,
@@ -157,16 +155,15 @@ impl Planner<'_> {
         author: Option<ActorId>,
     ) -> Approval {
         let decision = &self.plan.decision;
-        let standing = self.plan.subject.scores.iter().map(|(scale, reading)| {
-            let standing =
-                Standing { score: reading.score.to_string(), band: reading.band.clone(), at: reading.at };
-            (scale.clone(), standing)
-        });
+        let scores = &self.plan.subject.scores;
+        let standing = scores.iter().map(|(scale, level)| (scale.clone(), Standing::from(level)));
+        let history = scores.iter().map(|(scale, level)| (scale.clone(), level.history.clone()));
         let context = Context {
             trigger: Some(decision.id),
             signal: Some(decision.signal.clone()),
             evidence: decision.evidence.clone(),
             standing: standing.collect(),
+            history: history.collect(),
         };
         let subject = self.signal.subject().clone();
         let action = wanted.spec.name.clone();
@@ -181,10 +178,7 @@ impl Planner<'_> {
             params: wanted.params.clone(),
             rules: holder.into_iter().map(|holder| holder.rule).collect(),
             designated: policy.groups.iter().map(|q| (q.name.clone(), members(&q.name))).collect(),
-            orderer: match self.signal {
-                Signal::Manual(start) => Some(start.operator.clone()),
-                _ => None,
-            },
+            orderer: self.signal.ordered().map(|(who, _)| who.clone()),
             authors: author.into_iter().collect(),
             context,
             requested_at: self.now,

@@ -5,8 +5,10 @@ mod decide;
 mod evidence;
 mod explain;
 mod fill;
+mod heading;
 mod make;
 mod rest;
+mod score;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +22,8 @@ use crate::audit::AuditDraft;
 use crate::enforcement::Enforcement;
 use crate::guard::Suppressed;
 use crate::hash::Hash;
-use crate::id::{ActionKey, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
-use crate::rule::RuleSet;
+use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
+use crate::rule::{RuleSet, UnknownScale};
 use crate::score::{BandName, OutOfRange};
 use crate::signal::{Signal, SignalInfo};
 use crate::state::{Control, Roster, RuleStats, SubjectState, Tally, WindowStand};
@@ -70,6 +72,13 @@ pub struct Moved {
     pub from: Option<BandName>,
     /// The band that was entered, or kept.
     pub to: BandName,
+    /// The band in which the score itself lies, where hysteresis or hold keeps the subject in
+    /// another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lies_in: Option<BandName>,
+    /// When the band is left for the other if no score comes before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves_at: Option<Time>,
     /// Whether the score is older than the last one: then it moved nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
@@ -186,7 +195,14 @@ pub enum PlanError {
         "`{0}` needs approval, and the tenant has no default group of approvers; set `approvers.default`"
     )]
     NoApprovers(ActionType),
-    /// A manual start needs a reason.
+    /// The tenant has no such scale: nothing would ever follow from its scores, which is a fault of
+    /// the host's settings rather than an answer.
+    #[error(transparent)]
+    UnknownScale(#[from] UnknownScale),
+    /// Whoever is in a band does not get themselves out of it.
+    #[error("`{0}` is the subject; somebody else must dismiss the level")]
+    OwnLevel(ActorId),
+    /// An order of a person needs a reason.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
 }

@@ -7,12 +7,13 @@ mod describe;
 mod document;
 mod listen;
 mod read;
+mod read_scale;
 mod schedule;
 mod set;
 mod window;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{ActionSpec, ActionType, ParamValue, Params};
 use crate::id::{ActionKey, ActorId, GroupId, RuleId, ScaleId, Source};
@@ -196,6 +197,16 @@ pub struct Guards {
     pub cooldown: Option<Cooldown>,
 }
 
+/// A scale that the tenant does not have.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("unknown scale `{scale}`; accepted: {known}")]
+pub struct UnknownScale {
+    /// The scale.
+    pub scale: ScaleId,
+    /// Those that the tenant has, separated by commas.
+    pub known: String,
+}
+
 /// What holds for all rules of a tenant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
@@ -216,6 +227,20 @@ impl Settings {
         let declared = self.scales.iter().find(|scale| scale.id() == id);
         let standard = Scale::standard();
         declared.cloned().or_else(|| (standard.id() == id).then_some(standard))
+    }
+
+    /// The scale of that id.
+    ///
+    /// # Errors
+    /// [`UnknownScale`] with the scales that there are.
+    pub fn known_scale(&self, id: &ScaleId) -> Result<Scale, UnknownScale> {
+        self.scale(id).ok_or_else(|| {
+            let standard = Scale::standard().id().clone();
+            let declared = self.scales.iter().map(Scale::id);
+            let known: BTreeSet<&ScaleId> = declared.chain([&standard]).collect();
+            let known: Vec<_> = known.into_iter().map(|id| format!("`{id}`")).collect();
+            UnknownScale { scale: id.clone(), known: known.join(", ") }
+        })
     }
 }
 

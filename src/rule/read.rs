@@ -3,6 +3,7 @@
 
 use super::cooldown::cooldown;
 use super::document::{Faults, Item, Object, RuleFault, below, cut};
+use super::read_scale::scale;
 use super::window::window;
 use super::{
     ApprovalPolicy, ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED, MAX_RULES, MIN_DEADLINE,
@@ -13,7 +14,7 @@ use crate::decimal::Decimal;
 use crate::id::Source;
 use crate::json::Value;
 use crate::pattern::Pattern;
-use crate::score::{Band, Confidence, Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::score::{Confidence, Direction, Scale, ScoreTrigger, Skipped};
 use crate::time::Span;
 use crate::words::WordError;
 
@@ -172,11 +173,7 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     let scale = object.get("scale").and_then(|scale| scale.parsed(faults));
     let enters = object.need("enters", faults).and_then(|bands| bands.items("an array of bands", faults));
     let enters = enters.unwrap_or_default().iter().filter_map(|band| band_name(band, faults)).collect();
-    let direction = word(
-        object.get("direction"),
-        &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)],
-        faults,
-    );
+    let direction = word(object.get("direction"), DIRECTIONS, faults);
     let skipped =
         word(object.get("skipped"), &[("ignore", Skipped::Ignore), ("fire", Skipped::Fire)], faults);
     let mut trigger = ScoreTrigger::new(scale.unwrap_or_else(|| Scale::standard().id().clone()), enters);
@@ -194,6 +191,9 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     }
     Some(Trigger::Score(trigger))
 }
+
+pub(super) const DIRECTIONS: &[(&str, Direction)] =
+    &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)];
 
 pub(super) fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
     item.parsed(faults)
@@ -275,34 +275,6 @@ fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
     Guards { cooldown: object.get("cooldown").and_then(|item| cooldown(&item, faults)) }
 }
 
-fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
-    let object = item.object(&["id", "low", "high", "high_is", "bands"], "a scale", faults)?;
-    let id = object.need("id", faults).and_then(|id| id.parsed(faults));
-    let mut bound = |name| number(&object.need(name, faults)?, "a number", faults);
-    let (low, high) = (bound("low"), bound("high"));
-    let polarity = object.need("high_is", faults).and_then(|item| {
-        word(Some(item), &[("safe", Polarity::HighIsSafe), ("risky", Polarity::HighIsRisky)], faults)
-    });
-    let bands = object.need("bands", faults)?.items("an array of bands", faults)?;
-    let bands: Vec<Option<Band>> = bands
-        .iter()
-        .map(|band| {
-            let band = band.object(&["name", "from"], "a band", faults)?;
-            let name = band.need("name", faults).and_then(|name| band_name(&name, faults));
-            let from = band.need("from", faults).and_then(|from| number(&from, "a number", faults));
-            Some(Band { name: name?, from: from? })
-        })
-        .collect();
-    let bands = bands.into_iter().collect::<Option<_>>()?;
-    match Scale::new(id?, low?, high?, polarity?, bands) {
-        Ok(scale) => Some(scale),
-        Err(found) => {
-            found.into_iter().for_each(|fault| faults.add_at(&item.pointer, item.node.at, fault));
-            None
-        }
-    }
-}
-
 fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {
     const FIELDS: &[&str] = &[
         "name",
@@ -380,7 +352,7 @@ fn integer(item: &Item<'_>, faults: &mut Faults) -> Option<i64> {
     None
 }
 
-fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
+pub(super) fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
     if let Value::Number(text) = item.node.value
         && let Ok(number) = text.parse()
     {

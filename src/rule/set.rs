@@ -218,6 +218,7 @@ impl RuleSet {
         let mut found = match signal {
             Signal::Event(event) => self.of_event(event),
             Signal::Score(reading) => self.on_scale(&reading.scale),
+            Signal::Level(turn) => self.on_scale(&turn.scale),
             Signal::Manual(start) => match &start.order {
                 ManualOrder::Rule(id) => {
                     self.acting(id).filter(|r| r.rule.trigger == Trigger::Manual).into_iter().collect()

@@ -6,7 +6,9 @@ use std::fmt::Display;
 
 use super::{ApprovalPolicy, ApprovalSetting, CooldownScope, Rule, RuleAction, Settings, Trigger, Window};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
-use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::decimal::Decimal;
+use crate::score::{Direction, Hysteresis, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::time::Span;
 
 impl Rule {
     /// The rule as a JSON document, with its revision if it has one.
@@ -64,11 +66,6 @@ fn trigger(trigger: &Trigger) -> String {
 }
 
 fn score_trigger(score: &ScoreTrigger) -> String {
-    let direction = match score.direction {
-        Direction::Worse => "worse",
-        Direction::Better => "better",
-        Direction::Either => "either",
-    };
     let skipped = match score.skipped {
         Skipped::Ignore => "ignore",
         Skipped::Fire => "fire",
@@ -76,12 +73,20 @@ fn score_trigger(score: &ScoreTrigger) -> String {
     object([
         ("scale", Some(text(&score.scale))),
         ("enters", Some(array(score.enters.iter().map(text)))),
-        ("direction", Some(text(direction))),
+        ("direction", Some(text(direction(score.direction)))),
         ("skipped", Some(text(skipped))),
         ("first", Some(score.first.to_string())),
         ("cooldown", Some(text(score.cooldown))),
         ("min_confidence", score.min_confidence.as_ref().map(|c| c.value().to_string())),
     ])
+}
+
+const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Worse => "worse",
+        Direction::Better => "better",
+        Direction::Either => "either",
+    }
 }
 
 fn action(action: &RuleAction) -> String {
@@ -148,7 +153,16 @@ fn scale(scale: &Scale) -> String {
         ("high", Some(scale.high().to_string())),
         ("high_is", Some(text(polarity))),
         ("bands", Some(array(bands))),
+        ("hysteresis", scale.hysteresis().map(hysteresis)),
+        ("hold", scale.hold().map(text)),
     ])
+}
+
+fn hysteresis(hysteresis: &Hysteresis) -> String {
+    let margin = (hysteresis.margin != Decimal::zero()).then(|| hysteresis.margin.to_string());
+    let dwell = (hysteresis.dwell != Span::ZERO).then(|| text(hysteresis.dwell));
+    let toward = Some(text(direction(hysteresis.toward)));
+    object([("margin", margin), ("dwell", dwell), ("toward", toward)])
 }
 
 fn spec(spec: &ActionSpec) -> String {

@@ -13,7 +13,7 @@ use crate::approval::{Approval, ApprovalState};
 use crate::enforcement::{Enforcement, Purpose};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Tally, Timer};
+use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Tally, Timer};
 use crate::time::Time;
 use crate::watch::Watch;
 
@@ -200,10 +200,13 @@ impl Body for Decision {
 impl Body for SubjectState {
     const KIND: Kind = Kind::Subject;
 
+    fn due_at(&self) -> Option<Time> {
+        self.next_due().map(|(_, due)| due)
+    }
+
     fn facets(&self) -> Vec<(Facet, String)> {
         let mut facets = of_subject(&self.subject);
-        let bands =
-            self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
+        let bands = self.scores.iter().map(|(scale, level)| (Facet::Band, format!("{scale}/{}", level.band)));
         facets.extend(bands);
         facets
     }
@@ -257,6 +260,18 @@ impl Body for Run {
 
     fn facets(&self) -> Vec<(Facet, String)> {
         vec![(Facet::Rule, self.rule.to_string())]
+    }
+}
+
+impl Body for BandRun {
+    const KIND: Kind = Kind::Change;
+
+    fn at(&self) -> Time {
+        self.at
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        (!self.done).then_some(self.at)
     }
 }
 

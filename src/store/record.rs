@@ -16,6 +16,7 @@ words! {
     Kind, "kind of record" {
         Approval: "approval", "a request for people's agreement";
         Book: "book", "which rules of the tenant are in force";
+        Change: "change", "a change of bands on its way through the subjects";
         Control: "control", "what people have stopped";
         Enforcement: "enforcement", "one action on one subject";
         Entry: "entry", "which revision of a rule is in force, and whether it is active";

@@ -104,6 +104,44 @@ fn evidence(n: usize) -> usize {
     world.submit(world.event("s1", "ana", at(0), &format!("{{ {} }}", fields("1"))), at(0)).evidence.len()
 }
 
+/// A subject after that many scores, each of which enters another band.
+fn scored(n: usize, attributes: usize) -> Level {
+    let scale = Scale::standard();
+    let mut level = None;
+    for i in 0..n {
+        let score = if i % 2 == 0 { "90" } else { "10" };
+        let mut seen = Observation::new(id(score), at(i as i64), id(&format!("s{i}")));
+        seen.attributes = Some(format!(r#"{{"a":"{}"}}"#, "x".repeat(attributes.saturating_sub(8))));
+        level = Some(scale.observe(level.as_ref(), seen).unwrap().level);
+    }
+    level.unwrap()
+}
+
+fn scale(setting: &str) -> bool {
+    loads(&format!(
+        r#"{{ "scales": [{{ "id": "s", "low": 0, "high": 9, "high_is": "safe", {setting},
+            "bands": [{{ "name": "b", "from": 0 }}, {{ "name": "c", "from": 5 }}] }}] }}"#
+    ))
+}
+
+/// How many subjects a preview names of so many who make the same move.
+fn sampled(n: usize) -> usize {
+    let rules = |from: u32| {
+        format!(
+            r#"{{ "scales": [{{ "id": "default", "low": 0, "high": 9, "high_is": "safe",
+                "bands": [{{ "name": "b", "from": 0 }}, {{ "name": "c", "from": {from} }}] }}],
+              "rules": [{{ "id": "r", "trigger": {{ "score": {{ "enters": ["b"] }} }}, "actions": [{ACT}] }}] }}"#
+        )
+    };
+    let world = World::new(&rules(5));
+    for i in 0..n {
+        world.submit(world.score("s1", &format!("u{i}"), at(0), "6"), at(0));
+    }
+    let set = RuleSet::from_json(&rules(7)).unwrap();
+    let preview = go(world.engine.preview_bands(&world.tenant, &set, at(1)));
+    preview.moves.values().map(|count| count.sample.len()).sum()
+}
+
 fn history(n: usize) -> usize {
     let world = crowd(1);
     for i in 0..n {
@@ -169,6 +207,18 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
             Scale::new(id("s"), 0.into(), 99.into(), Polarity::HighIsSafe, bands).is_ok()
         }),
         ("MAX_BAND_NAME_BYTES", MAX_BAND_NAME_BYTES, |n| "x".repeat(n).parse::<BandName>().is_ok()),
+        ("MIN_DWELL", ms(MIN_DWELL), |n| {
+            scale(&format!(r#""hysteresis": {{ "dwell": "{}" }}"#, Span::millis(n as u64)))
+        }),
+        ("MAX_DWELL", ms(MAX_DWELL), |n| {
+            scale(&format!(r#""hysteresis": {{ "dwell": "{}" }}"#, Span::millis(n as u64)))
+        }),
+        ("MIN_HOLD", ms(MIN_HOLD), |n| scale(&format!(r#""hold": "{}""#, Span::millis(n as u64)))),
+        ("MAX_HOLD", ms(MAX_HOLD), |n| scale(&format!(r#""hold": "{}""#, Span::millis(n as u64)))),
+        ("MAX_KEPT_ATTRIBUTES", MAX_KEPT_ATTRIBUTES, |n| scored(1, n).attributes.is_some()),
+        ("MAX_KEPT_READINGS", MAX_KEPT_READINGS, |n| scored(n, 9).history.readings.len() == n),
+        ("MAX_KEPT_ENTRIES", MAX_KEPT_ENTRIES, |n| scored(n, 9).history.entries.len() == n),
+        ("MAX_MOVE_SAMPLE", MAX_MOVE_SAMPLE, |n| sampled(n) == n),
         ("MAX_ACTION_TYPES", MAX_ACTION_TYPES, |n| {
             loads(&format!(
                 r#"{{ "types": [{}] }}"#,

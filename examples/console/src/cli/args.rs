@@ -56,6 +56,9 @@ pub(super) enum Command {
     /// The rules of the tenant.
     #[command(subcommand)]
     Rules(Rules),
+    /// The bands of scores: what a change of them would do, and doing it.
+    #[command(subcommand)]
+    Bands(Bands),
     /// Timetables: where they stand, when they run, what a crontab line means.
     #[command(subcommand)]
     Schedule(Schedule),
@@ -159,6 +162,37 @@ pub(super) enum Rules {
         /// The document.
         file: PathBuf,
     },
+}
+
+/// The bands of scores.
+#[derive(Debug, Subcommand)]
+pub(super) enum Bands {
+    /// Count who would move from where to where, and what would follow. Nothing is changed.
+    Preview {
+        /// A document with the new scales: the tenant's whole, or one of scales alone.
+        file: PathBuf,
+    },
+    /// Put the new bands in force as they were previewed. `run` moves the subjects then.
+    Apply(Apply),
+}
+
+/// A change of bands that somebody agreed to.
+#[derive(Args, Debug)]
+pub(super) struct Apply {
+    /// The document that was previewed.
+    pub(super) file: PathBuf,
+    /// The digest that `bands preview` printed.
+    #[arg(long, value_name = "HEX")]
+    pub(super) digest: Hash,
+    /// Refuse more moves than that; without it, the digest says how many.
+    #[arg(long, value_name = "N")]
+    pub(super) max_moves: Option<u64>,
+    /// Who says so.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) by: ActorId,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
 }
 
 /// Timetables.

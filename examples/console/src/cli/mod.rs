@@ -3,6 +3,7 @@
 mod approvals;
 mod args;
 mod audit;
+mod bands;
 mod catalog;
 mod demo;
 mod explain;
@@ -74,6 +75,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Replay(replay) => replay::run(cli, replay),
         Command::Run => Host::open(cli)?.run_now(),
         Command::Rules(command) => rules::run(cli, command),
+        Command::Bands(command) => bands::run(&Host::open(cli)?, command),
         Command::Schedule(command) => schedule::run(cli, command),
         Command::Start(start) => start::run(&Host::open(cli)?, start),
         Command::Log(log) => log::run(&Host::open(cli)?, log),

@@ -1,5 +1,6 @@
 //! Every command as people and scripts call it: what it prints, what it refuses, how it ends.
 
+mod bands;
 mod calls;
 mod demo;
 mod explain;
