@@ -54,8 +54,9 @@ pub use action::{
     SpecFault, Stage, Success, Template, TemplateError, check_params,
 };
 pub use approval::{
-    Approval, ApprovalError, ApprovalInput, ApprovalState, Ballot, Context, MAX_COMMENT_BYTES, Standing,
-    Verdict, Vote,
+    Approval, ApprovalError, ApprovalInput, ApprovalState, ApprovedPart, Ballot, Batch, BatchError,
+    BatchMember, Carried, Context, Delegation, Finding, Judgement, MAX_BATCH, MAX_COMMENT_BYTES, Panel,
+    Progress, Reassignment, Standing, Verdict, VoidReason, Vote,
 };
 pub use audit::{
     AUDIT_FORMAT, Actor, ActorError, AuditCatalog, AuditCode, AuditDomain, AuditDraft, AuditError,
@@ -69,7 +70,10 @@ pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
     Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
 };
-pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport};
+pub use engine::{
+    ApprovalView, BatchOutcome, Engine, EngineError, Fault, IfUnanswered, Reassign, Reply, RuleChange,
+    RuleRow, RunReport, StageView,
+};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
@@ -87,17 +91,18 @@ pub use pattern::{
     MAX_PATTERN_FIELDS, MAX_PAYLOAD_BYTES, MAX_SEEN_BYTES, MAX_SEEN_VALUES, MAX_WILDCARDS, Pattern,
     PatternError, PatternErrors, PatternFault, Payload, PayloadError, PayloadFault, Seen,
 };
-pub use people::{People, PeopleError};
+pub use people::{People, PeopleError, Right};
 pub use plan::{
-    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Plan, PlanError, RuleRef,
+    plan,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
-    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, MAX_ACTIONS,
-    MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS,
-    MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
-    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CommentRule, CompiledAction, CompiledRule,
+    Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault,
+    Fallback, Guards, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES,
+    MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_STAGES, MAX_TITLE_BYTES,
+    MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
 };
 pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
 #[doc(hidden)]
@@ -112,7 +117,8 @@ pub use signal::{
     Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
+    Book, Control, Cooling, Entry, Fired, KillScope, Precision, Roster, RuleStats, Run, Stop, SubjectState,
+    Timer,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

@@ -67,17 +67,35 @@ fn trigger() -> impl Strategy<Value = Trigger> {
     prop_oneof![event, score, schedule, Just(Trigger::Manual)]
 }
 
-fn approval() -> impl Strategy<Value = ApprovalSetting> {
-    let groups = prop::collection::btree_map(name(), 1_u32..=MAX_NEED, 0..4);
-    let policy = (
-        groups,
+fn quorums(least: usize) -> impl Strategy<Value = Vec<Quorum>> {
+    prop::collection::btree_map(name(), 1_u32..=MAX_NEED, least..4).prop_map(|groups| {
+        groups.into_iter().map(|(name, need)| Quorum { name: id(&name), need }).collect()
+    })
+}
+
+fn stage() -> impl Strategy<Value = ApprovalStage> {
+    let fallback = (quorums(1), span(MIN_DEADLINE, MAX_APPROVAL_WITHIN))
+        .prop_map(|(groups, within)| Fallback { groups, within });
+    let stage = (
+        quorums(0),
         1_u32..=MAX_NEED,
         span(MIN_DEADLINE, MAX_APPROVAL_WITHIN),
-        span(MIN_DEADLINE, MAX_APPROVAL_WITHIN),
+        prop::option::of(fallback),
     );
-    let required = policy.prop_map(|(groups, rejections, within, start_within)| {
-        let groups = groups.into_iter().map(|(name, need)| Quorum { name: id(&name), need }).collect();
-        ApprovalSetting::Required(ApprovalPolicy { groups, rejections, within, start_within })
+    stage.prop_map(|(groups, rejections, within, fallback)| ApprovalStage {
+        groups,
+        rejections,
+        within,
+        fallback,
+    })
+}
+
+fn approval() -> impl Strategy<Value = ApprovalSetting> {
+    let stages = prop::collection::vec(stage(), 1..=MAX_STAGES);
+    let comment = prop::sample::select(CommentRule::ALL);
+    let required = (stages, comment, span(MIN_DEADLINE, MAX_APPROVAL_WITHIN));
+    let required = required.prop_map(|(stages, comment, start_within)| {
+        ApprovalSetting::Required(ApprovalPolicy { comment, start_within, ..ApprovalPolicy::of(stages) })
     });
     prop_oneof![Just(ApprovalSetting::TypeDefault), Just(ApprovalSetting::None), required]
 }
@@ -159,8 +177,10 @@ fn settings() -> impl Strategy<Value = Settings> {
         let polarity = if safe { Polarity::HighIsSafe } else { Polarity::HighIsRisky };
         Scale::new(id("own"), low.clone(), high, polarity, vec![Band { name: id("only"), from: low }]).ok()
     });
-    (prop::option::of(name()), groups, prop::option::of(scale), prop::option::of(spec())).prop_map(
-        |(default, groups, scale, spec)| Settings {
+    let operators = prop::collection::vec(name(), 0..3);
+    (prop::option::of(name()), groups, operators, prop::option::of(scale), prop::option::of(spec())).prop_map(
+        |(default, groups, operators, scale, spec)| Settings {
+            operators: operators.iter().map(|person| id(person)).collect(),
             default_group: default.map(|name| id(&name)),
             groups: groups
                 .into_iter()

@@ -45,11 +45,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Some(key) => tx.get::<Approval>(key)?.filter(|asked| asked.body.state == ApprovalState::Open),
                 None => None,
             };
-            match (request, open) {
-                (Some(request), Some(asked)) => {
+            match (&request, open) {
+                (Some(_), Some(asked)) => {
                     let withdrawn = asked.body.step(&ApprovalInput::Withdraw, now)?;
-                    self.decided(&mut tx, &withdrawn, person, now).await?;
-                    tx.put(request, &asked.with(withdrawn));
+                    self.follow(&mut tx, &asked.body, withdrawn, person, now).await?;
                 }
                 _ => {
                     let (next, audit) = stored.body.step(&Input::Cancel, person, now)?;

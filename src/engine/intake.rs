@@ -70,6 +70,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if !is_concerned(signal, &installed, &concerned) {
             return Ok(Decision::new(signal, now));
         }
+        if let Signal::Manual(start) = signal
+            && start.break_glass
+        {
+            self.may_break_glass(&mut tx, start, &installed.rules, now).await?;
+        }
         let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
         let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
         match tx.commit(commit).await? {
@@ -232,7 +237,7 @@ pub(super) fn enforcement_key(tenant: &TenantId, id: EnforcementId) -> Key {
     Key::new(tenant, Kind::Enforcement, id.to_string())
 }
 
-fn notice_key(tenant: &TenantId, id: EnforcementId) -> Key {
+pub(super) fn notice_key(tenant: &TenantId, id: EnforcementId) -> Key {
     Key::new(tenant, Kind::Notice, id.to_string())
 }
 

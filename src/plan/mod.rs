@@ -5,6 +5,7 @@ mod decide;
 mod evidence;
 mod fill;
 mod make;
+mod notice;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,8 @@ use crate::time::Time;
 
 pub use decide::plan;
 pub use evidence::MAX_EVIDENCE_FIELDS;
+pub use notice::NoticeKind;
+pub(crate) use notice::notice;
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

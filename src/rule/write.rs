@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{ApprovalPolicy, ApprovalSetting, Audience, Rule, RuleAction, Settings, Trigger};
+use super::{Audience, Rule, RuleAction, Settings, Trigger, approval};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
 
@@ -36,6 +36,7 @@ impl Settings {
         let approvers = object([
             ("default", self.default_group.as_ref().map(text)),
             ("groups", (!self.groups.is_empty()).then(|| object(groups))),
+            ("operators", (!self.operators.is_empty()).then(|| array(self.operators.iter().map(text)))),
         ]);
         object([
             ("approvers", (approvers != "{}").then_some(approvers)),
@@ -108,29 +109,8 @@ fn action(action: &RuleAction) -> String {
         ("key", Some(text(&action.key))),
         ("type", Some(text(&action.action))),
         ("params", (!action.params.is_empty()).then(|| object(params))),
-        ("approval", approval(&action.approval)),
+        ("approval", approval::write::setting(&action.approval)),
         ("confirm_within", action.confirm_within.map(text)),
-    ])
-}
-
-fn approval(setting: &ApprovalSetting) -> Option<String> {
-    match setting {
-        ApprovalSetting::TypeDefault => None,
-        ApprovalSetting::None => Some(text("none")),
-        ApprovalSetting::Required(policy) => Some(policy_text(policy)),
-    }
-}
-
-fn policy_text(policy: &ApprovalPolicy) -> String {
-    let groups = policy
-        .groups
-        .iter()
-        .map(|quorum| object([("name", Some(text(&quorum.name))), ("need", Some(quorum.need.to_string()))]));
-    object([
-        ("groups", (!policy.groups.is_empty()).then(|| array(groups))),
-        ("rejections", Some(policy.rejections.to_string())),
-        ("within", Some(text(policy.within))),
-        ("start_within", Some(text(policy.start_within))),
     ])
 }
 
@@ -206,16 +186,16 @@ fn param(param: &Param) -> String {
     ])
 }
 
-fn text(value: impl Display) -> String {
+pub(super) fn text(value: impl Display) -> String {
     serde_json::Value::String(value.to_string()).to_string()
 }
 
-fn array(items: impl Iterator<Item = String>) -> String {
+pub(super) fn array(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
 /// An object of those members that have a value.
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
     let members = members.into_iter().filter_map(|(name, value)| Some(format!("{}:{}", text(name), value?)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }

@@ -149,6 +149,7 @@ impl World {
             at: at(0),
             reason: "a call from the help desk".to_owned(),
             order,
+            break_glass: false,
         }
     }
 

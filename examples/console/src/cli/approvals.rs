@@ -41,7 +41,7 @@ pub(super) fn views(host: &Host, filter: &Filter) -> Result<Vec<ApprovalView>, F
         };
         let page = wait(host.engine.approvals(filter))?;
         for asked in &page.rows {
-            views.push(wait(host.engine.approval_view(&host.tenant, asked.id))?);
+            views.push(wait(host.engine.approval_view(&host.tenant, asked.id, host.now))?);
         }
         next = page.next;
         if next.is_none() {
@@ -54,7 +54,7 @@ fn vote(host: &Host, answer: &Answer, agree: bool) -> Result<Output, Failure> {
     let (tenant, comment) = (&host.tenant, answer.comment.as_deref());
     let shown = match answer.digest {
         Some(digest) => digest,
-        None => wait(host.engine.approval_view(tenant, answer.id))?.approval.digest,
+        None => wait(host.engine.approval_view(tenant, answer.id, host.now))?.approval.digest,
     };
     let decided: Approval = match agree {
         true => wait(host.engine.approve(tenant, answer.id, &answer.by, shown, comment, host.now))?,

@@ -151,6 +151,10 @@ pub(super) struct Start {
     /// Who orders it. They cannot approve it.
     #[arg(long, value_name = "ACTOR", default_value = "operator")]
     pub(super) by: ActorId,
+    /// Start at once although it needs approval: people are asked to ratify it, and it is taken back
+    /// where they do not. The one who orders must be among the document's `approvers.operators`.
+    #[arg(long)]
+    pub(super) break_glass: bool,
     /// The order's id: the same id twice is one order. Without it, one is made of the order and
     /// its time.
     #[arg(long, value_name = "ID")]
