@@ -68,20 +68,15 @@ fn trigger() -> impl Strategy<Value = Trigger> {
 }
 
 fn quorums(least: usize) -> impl Strategy<Value = Vec<Quorum>> {
-    prop::collection::btree_map(name(), 1_u32..=MAX_NEED, least..4).prop_map(|groups| {
-        groups.into_iter().map(|(name, need)| Quorum { name: id(&name), need }).collect()
-    })
+    prop::collection::btree_map(name(), 1_u32..=MAX_NEED, least..4)
+        .prop_map(|groups| groups.into_iter().map(|(name, need)| Quorum { name: id(&name), need }).collect())
 }
 
 fn stage() -> impl Strategy<Value = ApprovalStage> {
     let fallback = (quorums(1), span(MIN_DEADLINE, MAX_APPROVAL_WITHIN))
         .prop_map(|(groups, within)| Fallback { groups, within });
-    let stage = (
-        quorums(0),
-        1_u32..=MAX_NEED,
-        span(MIN_DEADLINE, MAX_APPROVAL_WITHIN),
-        prop::option::of(fallback),
-    );
+    let stage =
+        (quorums(0), 1_u32..=MAX_NEED, span(MIN_DEADLINE, MAX_APPROVAL_WITHIN), prop::option::of(fallback));
     stage.prop_map(|(groups, rejections, within, fallback)| ApprovalStage {
         groups,
         rejections,

@@ -265,7 +265,10 @@ impl Approval {
             vote.groups = of.into_iter().collect();
         }
         self.designated = designated;
-        self.progress.panels.push(panel);
+        // The same order again, as after a lost answer, is one.
+        if self.progress.panels.last() != Some(&panel) {
+            self.progress.panels.push(panel);
+        }
         Ok(())
     }
 

@@ -58,6 +58,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let person = Actor::Person(by.clone());
             let taken = match finding {
                 Finding::TruePositive => TakenBack::Nothing,
+                // What people were still asked about is withdrawn with its request.
+                Finding::FalsePositive if self.withdraw(&mut tx, &before, person.clone(), now).await? => {
+                    TakenBack::CalledOff
+                }
                 Finding::FalsePositive => {
                     let why = "it was judged a false positive";
                     self.take_back(&mut tx, &before, why, person.clone(), now).await?

@@ -56,6 +56,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 authorised: self.allows(&mut tx, tenant, to, &right, now).await?,
             };
             let next = match asked.step(&ApprovalInput::Delegate(delegation), now) {
+                // What was ordered before is done.
+                Ok(next) if next == asked => return Ok(Ok(asked)),
                 Ok(next) => next,
                 Err(error) => return Ok(Err((asked, error))),
             };
@@ -119,6 +121,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let need = if to.people.is_empty() { 0 } else { to.need.max(1) };
             let order = Reassignment { by: by.clone(), groups: to.groups.clone(), people, need, members };
             let next = match asked.step(&ApprovalInput::Reassign(order), now) {
+                // What was ordered before is done.
+                Ok(next) if next == asked => return Ok(Ok(asked)),
                 Ok(next) => next,
                 Err(error) => return Ok(Err((asked, error))),
             };

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{approval_key, drafted};
-use crate::approval::{Approval, ApprovalState, is_one};
+use crate::approval::{Approval, ApprovalInput, ApprovalState, is_one};
 use crate::audit::{Actor, AuditCode};
 use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Origin};
@@ -43,6 +43,28 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         replace(tx, approval_key(&next.tenant, next.id), next.clone())?;
         Ok(next)
+    }
+
+    /// Withdraws the open request for an enforcement, and calls the enforcement off with it. Says
+    /// whether there was one.
+    pub(in crate::engine) async fn withdraw(
+        &self,
+        tx: &mut Tx<'_, S>,
+        of: &Enforcement,
+        actor: Actor,
+        now: Time,
+    ) -> Result<bool, EngineError> {
+        let Some(key) = of.approval.map(|approval| approval_key(&of.tenant, approval)) else {
+            return Ok(false);
+        };
+        tx.load([key.clone()]).await?;
+        let asked = tx.get::<Approval>(&key)?.map(|stored| stored.body);
+        let Some(asked) = asked.filter(|asked| asked.state == ApprovalState::Open) else {
+            return Ok(false);
+        };
+        let withdrawn = asked.step(&ApprovalInput::Withdraw, now)?;
+        self.follow(tx, &asked, withdrawn, actor, now).await?;
+        Ok(true)
     }
 
     async fn open_stage(
