@@ -42,6 +42,7 @@ words! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "a table of words has no mark for a default")]
 impl Default for CommentRule {
     fn default() -> Self {
         Self::Optional
