@@ -49,7 +49,12 @@ impl fmt::Display for Right {
 /// Without one, the groups that the tenant's settings declare are the directory; where they
 /// declare none, nobody may approve, and what needs approval is held. The settings' `operators` have
 /// then the rights to reassign, to break glass and to judge, the members of declared groups that to
-/// approve, and nobody that to answer for another.
+/// approve, and nobody that to answer for another:
+///
+/// ```json
+/// { "approvers": { "default": "security", "operators": ["olga"],
+///     "groups": { "security": ["bo", "cy"], "hr": ["di"] } } }
+/// ```
 pub trait People: Send + Sync {
     /// The usable members of a group; none for a group that is not known.
     fn members<'a>(

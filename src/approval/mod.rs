@@ -1,7 +1,16 @@
 //! A request for people's agreement.
 //!
 //! It goes through the stages of its policy ([`crate::ApprovalPolicy`]), which is frozen when the
-//! request is made; see `machine` for the drawing.
+//! request is made; see `machine` for the drawing. The document of a policy whose second stage needs a
+//! comment of whoever refuses:
+//!
+//! ```json
+//! { "stages": [{ "groups": [{ "name": "helpdesk" }], "within": "2h" },
+//!              { "groups": [{ "name": "security", "need": 2 }], "within": "8h" }],
+//!   "comment": "on_reject" }
+//! ```
+//! Beside the request itself: what voids it before a delivery (`void`), many requests under one digest
+//! (`batch`), and what people find afterwards (`judgement`).
 
 mod batch;
 mod error;

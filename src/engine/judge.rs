@@ -6,7 +6,7 @@ use super::{Engine, EngineError, not_found, until_settled};
 use crate::approval::{ApprovalError, Finding, Judgement, MAX_COMMENT_BYTES, is_one};
 use crate::audit::{Actor, AuditCode};
 use crate::delivery::Delivery;
-use crate::enforcement::Enforcement;
+use crate::enforcement::{Enforcement, MoveError, Reason};
 use crate::id::{ActorId, CommitId, EnforcementId, TenantId};
 use crate::people::Right;
 use crate::state::RuleStats;
@@ -23,7 +23,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::NotPermitted`] without [`Right::Judge`], and always for the subject;
-    /// [`EngineError::NotFound`]; [`EngineError::Move`] for a `false_positive` while it runs.
+    /// [`EngineError::NotFound`]; [`EngineError::Move`] while it runs.
     pub async fn judge(
         &self,
         tenant: &TenantId,
@@ -49,6 +49,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 let commit =
                     CommitId::derive(|h| h.text("no right to judge").bytes(id.bytes()).text(by.as_str()));
                 return Err(self.not_permitted(refused, by, Right::Judge, commit).await?);
+            }
+            // A record that is rewritten while it runs would lose its lease.
+            if before.reason() == Reason::Running {
+                return Err(MoveError::Illegal { state: Reason::Running, input: "judge" }.into());
             }
             let was = before.judged.as_ref().map(|judged| judged.finding);
             if was == Some(finding) {

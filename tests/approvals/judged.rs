@@ -2,7 +2,7 @@
 
 use tipstaff::*;
 
-use crate::support::{World, at, go, id, refused};
+use crate::support::{World, at, go, id, refused, stored};
 
 const RULES: &str = r#"{ "approvers": { "operators": ["rob", "ana"] }, "rules": [
   { "id": "lock", "trigger": { "event": { "pattern": { "do": ["lock"] } } },
@@ -88,6 +88,28 @@ fn a_request_is_withdrawn_with_what_it_was_for() {
     assert_eq!(crate::again(&world, &asked).state, ApprovalState::Withdrawn);
     world.run(at(24 * 60));
     world.verified();
+}
+
+#[test]
+fn what_runs_is_not_judged_and_keeps_its_lease() {
+    let world = World::new(RULES);
+    world.submit(world.event("s1", "bea", at(0), r#"{ "do": "lock" }"#), at(0));
+    let claim = Claim {
+        worker: id("w"),
+        nonce: crate::support::commit_id("1"),
+        channels: None,
+        max: 1,
+        until: at(0),
+        lease: Span::hours(1),
+    };
+    let claimed = go(world.store.claim(&claim)).remove(0);
+    let (lock, rob) = (world.the("lock_account"), id("rob"));
+    for finding in Finding::ALL {
+        let call = world.engine.judge(&world.tenant, lock.id, *finding, &rob, None, at(1));
+        let running = MoveError::Illegal { state: Reason::Running, input: "judge" };
+        assert_eq!(refused(call), EngineError::Move(running));
+    }
+    assert_eq!(stored(&world.store, Kind::Enforcement, lock.id), Some(claimed));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! happens twice.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use tipstaff::*;
 
@@ -109,6 +110,8 @@ fn a_fall_at_any_commit_changes_nothing_of_the_outcome() {
         }
         falls += 1;
         story(&world, &world.engine).unwrap();
+        // What it had claimed is free again when its lease has run out.
+        world.run(at(2_100));
         assert_eq!(outcome(&world), expected, "after {commits} commits");
         // At least once, under the same key.
         let keys: BTreeSet<_> = world.target.jobs("unlock_account").iter().map(|job| job.key).collect();
@@ -116,6 +119,64 @@ fn a_fall_at_any_commit_changes_nothing_of_the_outcome() {
         world.verified();
     }
     assert!(falls > 20, "{falls}");
+}
+
+/// A store whose every commit is applied, and whose answer to it is lost the first time.
+struct Deaf {
+    inner: MemoryStore,
+    heard: Mutex<BTreeSet<CommitId>>,
+}
+
+impl Store for Deaf {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.load(keys).await
+    }
+    async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        let first = self.heard.lock().unwrap().insert(commit.id);
+        let answer = self.inner.commit(commit).await;
+        if first && answer.is_ok() { Err(StoreError::Unknown("cut".to_owned())) } else { answer }
+    }
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(claim).await
+    }
+    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
+        self.inner.renew(renewal).await
+    }
+    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
+        self.inner.due(page).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
+        self.inner.query(query).await
+    }
+    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
+        self.inner.trail(trail).await
+    }
+    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
+        self.inner.head(tenant, lane).await
+    }
+    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
+        self.inner.erase(tenant, user).await
+    }
+    async fn now(&self) -> Result<Time, StoreError> {
+        self.inner.now().await
+    }
+    async fn unique(&self) -> Result<Salt, StoreError> {
+        self.inner.unique().await
+    }
+}
+
+#[test]
+fn answers_that_are_lost_change_nothing() {
+    let whole = World::of_people(RULES, &people());
+    story(&whole, &whole.engine).unwrap();
+    let world = World::of_people(RULES, &people());
+    let deaf = Deaf { inner: world.store.clone(), heard: Mutex::default() };
+    let engine = Engine::new(deaf, world.target.clone(), RuleSet::from_json(RULES).unwrap()).people(people());
+    story(&world, &engine).unwrap();
+    assert!(engine.store().heard.lock().unwrap().len() > 20);
+    assert_eq!(outcome(&world), outcome(&whole));
+    let codes = |world: &World| world.trail().into_iter().map(|record| record.code).collect::<Vec<_>>();
+    assert_eq!(codes(&world), codes(&whole), "and nothing is logged twice");
 }
 
 #[test]

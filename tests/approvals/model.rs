@@ -533,8 +533,6 @@ fn walk(stages: Vec<Stage>, comment: &'static str, seed: u32, ops: Vec<Op>) -> R
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
     #[test]
     fn the_engine_does_what_the_model_does(
         stages in prop::collection::vec(stage(), 1..4),

@@ -119,6 +119,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 }
             }
             let need = if to.people.is_empty() { 0 } else { to.need.max(1) };
+            let named: Vec<String> = people.iter().take(8).map(ToString::to_string).collect();
             let order = Reassignment { by: by.clone(), groups: to.groups.clone(), people, need, members };
             let next = match asked.step(&ApprovalInput::Reassign(order), now) {
                 // What was ordered before is done.
@@ -127,11 +128,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Err(error) => return Ok(Err((asked, error))),
             };
             let groups: Vec<&str> = to.groups.iter().map(|quorum| quorum.name.as_str()).collect();
-            let named: Vec<&str> = to.people.iter().take(8).map(ActorId::as_str).collect();
             tx.log([draft(&asked, AuditCode::ApprovalReassigned, by, now)
                 .detail("stage", i64::from(asked.progress.stage) + 1)
                 .detail("groups", groups)
-                .detail("people", named)
+                .detail("people", named.iter().map(String::as_str).collect::<Vec<_>>())
                 .personal("reason", reason)]);
             let before: BTreeSet<ActorId> = asked.awaited();
             let fresh = next.awaited().difference(&before).cloned().collect();

@@ -1,4 +1,5 @@
-//! People's answers, and what follows from them.
+//! People's answers, and what follows from them: the host's word is asked for each, the machine of
+//! the request decides, and one commit writes the request, its enforcement, its notices and the log.
 
 mod batch;
 mod change;
@@ -51,6 +52,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Approval`] where the answer is refused, which is audited.
+    /// [`EngineError::Move`] where it would take back what runs at this moment (break-glass): answer
+    /// again when that is over.
     pub async fn approve(
         &self,
         tenant: &TenantId,
