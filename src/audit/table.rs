@@ -279,6 +279,18 @@ codes! {
         "A subject's score was recorded without entering another band";
     PolicyBandEntered: Notice, Policy, "POLICY_BAND_ENTERED", Security,
         "A subject's score entered another band";
+    PolicyLevelElapsed: Info, Policy, "POLICY_LEVEL_ELAPSED", Security,
+        "A dwell or a hold ended, and the subject's last score counts";
+    PolicyLevelDismissed: Warning, Policy, "POLICY_LEVEL_DISMISSED", Administrative,
+        "An operator reset a subject's level to what the last score says";
+    PolicyLevelReread: Info, Policy, "POLICY_LEVEL_REREAD", Security,
+        "A subject's last score was read again by changed bands";
+    PolicyBandsChanged: Warning, Policy, "POLICY_BANDS_CHANGED", Administrative,
+        "The bands of scales were changed, and every subject's last score is read again";
+    PolicyBandsCompleted: Notice, Policy, "POLICY_BANDS_COMPLETED", Administrative,
+        "Every subject's last score was read again by changed bands";
+    PolicyBandsSkipped: Warning, Policy, "POLICY_BANDS_SKIPPED", Security,
+        "A subject's level could not be read again by changed bands, for the reason that the details name";
     PolicyKillSwitchEngaged: Critical, Policy, "POLICY_KILL_SWITCH_ENGAGED", Administrative,
         "Somebody stopped enforcement, everywhere or for a part";
     PolicyKillSwitchReleased: Warning, Policy, "POLICY_KILL_SWITCH_RELEASED", Administrative,
@@ -287,6 +299,8 @@ codes! {
         "Somebody ordered what they have no right to; nothing was changed";
     PolicyPersonalDataErased: Notice, Policy, "POLICY_PERSONAL_DATA_ERASED", Privacy,
         "The personal fields of records were erased; the records themselves still verify";
+    PolicySubjectDescribed: Notice, Policy, "POLICY_SUBJECT_DESCRIBED", Administrative,
+        "The host told something else of a person than before; the record does not say what";
 
     ApprovalRequested: Notice, Approval, "APPROVAL_REQUESTED", Administrative,
         "An action waits until people agree to it";
@@ -356,6 +370,16 @@ codes! {
         "The whole audience of one run of a timetable was visited";
     ScheduleOccurrenceSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCE_SKIPPED", Security,
         "One run of a timetable was left out, for the reason that the details name";
+    ScheduleOccurrencesSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCES_SKIPPED", Security,
+        "Many runs of a timetable in a row were left out; the details count them";
+    ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
+        "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
+    ScheduleDeadlineOpened: Info, Schedule, "SCHEDULE_DEADLINE_OPENED", Activity,
+        "An event began a span within which a rule waits for another one";
+    ScheduleDeadlineClosed: Info, Schedule, "SCHEDULE_DEADLINE_CLOSED", Activity,
+        "What a rule waited for happened in time";
+    ScheduleDeadlineDropped: Notice, Schedule, "SCHEDULE_DEADLINE_DROPPED", Security,
+        "A deadline passed and nothing follows from it, for the reason that the details name";
 }
 
 impl AuditCode {

@@ -1,14 +1,23 @@
 //! The shell around the core: the only place that awaits. It loads, plans, commits, claims,
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
+mod absence;
 mod approvals;
+mod audience;
+mod bands;
 mod control;
+mod describe;
 mod enforcements;
+mod explain;
 mod intake;
 mod judge;
+mod levels;
+mod preview;
 mod queries;
 mod rules;
 mod run;
+mod schedules;
+mod tallies;
 mod timetable;
 mod tx;
 mod undo;
@@ -30,8 +39,11 @@ use crate::store::{Store, StoreError};
 use crate::time::Span;
 
 pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
+pub use bands::ScaleList;
+pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
+pub use schedules::TimetableRow;
 
 use rules::Installed;
 use tx::Tx;
@@ -101,6 +113,29 @@ pub enum EngineError {
         /// The revision.
         revision: u32,
     },
+    /// The settings change the bands of scales on which people have scores: they would move without
+    /// anything having happened. Preview the change, and apply it.
+    #[error("the bands of {0} change, and people have scores there; preview the change and apply it")]
+    BandsChanged(ScaleList),
+    /// What was previewed is not what would happen now.
+    #[error("the preview `{given}` does not hold any more; look at the preview `{found}` and apply that")]
+    PreviewStale {
+        /// The digest of the preview that was given.
+        given: Hash,
+        /// The digest of what would happen now.
+        found: Hash,
+    },
+    /// More subjects would move than was agreed to.
+    #[error("{moves} move(s), but {agreed} were agreed to; accepted: at most as many as were agreed to")]
+    TooManyMoves {
+        /// How many there would be.
+        moves: u64,
+        /// How many were agreed to.
+        agreed: u64,
+    },
+    /// An earlier change of bands is still on its way through the subjects.
+    #[error("an earlier change of bands is still on its way; run what is due first")]
+    BandsMoving,
     /// There is no such thing.
     #[error("no {what} `{id}`")]
     NotFound {
@@ -138,6 +173,9 @@ pub enum EngineError {
     /// The reason of an order has a length that is not accepted.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
+    /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
+    #[error("the attributes have {0} bytes; accepted: at most 16384")]
+    Attributes(usize),
     /// What the decision was made on kept changing: try again.
     #[error("the records concerned keep changing; try again")]
     Busy,

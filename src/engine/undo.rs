@@ -94,6 +94,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             start_at: None,
             start_within: None,
             judged: None,
+            repeats: 0,
+            last_repeat: None,
+            windows: Vec::new(),
         };
         tx.log([undo
             .draft(AuditCode::EnforcementUndone, actor, now)

@@ -85,5 +85,8 @@ pub(crate) fn notice(
         start_at: None,
         start_within: None,
         judged: None,
+        repeats: 0,
+        last_repeat: None,
+        windows: Vec::new(),
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, MAX_ACTIONS, MAX_MEMBERS, MAX_SCALES, MAX_SOURCES,
-    MAX_TITLE_BYTES, Rule, RuleAction, Settings, Trigger, approval,
+    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_MEMBERS,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Rule, RuleAction, Settings, Trigger, approval, window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
@@ -52,10 +52,13 @@ pub(super) fn rule(
     count(&below(pointer, "actions"), "actions", rule.actions.len(), 1, MAX_ACTIONS, faults);
     let trigger = below(pointer, "trigger");
     match &rule.trigger {
-        Trigger::Event { sources, .. } => {
+        Trigger::Event { sources, window: counted, .. } => {
             let pointer = format!("{trigger}/event/sources");
             count(&pointer, "sources", sources.len(), 0, MAX_SOURCES, faults);
             repeated(&pointer, sources.iter(), faults);
+            if let Some(counted) = counted {
+                window::faults(&format!("{trigger}/event"), counted, faults);
+            }
         }
         Trigger::Score(score) => {
             let pointer = format!("{trigger}/score");
@@ -64,7 +67,18 @@ pub(super) fn rule(
         Trigger::Schedule { audience: Audience::Bands { scale, bands: named }, .. } => {
             bands(&format!("{trigger}/schedule/audience"), "band", scale, named, settings, faults);
         }
-        Trigger::Schedule { audience: Audience::All, .. } | Trigger::Manual => {}
+        Trigger::Schedule { .. } | Trigger::Deadline(_) | Trigger::Manual => {}
+    }
+    if let Some(absent) = rule.trigger.absent() {
+        sources(&format!("{trigger}/schedule/absent"), &absent.awaited, faults);
+    }
+    if let Trigger::Deadline(deadline) = &rule.trigger {
+        sources(&format!("{trigger}/deadline/opens"), &deadline.opens, faults);
+        sources(&format!("{trigger}/deadline/closes"), &deadline.closes, faults);
+    }
+    let per_field = matches!(&rule.guards.cooldown, Some(cooldown) if cooldown.per != CooldownScope::Subject);
+    if per_field && rule.trigger.listens().is_empty() {
+        faults.add(format!("{pointer}/guards/cooldown/field"), RuleFault::FieldWithoutEvent);
     }
     let mut keys = BTreeSet::new();
     for (i, action) in rule.actions.iter().enumerate() {
@@ -83,6 +97,12 @@ pub(super) fn rule(
             approval::check::policy(&action_pointer(pointer, i, "approval"), &policy, rule, settings, faults);
         }
     }
+}
+
+fn sources(pointer: &str, filter: &EventFilter, faults: &mut Faults) {
+    let pointer = below(pointer, "sources");
+    count(&pointer, "sources", filter.sources.len(), 0, MAX_SOURCES, faults);
+    repeated(&pointer, filter.sources.iter(), faults);
 }
 
 /// The approval that an action needs, before the default group is filled in.
@@ -148,7 +168,10 @@ fn known(variable: &str, trigger: &Trigger) -> bool {
     let own = match trigger {
         Trigger::Event { .. } => variable.starts_with("event.") && variable.len() > "event.".len(),
         Trigger::Score(_) => ["score", "band", "band.from"].contains(&variable),
-        Trigger::Schedule { .. } => variable == "occurrence.time",
+        Trigger::Schedule { absent: None, .. } => variable == "occurrence.time",
+        Trigger::Schedule { .. } | Trigger::Deadline(_) => {
+            ["occurrence.time", "absent.since"].contains(&variable)
+        }
         Trigger::Manual => ["operator", "reason"].contains(&variable),
     };
     own || COMMON.contains(&variable)
@@ -161,6 +184,9 @@ const fn accepted(trigger: &Trigger) -> &'static str {
         }
         Trigger::Score(_) => {
             "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, score, band, band.from"
+        }
+        Trigger::Schedule { absent: Some(_), .. } | Trigger::Deadline(_) => {
+            "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, occurrence.time, absent.since"
         }
         Trigger::Schedule { .. } => {
             "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, occurrence.time"

@@ -1,27 +1,38 @@
 //! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
 
+mod absence;
 mod approval;
 mod check;
+mod cooldown;
 mod describe;
 mod document;
+mod listen;
 mod read;
+mod read_scale;
+mod schedule;
 mod set;
+mod window;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{ActionSpec, ActionType, ParamValue, Params};
 use crate::id::{ActionKey, ActorId, GroupId, RuleId, ScaleId, Source};
 use crate::pattern::Pattern;
 use crate::schedule::Timetable;
-use crate::score::{BandName, Scale, ScoreTrigger};
+use crate::score::{Scale, ScoreTrigger};
 use crate::time::Span;
 use crate::words::words;
 
+pub use absence::{Absent, Deadline, EventFilter, MAX_ABSENT_WITHIN, Reopened};
 pub(crate) use approval::seats_filled;
 pub use approval::{ApprovalPolicy, ApprovalStage, CommentRule, Fallback, MAX_STAGES, Quorum};
+pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use listen::{Listened, Role};
+pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
 /// The longest document of rules, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
@@ -86,11 +97,6 @@ words! {
         Shadow: "shadow", "it decides and records, marked as shadow, and nothing is carried out";
         Live: "live", "it acts";
     }
-
-    /// For whom a rule rests.
-    CooldownScope, "scope of a cooldown" {
-        Subject: "subject", "for the subject that it acted on";
-    }
 }
 
 /// When a rule runs.
@@ -103,6 +109,8 @@ pub enum Trigger {
         sources: Vec<Source>,
         /// What the event must look like.
         pattern: Pattern,
+        /// How many such events it waits for; without one it runs on each.
+        window: Option<Window>,
     },
     /// On a score that enters a band.
     Score(ScoreTrigger),
@@ -112,24 +120,15 @@ pub enum Trigger {
         timetable: Timetable,
         /// For whom.
         audience: Audience,
+        /// What becomes of missed occurrences; [`CompiledRule::catch_up`] where nothing is said.
+        catch_up: Option<CatchUp>,
+        /// What must not have happened, if it asks.
+        absent: Option<Absent>,
     },
+    /// At the end of a span that one event opened and no other closed.
+    Deadline(Deadline),
     /// Only when a person starts it.
     Manual,
-}
-
-/// The subjects of a scheduled rule.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Audience {
-    /// Every subject that the store knows of this tenant.
-    All,
-    /// The subjects whose last score lies in one of these bands.
-    Bands {
-        /// The scale.
-        scale: ScaleId,
-        /// The bands.
-        bands: Vec<BandName>,
-    },
 }
 
 /// One action of a rule.
@@ -167,13 +166,14 @@ pub struct Guards {
     pub cooldown: Option<Cooldown>,
 }
 
-/// How long a rule rests after it acted, by signal time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Cooldown {
-    /// For whom it rests.
-    pub per: CooldownScope,
-    /// How long.
-    pub span: Span,
+/// A scale that the tenant does not have.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("unknown scale `{scale}`; accepted: {known}")]
+pub struct UnknownScale {
+    /// The scale.
+    pub scale: ScaleId,
+    /// Those that the tenant has, separated by commas.
+    pub known: String,
 }
 
 /// What holds for all rules of a tenant.
@@ -199,6 +199,20 @@ impl Settings {
         let declared = self.scales.iter().find(|scale| scale.id() == id);
         let standard = Scale::standard();
         declared.cloned().or_else(|| (standard.id() == id).then_some(standard))
+    }
+
+    /// The scale of that id.
+    ///
+    /// # Errors
+    /// [`UnknownScale`] with the scales that there are.
+    pub fn known_scale(&self, id: &ScaleId) -> Result<Scale, UnknownScale> {
+        self.scale(id).ok_or_else(|| {
+            let standard = Scale::standard().id().clone();
+            let declared = self.scales.iter().map(Scale::id);
+            let known: BTreeSet<&ScaleId> = declared.chain([&standard]).collect();
+            let known: Vec<_> = known.into_iter().map(|id| format!("`{id}`")).collect();
+            UnknownScale { scale: id.clone(), known: known.join(", ") }
+        })
     }
 }
 
