@@ -174,7 +174,10 @@ fn lived() -> World {
         rule("shade", &[LOCK, TELL], r#", "mode": "shadow", "guards": { "cooldown": { "for": "1h" } }"#);
     let values = rule("values", &[TELL], r#", "guards": { "cooldown": { "field": "do", "for": "1h" } }"#)
         .replace(r#""pattern""#, r#""window": { "count": 1, "in": "1h", "every": true }, "pattern""#);
-    let world = World::new(&document(&[weekly.into(), fall.into(), storm, shade, values]));
+    let wait = r#"{ "id": "wait", "trigger": { "deadline": { "opens": { "pattern": { "do": ["go"] } },
+        "closes": { "pattern": { "do": ["done"] } }, "within": "90d" } },
+        "actions": [{ "key": "remind", "type": "send_email", "params": { "to": "subject", "template": "t" } }] }"#;
+    let world = World::new(&document(&[weekly.into(), fall.into(), storm, shade, values, wait.into()]));
     let bo: ActorId = id("bo");
     world.submit(event("s1", "ana", 0), at(0));
     world.submit(event("s2", "ana", 1), at(1));
@@ -229,6 +232,7 @@ fn every_kind_of_record_reads_back() {
     bodies::<Tally>(&world, Kind::Tally).iter().for_each(back);
     bodies::<Timer>(&world, Kind::Timer).iter().for_each(back);
     bodies::<Run>(&world, Kind::Run).iter().for_each(back);
+    bodies::<Watch>(&world, Kind::Watch).iter().for_each(back);
     world.trail().iter().for_each(back);
     let rules: Vec<serde_json::Value> = bodies(&world, Kind::Rule);
     for rule in rules {
@@ -251,6 +255,7 @@ fn every_kind_of_record_reads_back() {
         Kind::Tally,
         Kind::Timer,
         Kind::Trigger,
+        Kind::Watch,
     ];
     assert_eq!(kinds, Kind::ALL);
 }
