@@ -13,7 +13,8 @@
 //!
 //! # Where to look
 //! - Rules: [`RuleSet::from_json`], or [`Rule`] and [`RuleAction`] in Rust; patterns: [`Pattern`];
-//!   crontab lines: [`Timetable`]; scores: [`Scale`].
+//!   crontab lines: [`Timetable`]; scores: [`Scale`], and what keeps a subject in a band:
+//!   [`Hysteresis`].
 //! - The life of an enforcement: [`State`], of a request for approval: [`ApprovalState`].
 //! - To implement storage: the contract of [`Store`] and, with the feature `conformance`, the suite
 //!   that proves it.
@@ -46,6 +47,7 @@ mod signal;
 mod state;
 mod store;
 mod time;
+mod watch;
 mod words;
 
 pub use action::{
@@ -54,8 +56,9 @@ pub use action::{
     SpecFault, Stage, Success, Template, TemplateError, check_params,
 };
 pub use approval::{
-    Approval, ApprovalError, ApprovalInput, ApprovalState, Ballot, Context, MAX_COMMENT_BYTES, Standing,
-    Verdict, Vote,
+    Approval, ApprovalError, ApprovalInput, ApprovalState, ApprovedPart, Ballot, Batch, BatchError,
+    BatchMember, Carried, Context, Delegation, Finding, Judgement, MAX_BATCH, MAX_COMMENT_BYTES, Panel,
+    Progress, Reassignment, Standing, Verdict, VoidReason, Vote,
 };
 pub use audit::{
     AUDIT_FORMAT, Actor, ActorError, AuditCatalog, AuditCode, AuditDomain, AuditDraft, AuditError,
@@ -69,7 +72,11 @@ pub use enforcement::{
     Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
     Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
 };
-pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport};
+pub use engine::{
+    ActionCount, ApprovalView, BandMove, BandPreview, BatchOutcome, Engine, EngineError, Fault, IfUnanswered,
+    MAX_MOVE_SAMPLE, MoveCount, Reassign, Reply, RuleChange, RuleRow, RunReport, ScaleList, StageView,
+    TimetableRow,
+};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
@@ -87,38 +94,50 @@ pub use pattern::{
     MAX_PATTERN_FIELDS, MAX_PAYLOAD_BYTES, MAX_SEEN_BYTES, MAX_SEEN_VALUES, MAX_WILDCARDS, Pattern,
     PatternError, PatternErrors, PatternFault, Payload, PayloadError, PayloadFault, Seen,
 };
-pub use people::{People, PeopleError};
+pub use people::{People, PeopleError, Right};
 pub use plan::{
-    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Part, PartVerdict, Plan,
+    PlanError, RuleAnswer, RuleRef, Why, explain, plan,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
-    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, MAX_ACTIONS,
-    MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS,
-    MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
-    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+    Absent, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, CatchUp, CommentRule,
+    CompiledAction, CompiledRule, Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN,
+    Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Listened, MAX_ABSENT_WITHIN,
+    MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES,
+    MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_STAGES,
+    MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, MIN_DEADLINE, Mode, Quorum, Reopened,
+    Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger, UnknownScale, Window,
+    WindowKind,
 };
-pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
+pub use schedule::{
+    Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
+    ZoneError,
+};
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
-    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
-    MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
-    Skipped, Transition, TransitionError, TriggerFault,
+    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Entered,
+    Fire, History, Hysteresis, Leaving, Level, LevelCause, LevelStep, MAX_BAND_NAME_BYTES, MAX_BANDS,
+    MAX_DWELL, MAX_HOLD, MAX_KEPT_ATTRIBUTES, MAX_KEPT_ENTRIES, MAX_KEPT_READINGS, MIN_DWELL, MIN_HOLD,
+    Observation, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger, Scored, Skipped,
+    Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading,
-    Signal, SignalInfo, TriggerKind, Turn,
+    Absence, DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
+    ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
+    Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
+    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Precision, Rests, Roster,
+    RuleStats, Run, Stop, SubjectState, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,
     MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
 };
 pub use time::{Span, SpanError, Time, TimeError};
+pub use watch::{Open, Watch};
 pub use words::WordError;
 
 /// The README's code is tested as it stands.

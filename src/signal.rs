@@ -1,5 +1,7 @@
 //! What comes in: events, scores, occurrences of a timetable, and orders of people.
 
+mod level;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use crate::pattern::{Payload, PayloadError};
 use crate::score::{Confidence, Score};
 use crate::time::Time;
 use crate::words::words;
+
+pub use level::{Dismissal, LevelTurn, LevelWhy};
 
 /// The longest reason of a manual start and comment of a vote, in bytes.
 pub const MAX_REASON_BYTES: usize = 4_096;
@@ -181,6 +185,9 @@ pub struct ManualStart {
     pub reason: String,
     /// What is ordered.
     pub order: ManualOrder,
+    /// Whether it starts at once although it needs approval, and people ratify it afterwards
+    /// (break-glass). The operator needs the right to it.
+    pub break_glass: bool,
 }
 
 /// What a manual start starts.
@@ -211,6 +218,19 @@ pub struct Turn {
     pub subject: Subject,
     /// The instant of the timetable.
     pub at: Time,
+    /// What is known of them, for rules that ask for it.
+    pub attributes: Option<Payload>,
+    /// What has not happened, where the rule asks for that.
+    pub absence: Option<Absence>,
+}
+
+/// What has not happened before a turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Absence {
+    /// Since when it has not: the beginning of the span, or the opening of the deadline.
+    pub since: Time,
+    /// When it happened last, as far as the rule has heard.
+    pub last: Option<Time>,
 }
 
 /// Anything that comes in.
@@ -225,6 +245,8 @@ pub enum Signal {
     Manual(ManualStart),
     /// A subject's turn in an occurrence; the engine makes these itself.
     Schedule(Turn),
+    /// A look at a subject's level; the engine makes these itself.
+    Level(LevelTurn),
 }
 
 impl From<Event> for Signal {
@@ -276,6 +298,7 @@ impl Signal {
             Self::Score(s) => &s.tenant,
             Self::Manual(s) => &s.tenant,
             Self::Schedule(s) => &s.tenant,
+            Self::Level(s) => &s.tenant,
         }
     }
 
@@ -287,6 +310,7 @@ impl Signal {
             Self::Score(s) => &s.subject,
             Self::Manual(s) => &s.subject,
             Self::Schedule(s) => &s.subject,
+            Self::Level(s) => &s.subject,
         }
     }
 
@@ -298,16 +322,31 @@ impl Signal {
             Self::Score(s) => s.at,
             Self::Manual(s) => s.at,
             Self::Schedule(s) => s.at,
+            Self::Level(s) => s.at,
         }
     }
 
-    /// The subject's attributes, where the host gave them.
+    /// The person whose order it is, and their reason; none where nobody ordered it.
+    #[must_use]
+    pub fn ordered(&self) -> Option<(&ActorId, &str)> {
+        match self {
+            Self::Manual(s) => Some((&s.operator, &s.reason)),
+            Self::Level(LevelTurn { why: LevelWhy::Dismissed { operator, reason, .. }, .. }) => {
+                Some((operator, reason))
+            }
+            _ => None,
+        }
+    }
+
+    /// The subject's attributes, where the host gave them; of a turn, those that are known.
     #[must_use]
     pub fn attributes(&self) -> Option<&Payload> {
         match self {
             Self::Event(s) => s.attributes.as_ref(),
             Self::Score(s) => s.attributes.as_ref(),
-            Self::Manual(_) | Self::Schedule(_) => None,
+            Self::Level(s) => s.attributes.as_ref(),
+            Self::Schedule(s) => s.attributes.as_ref(),
+            Self::Manual(_) => None,
         }
     }
 
@@ -328,7 +367,15 @@ impl Signal {
             }
             Self::Schedule(s) => {
                 let id = s.occurrence.to_string();
-                (TriggerKind::Schedule, s.rule.to_string(), id, None, BTreeSet::new())
+                let says = s.absence.map(|absence| match absence.last {
+                    Some(last) => format!("nothing since {}; the last at {last}", absence.since),
+                    None => format!("nothing since {}", absence.since),
+                });
+                (TriggerKind::Schedule, s.rule.to_string(), id, says, BTreeSet::new())
+            }
+            Self::Level(s) => {
+                let (kind, id, says) = s.told();
+                (kind, s.scale.to_string(), id, Some(says), BTreeSet::new())
             }
         };
         SignalInfo { kind, source, id, subject: self.subject().clone(), at: self.at(), says, defaulted }
@@ -337,6 +384,9 @@ impl Signal {
     /// The id of its trigger record: one per tenant, source, signal id and subject.
     #[must_use]
     pub fn trigger_id(&self) -> TriggerId {
+        if let Self::Level(turn) = self {
+            return turn.trigger_id();
+        }
         let info = self.info();
         // The operator is no part of a manual order's identity: the caller's id is.
         let source = if info.kind == TriggerKind::Manual { "" } else { &info.source };
@@ -364,6 +414,7 @@ impl Signal {
             }
             Self::Manual(s) => {
                 let hasher = hasher.text("manual").text(s.operator.as_str()).text(&s.reason);
+                let hasher = if s.break_glass { hasher.text("break glass") } else { hasher };
                 match &s.order {
                     ManualOrder::Rule(rule) => hasher.text("rule").text(rule.as_str()),
                     ManualOrder::Action { action, params } => {
@@ -372,6 +423,7 @@ impl Signal {
                 }
             }
             Self::Schedule(s) => hasher.text("schedule").text(&s.occurrence.to_string()),
+            Self::Level(s) => s.feed(hasher.text("level")),
         }
         .finish()
     }

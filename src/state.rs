@@ -1,33 +1,64 @@
 //! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
 //! successor back.
 
+mod rests;
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
+use crate::approval::Finding;
+use crate::audit::Actor;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
-use crate::score::{BandName, Reading};
+use crate::pattern::Payload;
+use crate::score::{BandName, Level};
 use crate::time::Time;
+
+pub use rests::{Cooling, MAX_RESTS, Rests};
+pub use tally::{Counted, MAX_RESTING_VALUES, MAX_WINDOW_SIGNALS, Tally, WindowOutcome, WindowStand};
 
 /// What is known of a subject.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SubjectState {
     /// Whom it is about.
     pub subject: Subject,
-    /// The last reading on each scale.
+    /// Their level on each scale.
     #[serde(default)]
-    pub scores: BTreeMap<ScaleId, Reading>,
+    pub scores: BTreeMap<ScaleId, Level>,
     /// When a score rule last acted on each of its moves between bands.
     #[serde(default)]
     pub fired: Vec<Fired>,
     /// The cooldowns that began when rules acted.
     #[serde(default)]
-    pub cooldowns: BTreeMap<RuleId, Cooling>,
+    pub cooldowns: BTreeMap<RuleId, Rests>,
     /// Those that began when rules in shadow would have acted: the two do not count for each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub shadow_cooldowns: BTreeMap<RuleId, Cooling>,
+    pub shadow_cooldowns: BTreeMap<RuleId, Rests>,
+    /// Since when they are known, by decision time; none for records of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_since: Option<Time>,
+    /// What the host last told of a user; their sessions have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Attributes>,
+}
+
+/// The longest attributes that are kept of a user, in bytes. They are read for every member of an
+/// audience; what a directory says of a person that rules may ask for is far shorter.
+pub const MAX_ATTRIBUTE_BYTES: usize = 16 * 1024;
+
+/// What the host told of a user: department, employment, whether privileged.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Attributes {
+    /// When it was so: the time of the signal that told it, or of [`Engine::describe`](crate::Engine::describe).
+    pub at: Time,
+    /// A JSON object as it was told; none where it was taken back, or was longer than
+    /// [`MAX_ATTRIBUTE_BYTES`]: what is older is no longer true then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// A score rule acted on a move.
@@ -46,32 +77,56 @@ pub struct Fired {
     pub shadow: bool,
 }
 
-/// A rule rests for a subject.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Cooling {
-    /// The time of the signal that it acted on.
-    pub since: Time,
-    /// Until when it rests, by signal time.
-    pub until: Time,
-    /// How often it would have acted again meanwhile.
-    pub repeats: u64,
-}
-
 impl SubjectState {
     /// Of whom nothing is known yet.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
-        let (scores, cooldowns) = (BTreeMap::new(), BTreeMap::new());
-        Self { subject, scores, fired: Vec::new(), cooldowns, shadow_cooldowns: BTreeMap::new() }
+        Self {
+            subject,
+            scores: BTreeMap::new(),
+            fired: Vec::new(),
+            cooldowns: BTreeMap::new(),
+            shadow_cooldowns: BTreeMap::new(),
+            known_since: None,
+            attributes: None,
+        }
+    }
+
+    /// The attributes that are known of them.
+    #[must_use]
+    pub fn known_attributes(&self) -> Option<Payload> {
+        let text = self.attributes.as_ref()?.text.clone()?;
+        Payload::new(text).ok()
+    }
+
+    /// Takes in what the host told of them at a time; what is older than what is known says nothing
+    /// new. Says whether it says anything else than before.
+    pub(crate) fn learn(&mut self, told: Option<&Payload>, at: Time) -> bool {
+        let before = self.attributes.as_ref();
+        if before.is_some_and(|known| known.at > at) {
+            return false;
+        }
+        let fits = told.filter(|payload| payload.text().len() <= MAX_ATTRIBUTE_BYTES);
+        let text = fits.map(|payload| payload.text().to_owned());
+        let changed = before.and_then(|known| known.text.as_ref()) != text.as_ref();
+        self.attributes = Some(Attributes { at, text });
+        changed
+    }
+
+    /// The level whose dwell or hold ends first, and when.
+    #[must_use]
+    pub fn next_due(&self) -> Option<(&ScaleId, Time)> {
+        let due = self.scores.iter().filter_map(|(scale, level)| Some((scale, level.due()?)));
+        due.min_by_key(|(_, due)| *due)
     }
 
     /// The cooldowns that began in shadow, or live.
-    pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Cooling> {
+    pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Rests> {
         if shadow { &self.shadow_cooldowns } else { &self.cooldowns }
     }
 
     /// The same, to be changed.
-    pub(crate) const fn resting_mut(&mut self, shadow: bool) -> &mut BTreeMap<RuleId, Cooling> {
+    pub(crate) const fn resting_mut(&mut self, shadow: bool) -> &mut BTreeMap<RuleId, Rests> {
         if shadow { &mut self.shadow_cooldowns } else { &mut self.cooldowns }
     }
 
@@ -133,6 +188,55 @@ pub struct RuleStats {
     pub succeeded: u64,
     /// How many failed, for whatever reason.
     pub failed: u64,
+    /// Enforcements that people found right afterwards.
+    #[serde(default)]
+    pub true_positives: u64,
+    /// Enforcements that people found wrong afterwards.
+    #[serde(default)]
+    pub false_positives: u64,
+}
+
+/// How often a rule was right, of the enforcements that people judged. A share without its number
+/// says nothing, so it is shown with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Precision {
+    /// How many were right.
+    pub right: u64,
+    /// How many were judged; at least one.
+    pub judged: u64,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent =
+            (u128::from(self.right) * 200 + u128::from(self.judged)) / (2 * u128::from(self.judged.max(1)));
+        write!(f, "right in {} of {} judged ({percent} %)", self.right, self.judged)
+    }
+}
+
+impl RuleStats {
+    /// The rule's precision; none before anything was judged.
+    #[must_use]
+    pub const fn precision(&self) -> Option<Precision> {
+        let judged = self.true_positives.saturating_add(self.false_positives);
+        if judged == 0 {
+            return None;
+        }
+        Some(Precision { right: self.true_positives, judged })
+    }
+
+    /// Counts a finding, in the place of an earlier one.
+    pub(crate) const fn judged(&mut self, was: Option<Finding>, now: Finding) {
+        match was {
+            Some(Finding::TruePositive) => self.true_positives = self.true_positives.saturating_sub(1),
+            Some(Finding::FalsePositive) => self.false_positives = self.false_positives.saturating_sub(1),
+            None => {}
+        }
+        match now {
+            Finding::TruePositive => self.true_positives = self.true_positives.saturating_add(1),
+            Finding::FalsePositive => self.false_positives = self.false_positives.saturating_add(1),
+        }
+    }
 }
 
 /// What names the set of rules that is in force: it changes whenever a rule or a setting does, so
@@ -143,6 +247,49 @@ pub struct Book {
     pub settings: String,
     /// How often anything changed.
     pub changes: u64,
+    /// Which revision of its bands each scale has, those that are gone included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bands: BTreeMap<ScaleId, BandSet>,
+    /// The last change of bands that was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Hash>,
+}
+
+/// The bands of a scale, as far as a changed set must be told from the one before.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BandSet {
+    /// Which set of the scale this is, from 1.
+    pub revision: u32,
+    /// The digest of the scale.
+    pub digest: Hash,
+    /// When it came.
+    pub since: Time,
+    /// The names of its bands.
+    pub names: Vec<BandName>,
+}
+
+/// A change of bands on its way through the subjects, page by page.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BandRun {
+    /// The digest of the preview that was agreed to: its id.
+    pub digest: Hash,
+    /// When it was applied.
+    pub at: Time,
+    /// By whom.
+    pub by: Actor,
+    /// The scales whose bands changed, with their new revisions.
+    pub scales: BTreeMap<ScaleId, u32>,
+    /// How many moves were agreed to; nothing follows from those beyond.
+    pub agreed: u64,
+    /// How many moves were made.
+    pub moved: u64,
+    /// How many subjects were visited.
+    pub visited: u64,
+    /// How far it has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Whether it is over.
+    pub done: bool,
 }
 
 /// A rule that a tenant has, and which revision of it is in force.
@@ -232,9 +379,32 @@ pub struct Timer {
     /// The next occurrence, if the timetable has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Time>,
+    /// Every occurrence up to here has been dealt with. What comes next is reckoned from it anew
+    /// when the timer is stepped, so that a change of the zone's data moves an occurrence and
+    /// neither loses nor doubles it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     /// The occurrence that still works through its audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<OccurrenceId>,
+    /// Missed occurrences that are still to be made up for, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Time>,
+    /// The last occurrence that was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+    /// Since when the rule has listened without a gap, where it waits for events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Time>,
+}
+
+impl Timer {
+    /// The timer of a rule, not wound up.
+    #[must_use]
+    pub const fn new(rule: RuleId) -> Self {
+        let waiting = Vec::new();
+        Self { rule, next: None, since: None, running: None, waiting, last: None, listening: None }
+    }
 }
 
 /// One run of a timetable over its audience. The revision is pinned when it begins.
@@ -255,6 +425,9 @@ pub struct Run {
     pub visited: u64,
     /// Whether it is over.
     pub done: bool,
+    /// When it was begun, by decision time: whoever is first seen later is not visited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Time>,
     /// The bands of the audience; none for everybody.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub bands: BTreeSet<String>,

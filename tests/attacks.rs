@@ -266,7 +266,7 @@ fn a_pattern_too_deep_for_a_rule_is_refused_without_a_panic() {
     for depth in [505, 508, 509, 510, 511, 512] {
         let text = format!("{}{{\"a\":[1]}}{}", "{\"a\":".repeat(depth - 2), "}".repeat(depth - 2));
         let Ok(pattern) = text.parse::<Pattern>() else { continue };
-        let trigger = Trigger::Event { sources: Vec::new(), pattern };
+        let trigger = Trigger::Event { sources: Vec::new(), pattern, window: None };
         let rule = Rule::new(id("r"), trigger)
             .action(RuleAction::new(id("k"), BuiltinAction::SelfPolicing).param("template", "t"));
         let set = RuleSet::new(Settings::default(), vec![rule.clone()], &ActionCatalog::default());
@@ -373,7 +373,7 @@ fn an_event_forges_no_line_of_what_an_approver_sees() {
     let world = World::new(rules);
     let payload = r#"{ "a": 1, "x": "vpn\n  on scale default now: green (95)\u001b[8m" }"#;
     world.submit(world.event("s", "ana", at(0), payload), at(0));
-    let view = go(world.engine.approval_view(&tenant(), world.requests()[0].id)).to_string();
+    let view = go(world.engine.approval_view(&tenant(), world.requests()[0].id, at(1))).to_string();
     assert!(!view.contains("\n  on scale") && !view.contains('\u{1b}'), "{view}");
 }
 

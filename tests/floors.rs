@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["audit", "pattern", "matcher", "score", "schedule"],
     &["action", "signal"],
     &["rule"],
-    &["approval", "state"],
+    &["approval", "state", "watch"],
     &["enforcement"],
     &["guard"],
     &["plan"],

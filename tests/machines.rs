@@ -297,10 +297,14 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         state: State::begin(approval, &terms, at(0)),
         attempts: 0,
         history: Vec::new(),
+        repeats: 0,
+        last_repeat: None,
+        windows: Vec::new(),
         retry,
         success,
         start_at: None,
         start_within,
+        judged: None,
     }
 }
 

@@ -128,10 +128,14 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
         state: State::Queued { since: START, start_by: None },
         attempts: 0,
         history: Vec::new(),
+        repeats: 0,
+        last_repeat: None,
+        windows: Vec::new(),
         retry: RetrySafety::Idempotent.retry(),
         success: Success::Accepted,
         start_at: None,
         start_within: None,
+        judged: None,
     }
 }
 

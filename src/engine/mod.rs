@@ -1,35 +1,49 @@
 //! The shell around the core: the only place that awaits. It loads, plans, commits, claims,
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
+mod absence;
 mod approvals;
+mod audience;
+mod bands;
 mod control;
+mod describe;
 mod enforcements;
+mod explain;
 mod intake;
+mod judge;
+mod levels;
+mod preview;
 mod queries;
 mod rules;
 mod run;
+mod schedules;
+mod tallies;
 mod timetable;
 mod tx;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::approval::ApprovalError;
+use crate::approval::{ApprovalError, BatchError};
 use crate::audit::AuditError;
 use crate::delivery::Delivery;
 use crate::enforcement::MoveError;
 use crate::hash::Hash;
-use crate::id::{CommitId, IdError, RuleId, TenantId, TriggerId, WorkerId};
-use crate::people::{People, PeopleError};
+use crate::id::{ActorId, CommitId, IdError, RuleId, TenantId, TriggerId, WorkerId};
+use crate::people::{People, PeopleError, Right};
 use crate::plan::PlanError;
 use crate::rule::{DocumentError, RuleSet};
 use crate::store::{Store, StoreError};
 use crate::time::Span;
 
-pub use approvals::ApprovalView;
+pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
+pub use bands::ScaleList;
+pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
+pub use schedules::TimetableRow;
 
 use rules::Installed;
 use tx::Tx;
@@ -99,6 +113,29 @@ pub enum EngineError {
         /// The revision.
         revision: u32,
     },
+    /// The settings change the bands of scales on which people have scores: they would move without
+    /// anything having happened. Preview the change, and apply it.
+    #[error("the bands of {0} change, and people have scores there; preview the change and apply it")]
+    BandsChanged(ScaleList),
+    /// What was previewed is not what would happen now.
+    #[error("the preview `{given}` does not hold any more; look at the preview `{found}` and apply that")]
+    PreviewStale {
+        /// The digest of the preview that was given.
+        given: Hash,
+        /// The digest of what would happen now.
+        found: Hash,
+    },
+    /// More subjects would move than was agreed to.
+    #[error("{moves} move(s), but {agreed} were agreed to; accepted: at most as many as were agreed to")]
+    TooManyMoves {
+        /// How many there would be.
+        moves: u64,
+        /// How many were agreed to.
+        agreed: u64,
+    },
+    /// An earlier change of bands is still on its way through the subjects.
+    #[error("an earlier change of bands is still on its way; run what is due first")]
+    BandsMoving,
     /// There is no such thing.
     #[error("no {what} `{id}`")]
     NotFound {
@@ -110,6 +147,17 @@ pub enum EngineError {
     /// The request does not take the answer.
     #[error(transparent)]
     Approval(#[from] ApprovalError),
+    /// The batch of requests is not answered: look again.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// Somebody ordered what they have no right to, by the host's word at this moment. It is audited.
+    #[error("`{actor}` may not {right}; the host's directory, or `approvers.operators`, says who may")]
+    NotPermitted {
+        /// Who.
+        actor: ActorId,
+        /// What they would have needed.
+        right: Right,
+    },
     /// The enforcement does not take the order.
     #[error(transparent)]
     Move(#[from] MoveError),
@@ -125,6 +173,9 @@ pub enum EngineError {
     /// The reason of an order has a length that is not accepted.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
+    /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
+    #[error("the attributes have {0} bytes; accepted: at most 16384")]
+    Attributes(usize),
     /// What the decision was made on kept changing: try again.
     #[error("the records concerned keep changing; try again")]
     Busy,

@@ -30,6 +30,7 @@ pub use payload::{MAX_PAYLOAD_BYTES, Payload, PayloadError, PayloadFault};
 
 pub(crate) use address::Network;
 pub(crate) use alternative::Test;
+pub(crate) use explain::values_at;
 pub(crate) use number::{End, Number, Range};
 pub(crate) use read::Field;
 pub(crate) use text::{TextTest, fold};
@@ -172,6 +173,15 @@ impl Pattern {
         let tree = payload.tree();
         let all = patterns.iter().enumerate();
         all.filter(|(_, pattern)| pattern.matches_node(&tree)).map(|(i, _)| i).collect()
+    }
+
+    /// Whether the pattern matches what is known of somebody.
+    pub(crate) fn matches_known(&self, known: Option<&Payload>) -> bool {
+        match known {
+            Some(attributes) => self.matches(attributes),
+            // Of somebody of whom nothing is known, only `exists: false` is true.
+            None => json::parse(b"{}").is_ok_and(|empty| self.matches_node(&empty)),
+        }
     }
 
     /// Whether the pattern matches an event that has been read already.

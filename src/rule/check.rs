@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, MAX_ACTIONS, MAX_GROUPS, MAX_SCALES, MAX_SOURCES,
-    MAX_TITLE_BYTES, Rule, RuleAction, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_MEMBERS,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Rule, RuleAction, Settings, Trigger, approval, window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
 };
-use crate::id::{ActorId, GroupId, ScaleId};
+use crate::id::ScaleId;
 use crate::score::BandName;
 
 /// The settings' own faults.
@@ -36,6 +36,8 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
     {
         faults.add("/approvers/default", RuleFault::UnknownGroup(group.clone()));
     }
+    count("/approvers/operators", "operators", settings.operators.len(), 0, MAX_MEMBERS, faults);
+    repeated("/approvers/operators", settings.operators.iter(), faults);
 }
 
 /// One rule's faults.
@@ -50,10 +52,13 @@ pub(super) fn rule(
     count(&below(pointer, "actions"), "actions", rule.actions.len(), 1, MAX_ACTIONS, faults);
     let trigger = below(pointer, "trigger");
     match &rule.trigger {
-        Trigger::Event { sources, .. } => {
+        Trigger::Event { sources, window: counted, .. } => {
             let pointer = format!("{trigger}/event/sources");
             count(&pointer, "sources", sources.len(), 0, MAX_SOURCES, faults);
             repeated(&pointer, sources.iter(), faults);
+            if let Some(counted) = counted {
+                window::faults(&format!("{trigger}/event"), counted, faults);
+            }
         }
         Trigger::Score(score) => {
             let pointer = format!("{trigger}/score");
@@ -62,7 +67,18 @@ pub(super) fn rule(
         Trigger::Schedule { audience: Audience::Bands { scale, bands: named }, .. } => {
             bands(&format!("{trigger}/schedule/audience"), "band", scale, named, settings, faults);
         }
-        Trigger::Schedule { audience: Audience::All, .. } | Trigger::Manual => {}
+        Trigger::Schedule { .. } | Trigger::Deadline(_) | Trigger::Manual => {}
+    }
+    if let Some(absent) = rule.trigger.absent() {
+        sources(&format!("{trigger}/schedule/absent"), &absent.awaited, faults);
+    }
+    if let Trigger::Deadline(deadline) = &rule.trigger {
+        sources(&format!("{trigger}/deadline/opens"), &deadline.opens, faults);
+        sources(&format!("{trigger}/deadline/closes"), &deadline.closes, faults);
+    }
+    let per_field = matches!(&rule.guards.cooldown, Some(cooldown) if cooldown.per != CooldownScope::Subject);
+    if per_field && rule.trigger.listens().is_empty() {
+        faults.add(format!("{pointer}/guards/cooldown/field"), RuleFault::FieldWithoutEvent);
     }
     let mut keys = BTreeSet::new();
     for (i, action) in rule.actions.iter().enumerate() {
@@ -78,9 +94,15 @@ pub(super) fn rule(
         };
         params(&action_pointer(pointer, i, "params"), rule, action, spec, faults);
         if let Some(policy) = required(action, spec) {
-            approval(&action_pointer(pointer, i, "approval"), &policy, settings, faults);
+            approval::check::policy(&action_pointer(pointer, i, "approval"), &policy, rule, settings, faults);
         }
     }
+}
+
+fn sources(pointer: &str, filter: &EventFilter, faults: &mut Faults) {
+    let pointer = below(pointer, "sources");
+    count(&pointer, "sources", filter.sources.len(), 0, MAX_SOURCES, faults);
+    repeated(&pointer, filter.sources.iter(), faults);
 }
 
 /// The approval that an action needs, before the default group is filled in.
@@ -146,7 +168,10 @@ fn known(variable: &str, trigger: &Trigger) -> bool {
     let own = match trigger {
         Trigger::Event { .. } => variable.starts_with("event.") && variable.len() > "event.".len(),
         Trigger::Score(_) => ["score", "band", "band.from"].contains(&variable),
-        Trigger::Schedule { .. } => variable == "occurrence.time",
+        Trigger::Schedule { absent: None, .. } => variable == "occurrence.time",
+        Trigger::Schedule { .. } | Trigger::Deadline(_) => {
+            ["occurrence.time", "absent.since"].contains(&variable)
+        }
         Trigger::Manual => ["operator", "reason"].contains(&variable),
     };
     own || COMMON.contains(&variable)
@@ -160,6 +185,9 @@ const fn accepted(trigger: &Trigger) -> &'static str {
         Trigger::Score(_) => {
             "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, score, band, band.from"
         }
+        Trigger::Schedule { absent: Some(_), .. } | Trigger::Deadline(_) => {
+            "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, occurrence.time, absent.since"
+        }
         Trigger::Schedule { .. } => {
             "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, occurrence.time"
         }
@@ -169,119 +197,7 @@ const fn accepted(trigger: &Trigger) -> &'static str {
     }
 }
 
-fn approval(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &mut Faults) {
-    count(&below(pointer, "groups"), "groups", policy.groups.len(), 0, MAX_GROUPS, faults);
-    repeated(&below(pointer, "groups"), policy.groups.iter().map(|quorum| &quorum.name), faults);
-    let Some(policy) = settings.resolve(policy) else {
-        faults.add(pointer, RuleFault::NoApprovers);
-        return;
-    };
-    // Without declared groups the host answers for people, and is asked when it matters.
-    if settings.groups.is_empty() {
-        return;
-    }
-    let mut declared = true;
-    for quorum in &policy.groups {
-        if !settings.groups.contains_key(&quorum.name) {
-            declared = false;
-            faults.add(pointer, RuleFault::UnknownGroup(quorum.name.clone()));
-        }
-    }
-    if declared {
-        quorum(pointer, &policy, settings, faults);
-    }
-}
-
-fn quorum(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &mut Faults) {
-    let need: usize = policy.groups.iter().map(|quorum| quorum.need as usize).sum();
-    // A group with as many people as are needed in all finds its own, whoever else is taken; only
-    // the smaller ones must be matched.
-    let mut small: Vec<(&super::Quorum, BTreeSet<&ActorId>)> = Vec::new();
-    for quorum in &policy.groups {
-        let mut people = BTreeSet::new();
-        let members = settings.groups.get(&quorum.name).into_iter().flatten();
-        let enough = members.into_iter().any(|person| people.insert(person) && people.len() >= need);
-        if !enough {
-            small.push((quorum, people));
-        }
-    }
-    let people: BTreeSet<&ActorId> = small.iter().flat_map(|(_, people)| people).copied().collect();
-    let memberships: Vec<Vec<GroupId>> = people
-        .into_iter()
-        .map(|person| {
-            let of = small.iter().filter(|(_, people)| people.contains(person));
-            of.map(|(quorum, _)| quorum.name.clone()).collect()
-        })
-        .collect();
-    let groups: Vec<_> = small.iter().map(|(quorum, _)| (*quorum).clone()).collect();
-    let seats: usize = groups.iter().map(|quorum| quorum.need as usize).sum();
-    let matched = ApprovalPolicy { groups, ..policy.clone() }.seats_filled(&memberships);
-    let have = need - seats + matched;
-    if have < need {
-        let groups: Vec<_> = policy.groups.iter().map(|quorum| format!("`{}`", quorum.name)).collect();
-        let fault =
-            RuleFault::UnreachableQuorum { groups: groups.join(" and "), need, have, missing: need - have };
-        faults.add(pointer, fault);
-    }
-}
-
-impl Settings {
-    /// The policy with the default group filled in; none where there is nobody to ask.
-    pub(crate) fn resolve(&self, policy: &ApprovalPolicy) -> Option<ApprovalPolicy> {
-        let mut policy = policy.clone();
-        if policy.groups.is_empty() {
-            let name = self.default_group.clone()?;
-            policy.groups.push(super::Quorum { name, need: 1 });
-        }
-        Some(policy)
-    }
-}
-
-impl ApprovalPolicy {
-    /// How many of the needed approvals these people fill, each of them one at the most, in one
-    /// of their groups: a matching of people to seats that no other can better.
-    #[must_use]
-    pub fn seats_filled(&self, people: &[Vec<GroupId>]) -> usize {
-        let seats: Vec<&GroupId> = self
-            .groups
-            .iter()
-            .flat_map(|quorum| std::iter::repeat_n(&quorum.name, people.len().min(quorum.need as usize)))
-            .collect();
-        let mut taken: Vec<Option<usize>> = vec![None; seats.len()];
-        (0..people.len())
-            .filter(|person| seat(*person, people, &seats, &mut taken, &mut vec![false; seats.len()]))
-            // Once all seats are taken nobody else need be asked.
-            .take(seats.len())
-            .count()
-    }
-}
-
-/// Finds the person a seat, moving others to seats that they can also take (augmenting paths).
-fn seat(
-    person: usize,
-    people: &[Vec<GroupId>],
-    seats: &[&GroupId],
-    taken: &mut [Option<usize>],
-    tried: &mut [bool],
-) -> bool {
-    for i in 0..seats.len() {
-        if tried[i] || !people[person].contains(seats[i]) {
-            continue;
-        }
-        tried[i] = true;
-        let free = match taken[i] {
-            None => true,
-            Some(other) => seat(other, people, seats, taken, tried),
-        };
-        if free {
-            taken[i] = Some(person);
-            return true;
-        }
-    }
-    false
-}
-
-fn repeated<'a, T: Ord + ToString + 'a>(
+pub(super) fn repeated<'a, T: Ord + ToString + 'a>(
     pointer: &str,
     items: impl Iterator<Item = &'a T>,
     faults: &mut Faults,
@@ -294,7 +210,14 @@ fn repeated<'a, T: Ord + ToString + 'a>(
     }
 }
 
-fn count(pointer: &str, what: &'static str, found: usize, least: usize, most: usize, faults: &mut Faults) {
+pub(super) fn count(
+    pointer: &str,
+    what: &'static str,
+    found: usize,
+    least: usize,
+    most: usize,
+    faults: &mut Faults,
+) {
     // What could not be read has told its own fault, and is not counted as missing.
     let too_few = found < least && !faults.touch(pointer);
     if too_few || found > most {

@@ -1,6 +1,6 @@
 //! A rule's conditions in words, for people who do not read JSON.
 
-use super::{Audience, Rule, Trigger};
+use super::{Listened, Rule, Trigger, Window};
 use crate::json::{self, Node, Value};
 use crate::score::{Direction, ScoreTrigger};
 
@@ -10,31 +10,41 @@ impl Rule {
     #[must_use]
     pub fn conditions(&self) -> String {
         let trigger = match &self.trigger {
-            Trigger::Event { sources, pattern } => {
-                let sources: Vec<&str> = sources.iter().map(|source| source.as_str()).collect();
-                let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(" or ") };
-                match fields(pattern.text()) {
-                    conditions if conditions.is_empty() => format!("any event from {from}"),
-                    conditions => format!("an event from {from} where {conditions}"),
-                }
+            Trigger::Event { window, .. } => {
+                let events: Vec<_> = self.trigger.listens().iter().map(event).collect();
+                let counted = window.as_ref().map(Window::describe).unwrap_or_default();
+                format!("{counted}{}", events.join(", then "))
             }
             Trigger::Score(trigger) => score(trigger),
-            Trigger::Schedule { timetable, audience } => {
-                let whom = match audience {
-                    Audience::All => "every known subject".to_owned(),
-                    Audience::Bands { scale, bands } => {
-                        let names: Vec<&str> = bands.iter().map(|band| band.as_str()).collect();
-                        format!("every subject in {} of scale {scale}", names.join(" or "))
-                    }
-                };
-                format!("{} ({}), for {whom}", timetable.describe(), timetable.line())
+            Trigger::Schedule { timetable, audience, absent, .. } => {
+                let whom = super::schedule::whom(audience, fields);
+                let unless = absent.as_ref().map_or_else(String::new, |absent| {
+                    let events = super::absence::events(&absent.awaited, fields);
+                    format!(", if no {events} was seen within {}", absent.within)
+                });
+                format!("{} ({}), for {whom}{unless}", timetable.describe(), timetable.line())
             }
+            Trigger::Deadline(deadline) => format!(
+                "{} after an {}, unless an {} comes before",
+                deadline.within,
+                super::absence::events(&deadline.opens, fields),
+                super::absence::events(&deadline.closes, fields),
+            ),
             Trigger::Manual => "only when a person starts it".to_owned(),
         };
         match &self.subject {
             Some(pattern) => format!("{trigger}; only for subjects where {}", fields(pattern.text())),
             None => trigger,
         }
+    }
+}
+
+fn event(listened: &Listened<'_>) -> String {
+    let sources: Vec<&str> = listened.sources.iter().map(|source| source.as_str()).collect();
+    let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(" or ") };
+    match fields(listened.pattern.text()) {
+        conditions if conditions.is_empty() => format!("any event from {from}"),
+        conditions => format!("an event from {from} where {conditions}"),
     }
 }
 

@@ -1,24 +1,38 @@
 //! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
 
+mod absence;
+mod approval;
 mod check;
+mod cooldown;
 mod describe;
 mod document;
+mod listen;
 mod read;
+mod read_scale;
+mod schedule;
 mod set;
+mod window;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{ActionSpec, ActionType, ParamValue, Params};
 use crate::id::{ActionKey, ActorId, GroupId, RuleId, ScaleId, Source};
 use crate::pattern::Pattern;
 use crate::schedule::Timetable;
-use crate::score::{BandName, Scale, ScoreTrigger};
+use crate::score::{Scale, ScoreTrigger};
 use crate::time::Span;
 use crate::words::words;
 
+pub use absence::{Absent, Deadline, EventFilter, MAX_ABSENT_WITHIN, Reopened};
+pub(crate) use approval::seats_filled;
+pub use approval::{ApprovalPolicy, ApprovalStage, CommentRule, Fallback, MAX_STAGES, Quorum};
+pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use listen::{Listened, Role};
+pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
 /// The longest document of rules, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
@@ -40,7 +54,7 @@ pub const MAX_NEED: u32 = 20;
 pub const MAX_SCALES: usize = 64;
 /// How long a request for approval stands where a rule says nothing (behaviour 7.4).
 pub const DEFAULT_APPROVAL_WITHIN: Span = Span::hours(24);
-/// The longest that a request may stand (behaviour 7.4).
+/// The longest that a request may stand, with all of its stages and fallbacks (behaviour 7.4).
 pub const MAX_APPROVAL_WITHIN: Span = Span::days(30);
 /// How long after its approval an action may still start, where a rule says nothing
 /// (behaviour 7.4).
@@ -83,11 +97,6 @@ words! {
         Shadow: "shadow", "it decides and records, marked as shadow, and nothing is carried out";
         Live: "live", "it acts";
     }
-
-    /// For whom a rule rests.
-    CooldownScope, "scope of a cooldown" {
-        Subject: "subject", "for the subject that it acted on";
-    }
 }
 
 /// When a rule runs.
@@ -100,6 +109,8 @@ pub enum Trigger {
         sources: Vec<Source>,
         /// What the event must look like.
         pattern: Pattern,
+        /// How many such events it waits for; without one it runs on each.
+        window: Option<Window>,
     },
     /// On a score that enters a band.
     Score(ScoreTrigger),
@@ -109,24 +120,15 @@ pub enum Trigger {
         timetable: Timetable,
         /// For whom.
         audience: Audience,
+        /// What becomes of missed occurrences; [`CompiledRule::catch_up`] where nothing is said.
+        catch_up: Option<CatchUp>,
+        /// What must not have happened, if it asks.
+        absent: Option<Absent>,
     },
+    /// At the end of a span that one event opened and no other closed.
+    Deadline(Deadline),
     /// Only when a person starts it.
     Manual,
-}
-
-/// The subjects of a scheduled rule.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Audience {
-    /// Every subject that the store knows of this tenant.
-    All,
-    /// The subjects whose last score lies in one of these bands.
-    Bands {
-        /// The scale.
-        scale: ScaleId,
-        /// The bands.
-        bands: Vec<BandName>,
-    },
 }
 
 /// One action of a rule.
@@ -157,40 +159,6 @@ pub enum ApprovalSetting {
     Required(ApprovalPolicy),
 }
 
-/// Who must agree, how many, and until when.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
-pub struct ApprovalPolicy {
-    /// The groups that must all agree; none means one of the tenant's default group.
-    pub groups: Vec<Quorum>,
-    /// How many rejections end the request.
-    pub rejections: u32,
-    /// How long the request stands.
-    pub within: Span,
-    /// How long after the approval the action may still start.
-    pub start_within: Span,
-}
-
-impl Default for ApprovalPolicy {
-    /// One of the tenant's default group within 24 hours; one rejection ends it.
-    fn default() -> Self {
-        Self {
-            groups: Vec::new(),
-            rejections: 1,
-            within: DEFAULT_APPROVAL_WITHIN,
-            start_within: DEFAULT_START_WITHIN,
-        }
-    }
-}
-
-/// How many distinct people of one group must agree.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
-pub struct Quorum {
-    /// The group.
-    pub name: GroupId,
-    /// How many of it, from 1.
-    pub need: u32,
-}
-
 /// What holds a rule back.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Guards {
@@ -198,13 +166,14 @@ pub struct Guards {
     pub cooldown: Option<Cooldown>,
 }
 
-/// How long a rule rests after it acted, by signal time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Cooldown {
-    /// For whom it rests.
-    pub per: CooldownScope,
-    /// How long.
-    pub span: Span,
+/// A scale that the tenant does not have.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("unknown scale `{scale}`; accepted: {known}")]
+pub struct UnknownScale {
+    /// The scale.
+    pub scale: ScaleId,
+    /// Those that the tenant has, separated by commas.
+    pub known: String,
 }
 
 /// What holds for all rules of a tenant.
@@ -214,6 +183,9 @@ pub struct Settings {
     pub default_group: Option<GroupId>,
     /// The members of groups, where the host does not answer for them itself.
     pub groups: BTreeMap<GroupId, Vec<ActorId>>,
+    /// Who may name other approvers, break glass and judge what was done, where the host does not
+    /// answer for rights itself; nobody else may.
+    pub operators: Vec<ActorId>,
     /// The scales of scores beside the standard one.
     pub scales: Vec<Scale>,
     /// The action types of the tenant's own.
@@ -227,6 +199,20 @@ impl Settings {
         let declared = self.scales.iter().find(|scale| scale.id() == id);
         let standard = Scale::standard();
         declared.cloned().or_else(|| (standard.id() == id).then_some(standard))
+    }
+
+    /// The scale of that id.
+    ///
+    /// # Errors
+    /// [`UnknownScale`] with the scales that there are.
+    pub fn known_scale(&self, id: &ScaleId) -> Result<Scale, UnknownScale> {
+        self.scale(id).ok_or_else(|| {
+            let standard = Scale::standard().id().clone();
+            let declared = self.scales.iter().map(Scale::id);
+            let known: BTreeSet<&ScaleId> = declared.chain([&standard]).collect();
+            let known: Vec<_> = known.into_iter().map(|id| format!("`{id}`")).collect();
+            UnknownScale { scale: id.clone(), known: known.join(", ") }
+        })
     }
 }
 

@@ -1,18 +1,20 @@
 //! From a JSON document to rules and settings. What a value means by itself is judged here; what
 //! it means beside the others (is there such a group?) in [`check`](super::check).
 
+use super::cooldown::cooldown;
 use super::document::{Faults, Item, Object, RuleFault, below, cut};
+use super::read_scale::scale;
+use super::window::window;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS,
-    MAX_NEED, MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
+    ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_RULES, MIN_DEADLINE, Mode, Rule, RuleAction,
+    Settings, Trigger, approval,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
-use crate::id::ScaleId;
+use crate::id::Source;
 use crate::json::Value;
 use crate::pattern::Pattern;
-use crate::schedule::{Timetable, Zone};
-use crate::score::{Band, Confidence, Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::score::{Confidence, Direction, Scale, ScoreTrigger, Skipped};
 use crate::time::Span;
 use crate::words::WordError;
 
@@ -57,7 +59,7 @@ pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
 fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
     let mut settings = Settings::default();
     if let Some(approvers) = object.get("approvers")
-        && let Some(approvers) = approvers.object(&["default", "groups"], "an object", faults)
+        && let Some(approvers) = approvers.object(&["default", "groups", "operators"], "an object", faults)
     {
         settings.default_group = approvers.get("default").and_then(|name| name.parsed(faults));
         let groups = approvers.get("groups").and_then(|g| g.entries("an object of groups", faults));
@@ -76,6 +78,8 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
                 settings.groups.insert(id, people);
             }
         }
+        let operators = approvers.get("operators").and_then(|o| o.items("an array of people", faults));
+        settings.operators = operators.unwrap_or_default().iter().filter_map(|o| o.parsed(faults)).collect();
     }
     let scales = object.get("scales").and_then(|scales| scales.items("an array of scales", faults));
     settings.scales = scales.unwrap_or_default().iter().filter_map(|item| scale(item, faults)).collect();
@@ -113,7 +117,7 @@ fn rule(item: &Item<'_>, faults: &mut Faults) -> Option<Rule> {
     })
 }
 
-fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
+pub(super) fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
     match Pattern::from_node(item.node, &item.pointer) {
         Ok(pattern) => Some(pattern),
         Err(errors) => {
@@ -126,8 +130,8 @@ fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
 }
 
 fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    const KINDS: &[&str] = &["event", "score", "schedule", "manual"];
-    const ACCEPTED: &str = "an object with one of `event`, `score`, `schedule`, `manual`";
+    const KINDS: &[&str] = &["event", "score", "schedule", "deadline", "manual"];
+    const ACCEPTED: &str = "an object with one of `event`, `score`, `schedule`, `deadline`, `manual`";
     let object = item.object(KINDS, ACCEPTED, faults)?;
     let given: Vec<_> = KINDS.iter().filter_map(|kind| Some((*kind, object.get(kind)?))).collect();
     let [(kind, body)] = given.as_slice() else {
@@ -138,17 +142,30 @@ fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     match *kind {
         "event" => event_trigger(body, faults),
         "score" => score_trigger(body, faults),
-        "schedule" => schedule_trigger(body, faults),
+        "schedule" => super::schedule::read(body, faults),
+        "deadline" => super::absence::read_deadline(body, faults),
         _ => body.object(&[], "an empty object", faults).map(|_| Trigger::Manual),
     }
 }
 
 fn event_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    let object = item.object(&["sources", "pattern"], "an object", faults)?;
+    let object = item.object(&["sources", "pattern", "window"], "an object", faults)?;
+    let heard = listened(&object, faults);
+    let window = object.get("window").map(|item| window(&item, faults));
+    let (sources, pattern) = heard?;
+    let window = match window {
+        None => None,
+        Some(window) => Some(window?),
+    };
+    Some(Trigger::Event { sources, pattern, window })
+}
+
+/// The sources and the pattern of events that a rule listens to.
+pub(super) fn listened(object: &Object<'_>, faults: &mut Faults) -> Option<(Vec<Source>, Pattern)> {
     let sources = object.get("sources").and_then(|items| items.items("an array of sources", faults));
     let sources = sources.unwrap_or_default().iter().filter_map(|source| source.parsed(faults)).collect();
     let pattern = pattern(&object.need("pattern", faults)?, faults)?;
-    Some(Trigger::Event { sources, pattern })
+    Some((sources, pattern))
 }
 
 fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
@@ -158,11 +175,7 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     let scale = object.get("scale").and_then(|scale| scale.parsed(faults));
     let enters = object.need("enters", faults).and_then(|bands| bands.items("an array of bands", faults));
     let enters = enters.unwrap_or_default().iter().filter_map(|band| band_name(band, faults)).collect();
-    let direction = word(
-        object.get("direction"),
-        &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)],
-        faults,
-    );
+    let direction = word(object.get("direction"), DIRECTIONS, faults);
     let skipped =
         word(object.get("skipped"), &[("ignore", Skipped::Ignore), ("fire", Skipped::Fire)], faults);
     let mut trigger = ScoreTrigger::new(scale.unwrap_or_else(|| Scale::standard().id().clone()), enters);
@@ -181,36 +194,11 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     Some(Trigger::Score(trigger))
 }
 
-fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
+pub(super) const DIRECTIONS: &[(&str, Direction)] =
+    &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)];
+
+pub(super) fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
     item.parsed(faults)
-}
-
-fn schedule_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    let object = item.object(&["cron", "zone", "audience"], "an object", faults)?;
-    let zone = match object.get("zone") {
-        None => Some(Zone::UTC),
-        Some(item) => item.parsed(faults),
-    };
-    let cron = object.need("cron", faults);
-    let line = cron.as_ref().and_then(|cron| cron.text(faults));
-    let audience = object.need("audience", faults).and_then(|item| audience(&item, faults));
-    let timetable = Timetable::new(line?, zone?).map_err(|error| {
-        if let Some(cron) = &cron {
-            faults.add_at(&cron.pointer, cron.node.at, error);
-        }
-    });
-    Some(Trigger::Schedule { timetable: timetable.ok()?, audience: audience? })
-}
-
-fn audience(item: &Item<'_>, faults: &mut Faults) -> Option<Audience> {
-    if matches!(&item.node.value, Value::Text(text) if text == "all") {
-        return Some(Audience::All);
-    }
-    let object = item.object(&["scale", "band"], "`\"all\"` or an object with `band`", faults)?;
-    let scale: Option<ScaleId> = object.get("scale").and_then(|scale| scale.parsed(faults));
-    let bands = object.need("band", faults)?.items("an array of bands", faults)?;
-    let bands = bands.iter().filter_map(|band| band_name(band, faults)).collect();
-    Some(Audience::Bands { scale: scale.unwrap_or_else(|| Scale::standard().id().clone()), bands })
 }
 
 fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
@@ -236,91 +224,20 @@ fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
             _ => value.kind_fault("a text, a number, true or false", faults),
         }
     }
-    let approval =
-        object.get("approval").map_or(Some(ApprovalSetting::TypeDefault), |item| approval(&item, faults));
+    let approval = object
+        .get("approval")
+        .map_or(Some(ApprovalSetting::TypeDefault), |item| approval::read::setting(&item, faults));
     let confirm = object.get("confirm_within");
     let confirm_within =
         confirm.and_then(|item| span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults));
     Some(RuleAction { params, approval: approval?, confirm_within, ..RuleAction::new(key?, action?) })
 }
 
-fn approval(item: &Item<'_>, faults: &mut Faults) -> Option<ApprovalSetting> {
-    match &item.node.value {
-        Value::Text(text) if text == "none" => return Some(ApprovalSetting::None),
-        Value::Text(text) if text == "required" => {
-            return Some(ApprovalSetting::Required(ApprovalPolicy::default()));
-        }
-        _ => {}
-    }
-    const ACCEPTED: &str = "`\"none\"`, `\"required\"`, or an object with `groups`";
-    let object = item.object(&["groups", "rejections", "within", "start_within"], ACCEPTED, faults)?;
-    let mut policy = ApprovalPolicy::default();
-    for group in object.get("groups").and_then(|g| g.items("an array of groups", faults)).unwrap_or_default()
-    {
-        let Some(quorum) = group.object(&["name", "need"], "a group", faults) else { continue };
-        let name = quorum.need("name", faults).and_then(|name| name.parsed(faults));
-        let need = quorum.get("need").map_or(Some(1), |n| need(&n, faults));
-        if let (Some(name), Some(need)) = (name, need) {
-            policy.groups.push(Quorum { name, need });
-        }
-    }
-    if let Some(item) = object.get("rejections") {
-        policy.rejections = need(&item, faults).unwrap_or(policy.rejections);
-    }
-    if let Some(item) = object.get("within") {
-        policy.within =
-            span(&item, MIN_DEADLINE, super::MAX_APPROVAL_WITHIN, faults).unwrap_or(policy.within);
-    }
-    if let Some(item) = object.get("start_within") {
-        let most = super::MAX_APPROVAL_WITHIN;
-        policy.start_within = span(&item, MIN_DEADLINE, most, faults).unwrap_or(policy.start_within);
-    }
-    Some(ApprovalSetting::Required(policy))
-}
-
-fn need(item: &Item<'_>, faults: &mut Faults) -> Option<u32> {
-    item.count(MAX_NEED, "a whole number from 1 to 20", faults)
-}
-
 fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
     let Some(object) = item.object(&["cooldown"], "an object of guards", faults) else {
         return Guards::default();
     };
-    let cooldown = object.get("cooldown").and_then(|item| {
-        let object = item.object(&["per", "for"], "a cooldown", faults)?;
-        let per = object.get("per").map_or(Some(CooldownScope::Subject), |per| per.parsed(faults));
-        let span = span(&object.need("for", faults)?, MIN_DEADLINE, MAX_COOLDOWN, faults);
-        Some(Cooldown { per: per?, span: span? })
-    });
-    Guards { cooldown }
-}
-
-fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
-    let object = item.object(&["id", "low", "high", "high_is", "bands"], "a scale", faults)?;
-    let id = object.need("id", faults).and_then(|id| id.parsed(faults));
-    let mut bound = |name| number(&object.need(name, faults)?, "a number", faults);
-    let (low, high) = (bound("low"), bound("high"));
-    let polarity = object.need("high_is", faults).and_then(|item| {
-        word(Some(item), &[("safe", Polarity::HighIsSafe), ("risky", Polarity::HighIsRisky)], faults)
-    });
-    let bands = object.need("bands", faults)?.items("an array of bands", faults)?;
-    let bands: Vec<Option<Band>> = bands
-        .iter()
-        .map(|band| {
-            let band = band.object(&["name", "from"], "a band", faults)?;
-            let name = band.need("name", faults).and_then(|name| band_name(&name, faults));
-            let from = band.need("from", faults).and_then(|from| number(&from, "a number", faults));
-            Some(Band { name: name?, from: from? })
-        })
-        .collect();
-    let bands = bands.into_iter().collect::<Option<_>>()?;
-    match Scale::new(id?, low?, high?, polarity?, bands) {
-        Ok(scale) => Some(scale),
-        Err(found) => {
-            found.into_iter().for_each(|fault| faults.add_at(&item.pointer, item.node.at, fault));
-            None
-        }
-    }
+    Guards { cooldown: object.get("cooldown").and_then(|item| cooldown(&item, faults)) }
 }
 
 fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {
@@ -400,7 +317,7 @@ fn integer(item: &Item<'_>, faults: &mut Faults) -> Option<i64> {
     None
 }
 
-fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
+pub(super) fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
     if let Value::Number(text) = item.node.value
         && let Ok(number) = text.parse()
     {
@@ -410,7 +327,7 @@ fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Optio
     None
 }
 
-fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option<Span> {
+pub(super) fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option<Span> {
     let found: Span = item.parsed(faults)?;
     if (least..=most).contains(&found) {
         return Some(found);
@@ -420,7 +337,11 @@ fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults) -> Option
 }
 
 /// One of a few words, each with its meaning.
-fn word<T: Clone>(item: Option<Item<'_>>, words: &[(&'static str, T)], faults: &mut Faults) -> Option<T> {
+pub(super) fn word<T: Clone>(
+    item: Option<Item<'_>>,
+    words: &[(&'static str, T)],
+    faults: &mut Faults,
+) -> Option<T> {
     let item = item?;
     let text = item.text(faults)?;
     let known = words.iter().find(|(word, _)| *word == text);

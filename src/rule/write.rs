@@ -4,9 +4,11 @@
 
 use std::fmt::Display;
 
-use super::{ApprovalPolicy, ApprovalSetting, Audience, Rule, RuleAction, Settings, Trigger};
+use super::{CooldownScope, Rule, RuleAction, Settings, Trigger, Window, approval};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
-use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::decimal::Decimal;
+use crate::score::{Direction, Hysteresis, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::time::Span;
 
 impl Rule {
     /// The rule as a JSON document, with its revision if it has one.
@@ -36,6 +38,7 @@ impl Settings {
         let approvers = object([
             ("default", self.default_group.as_ref().map(text)),
             ("groups", (!self.groups.is_empty()).then(|| object(groups))),
+            ("operators", (!self.operators.is_empty()).then(|| array(self.operators.iter().map(text)))),
         ]);
         object([
             ("approvers", (approvers != "{}").then_some(approvers)),
@@ -47,30 +50,23 @@ impl Settings {
 
 fn trigger(trigger: &Trigger) -> String {
     let (kind, body) = match trigger {
-        Trigger::Event { sources, pattern } => {
+        Trigger::Event { sources, pattern, window } => {
             let sources = (!sources.is_empty()).then(|| array(sources.iter().map(text)));
-            ("event", object([("sources", sources), ("pattern", Some(pattern.text().to_owned()))]))
+            let window = window.as_ref().map(Window::to_json);
+            let pattern = Some(pattern.text().to_owned());
+            ("event", object([("sources", sources), ("pattern", pattern), ("window", window)]))
         }
         Trigger::Score(score) => ("score", score_trigger(score)),
-        Trigger::Schedule { timetable, audience } => (
-            "schedule",
-            object([
-                ("cron", Some(text(timetable.line()))),
-                ("zone", Some(text(timetable.zone()))),
-                ("audience", Some(audience_text(audience))),
-            ]),
-        ),
+        Trigger::Schedule { timetable, audience, catch_up, absent } => {
+            ("schedule", super::schedule::write(timetable, audience, *catch_up, absent.as_ref()))
+        }
+        Trigger::Deadline(deadline) => ("deadline", super::absence::write_deadline(deadline)),
         Trigger::Manual => ("manual", object([])),
     };
     object([(kind, Some(body))])
 }
 
 fn score_trigger(score: &ScoreTrigger) -> String {
-    let direction = match score.direction {
-        Direction::Worse => "worse",
-        Direction::Better => "better",
-        Direction::Either => "either",
-    };
     let skipped = match score.skipped {
         Skipped::Ignore => "ignore",
         Skipped::Fire => "fire",
@@ -78,7 +74,7 @@ fn score_trigger(score: &ScoreTrigger) -> String {
     object([
         ("scale", Some(text(&score.scale))),
         ("enters", Some(array(score.enters.iter().map(text)))),
-        ("direction", Some(text(direction))),
+        ("direction", Some(text(direction(score.direction)))),
         ("skipped", Some(text(skipped))),
         ("first", Some(score.first.to_string())),
         ("cooldown", Some(text(score.cooldown))),
@@ -86,12 +82,11 @@ fn score_trigger(score: &ScoreTrigger) -> String {
     ])
 }
 
-fn audience_text(audience: &Audience) -> String {
-    match audience {
-        Audience::All => text("all"),
-        Audience::Bands { scale, bands } => {
-            object([("scale", Some(text(scale))), ("band", Some(array(bands.iter().map(text))))])
-        }
+const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Worse => "worse",
+        Direction::Better => "better",
+        Direction::Either => "either",
     }
 }
 
@@ -108,35 +103,18 @@ fn action(action: &RuleAction) -> String {
         ("key", Some(text(&action.key))),
         ("type", Some(text(&action.action))),
         ("params", (!action.params.is_empty()).then(|| object(params))),
-        ("approval", approval(&action.approval)),
+        ("approval", approval::write::setting(&action.approval)),
         ("confirm_within", action.confirm_within.map(text)),
     ])
 }
 
-fn approval(setting: &ApprovalSetting) -> Option<String> {
-    match setting {
-        ApprovalSetting::TypeDefault => None,
-        ApprovalSetting::None => Some(text("none")),
-        ApprovalSetting::Required(policy) => Some(policy_text(policy)),
-    }
-}
-
-fn policy_text(policy: &ApprovalPolicy) -> String {
-    let groups = policy
-        .groups
-        .iter()
-        .map(|quorum| object([("name", Some(text(&quorum.name))), ("need", Some(quorum.need.to_string()))]));
-    object([
-        ("groups", (!policy.groups.is_empty()).then(|| array(groups))),
-        ("rejections", Some(policy.rejections.to_string())),
-        ("within", Some(text(policy.within))),
-        ("start_within", Some(text(policy.start_within))),
-    ])
-}
-
 fn guards(rule: &Rule) -> Option<String> {
-    let cooldown = rule.guards.cooldown?;
-    let cooldown = object([("per", Some(text(cooldown.per))), ("for", Some(text(cooldown.span)))]);
+    let cooldown = rule.guards.cooldown.as_ref()?;
+    let (per, field) = match &cooldown.per {
+        CooldownScope::Subject => ("subject", None),
+        CooldownScope::Field(field) => ("field", Some(text(field))),
+    };
+    let cooldown = object([("per", Some(text(per))), ("field", field), ("for", Some(text(cooldown.span)))]);
     Some(object([("cooldown", Some(cooldown))]))
 }
 
@@ -155,7 +133,16 @@ fn scale(scale: &Scale) -> String {
         ("high", Some(scale.high().to_string())),
         ("high_is", Some(text(polarity))),
         ("bands", Some(array(bands))),
+        ("hysteresis", scale.hysteresis().map(hysteresis)),
+        ("hold", scale.hold().map(text)),
     ])
+}
+
+fn hysteresis(hysteresis: &Hysteresis) -> String {
+    let margin = (hysteresis.margin != Decimal::zero()).then(|| hysteresis.margin.to_string());
+    let dwell = (hysteresis.dwell != Span::ZERO).then(|| text(hysteresis.dwell));
+    let toward = Some(text(direction(hysteresis.toward)));
+    object([("margin", margin), ("dwell", dwell), ("toward", toward)])
 }
 
 fn spec(spec: &ActionSpec) -> String {
@@ -206,16 +193,16 @@ fn param(param: &Param) -> String {
     ])
 }
 
-fn text(value: impl Display) -> String {
+pub(super) fn text(value: impl Display) -> String {
     serde_json::Value::String(value.to_string()).to_string()
 }
 
-fn array(items: impl Iterator<Item = String>) -> String {
+pub(super) fn array(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
 /// An object of those members that have a value.
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
     let members = members.into_iter().filter_map(|(name, value)| Some(format!("{}:{}", text(name), value?)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::query::Facet;
 use super::record::{Key, Kind, Queue, Record};
-use crate::approval::{Approval, ApprovalState};
+use crate::approval::Approval;
 use crate::enforcement::{Enforcement, Purpose};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Timer};
+use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Tally, Timer};
 use crate::time::Time;
+use crate::watch::Watch;
 
 /// The format that this version writes. A later one adds fields; those are kept.
 const FORMAT: u32 = 1;
@@ -146,7 +147,7 @@ impl Body for Approval {
     }
 
     fn due_at(&self) -> Option<Time> {
-        (self.state == ApprovalState::Open).then_some(self.expires_at)
+        Self::due_at(self)
     }
 
     fn facets(&self) -> Vec<(Facet, String)> {
@@ -178,6 +179,7 @@ impl Body for Decision {
             (Facet::Source, self.signal.source.clone()),
             (Facet::Signal, self.signal.id.clone()),
         ]);
+        facets.extend(self.windows.iter().map(|stand| (Facet::Rule, stand.rule.to_string())));
         for outcome in &self.outcomes {
             facets.extend(outcome.rule.as_ref().map(|rule| (Facet::Rule, rule.id.to_string())));
             facets.push((Facet::Action, outcome.action.to_string()));
@@ -198,11 +200,28 @@ impl Body for Decision {
 impl Body for SubjectState {
     const KIND: Kind = Kind::Subject;
 
+    fn due_at(&self) -> Option<Time> {
+        self.next_due().map(|(_, due)| due)
+    }
+
     fn facets(&self) -> Vec<(Facet, String)> {
         let mut facets = of_subject(&self.subject);
-        let bands =
-            self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
+        let bands = self.scores.iter().map(|(scale, level)| (Facet::Band, format!("{scale}/{}", level.band)));
         facets.extend(bands);
+        facets
+    }
+}
+
+impl Body for Tally {
+    const KIND: Kind = Kind::Tally;
+
+    fn due_at(&self) -> Option<Time> {
+        self.keep_until
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        facets.push((Facet::Rule, self.rule.to_string()));
         facets
     }
 }
@@ -211,7 +230,20 @@ impl Body for Timer {
     const KIND: Kind = Kind::Timer;
 
     fn due_at(&self) -> Option<Time> {
-        self.next
+        let waiting = self.waiting.first().filter(|_| self.running.is_none());
+        waiting.copied().into_iter().chain(self.next).min()
+    }
+}
+
+impl Body for Watch {
+    const KIND: Kind = Kind::Watch;
+
+    fn due_at(&self) -> Option<Time> {
+        self.open.as_ref().map(|open| open.due)
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        vec![(Facet::User, self.user.to_string()), (Facet::Rule, self.rule.to_string())]
     }
 }
 
@@ -228,6 +260,18 @@ impl Body for Run {
 
     fn facets(&self) -> Vec<(Facet, String)> {
         vec![(Facet::Rule, self.rule.to_string())]
+    }
+}
+
+impl Body for BandRun {
+    const KIND: Kind = Kind::Change;
+
+    fn at(&self) -> Time {
+        self.at
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        (!self.done).then_some(self.at)
     }
 }
 

@@ -16,6 +16,7 @@ words! {
     Kind, "kind of record" {
         Approval: "approval", "a request for people's agreement";
         Book: "book", "which rules of the tenant are in force";
+        Change: "change", "a change of bands on its way through the subjects";
         Control: "control", "what people have stopped";
         Enforcement: "enforcement", "one action on one subject";
         Entry: "entry", "which revision of a rule is in force, and whether it is active";
@@ -24,8 +25,10 @@ words! {
         Run: "run", "one run of a timetable over its audience";
         Stats: "stats", "what a rule has done";
         Subject: "subject", "what is known of a subject";
+        Tally: "tally", "what a rule remembers of a subject: what its window counted, for what it rests";
         Timer: "timer", "where a timetable stands";
         Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
+        Watch: "watch", "what a rule that waits for something has heard about a user";
     }
 }
 

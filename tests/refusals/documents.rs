@@ -50,7 +50,7 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         ("[\n{ \"id\": §}]".into(), "", "expected a JSON value"),
         ("§true".into(), "", "accepted: a rule, an array of rules, or an object with `rules`"),
         ("[§7]".into(), "/0", "accepted: a rule"),
-        (triggered("§[]"), "/0/trigger", "one of `event`, `score`, `schedule`, `manual`"),
+        (triggered("§[]"), "/0/trigger", "one of `event`, `score`, `schedule`, `deadline`, `manual`"),
         (triggered(r#"{ "manual": §7 }"#), "/0/trigger/manual", "accepted: an empty object"),
         (
             triggered(r#"{ "event": { "pattern": { "a": [1] }, "sources": §"okta" } }"#),
@@ -83,6 +83,78 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
             "/0/guards/cooldown/for",
             "accepted: 1s to 366d",
         ),
+        (
+            triggered(r#"{ "event": { "pattern": { "a": [1] }, "window": { "count": §0, "in": "1h" } } }"#),
+            "/0/trigger/event/window/count",
+            "a whole number from 1 to 1000",
+        ),
+        (
+            triggered(r#"{ "event": { "pattern": { "a": [1] }, "window": §{ "count": 3 } } }"#),
+            "/0/trigger/event/window",
+            "the field `in` is missing",
+        ),
+        (
+            triggered(r#"{ "event": { "pattern": { "a": [1] }, "window": { "count": 3, "in": §"32d" } } }"#),
+            "/0/trigger/event/window/in",
+            "accepted: 1s to 31d",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "distinct": §"a..b", "count": 3, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/distinct",
+            "accepted: names joined by dots",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "distinct": "a", "count": §101, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/count",
+            "a whole number from 1 to 100",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "then": { "pattern": { "b": §[] } }, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/then/pattern/b",
+            "name at least one alternative",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "then": { "pattern": { "b": [1] } }, "in": "1h", "count": §2 } } }"#,
+            ),
+            "/0/trigger/event/window/count",
+            "nothing beside `then`",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "then": { "pattern": { "b": [1] }, "sources": §["x", "x"] }, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/then/sources",
+            "`x` stands twice",
+        ),
+        (
+            beside("\"guards\": { \"cooldown\": { \"per\": §\"source\", \"for\": \"1h\" } },"),
+            "/0/guards/cooldown/per",
+            "accepted: subject, field",
+        ),
+        (
+            beside("\"guards\": { \"cooldown\": §{ \"per\": \"field\", \"for\": \"1h\" } },"),
+            "/0/guards/cooldown",
+            "the field `field` is missing",
+        ),
+        (
+            beside(
+                "\"guards\": { \"cooldown\": { \"per\": \"subject\", \"field\": §\"a\", \"for\": \"1h\" } },",
+            ),
+            "/0/guards/cooldown/field",
+            "no `field` where the rule rests per `subject`",
+        ),
+        (
+            beside("\"guards\": { \"cooldown\": { \"field\": §\"a\", \"for\": \"1h\" } },"),
+            "/0/guards/cooldown/field",
+            "accepted here: `per` `subject`",
+        ),
         (beside("\"revision\": §0,"), "/0/revision", "a whole number from 1 to 4294967295"),
         (
             triggered(r#"{ "event": { "pattern": { "a": §[] } } }"#),
@@ -102,7 +174,7 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         (
             triggered(r#"{ "schedule": { "cron": "@daily", "audience": §7 } }"#),
             "/0/trigger/schedule/audience",
-            "`\"all\"` or an object with `band`",
+            "`\"all\"`, an object with `band`, or an object with `attributes`",
         ),
         (settings(&scale("")), "/scales/0", "accepted: 1 to 32 bands"),
         (
@@ -169,7 +241,7 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         (
             locked(r#"§{ "groups": [{ "name": "g", "need": 3 }] }"#),
             "/rules/0/actions/0/approval",
-            "3 distinct approver(s) of `g` are needed, but only 2 can be found; 1 more must be added",
+            "3 distinct approver(s) of `g` are needed, but only 2 can be found (`bo`, `cy`); 1 more must be added: 1 of `g`",
         ),
         (
             locked(r#"{ "groups": [{ "name": "g", "need": §0 }] }"#),
@@ -180,12 +252,50 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         (
             locked("§\"always\""),
             "/rules/0/actions/0/approval",
-            "`\"none\"`, `\"required\"`, or an object with `groups`",
+            "`\"none\"`, `\"required\"`, or an object with `groups` or `stages`",
         ),
         (
             locked(r#"{ "groups": §[{ "name": "g" }, { "name": "g" }] }"#),
             "/rules/0/actions/0/approval/groups",
             "keep one",
+        ),
+        (
+            locked(
+                r#"§{ "groups": [{ "name": "g" }], "within": "20d", "fallback": { "groups": [{ "name": "g" }], "within": "11d" } }"#,
+            ),
+            "/rules/0/actions/0/approval",
+            "last 31d; accepted: at most 30d",
+        ),
+        (locked(r#"{ "stages": §[] }"#), "/rules/0/actions/0/approval/stages", "0 stages; accepted: 1 to 5"),
+        (
+            locked(r#"{ "stages": [{ "groups": [{ "name": "g" }] }], §"within": "1h" }"#),
+            "/rules/0/actions/0/approval/within",
+            "unknown field `within`; accepted: `stages`, `comment`, `start_within`",
+        ),
+        (
+            locked(r#"{ "stages": [{ "groups": [{ "name": "g" }] }, { "within": §"31d" }] }"#),
+            "/rules/0/actions/0/approval/stages/1/within",
+            "accepted: 1s to 30d",
+        ),
+        (
+            locked(r#"{ "fallback": §{ "within": "1h" } }"#),
+            "/rules/0/actions/0/approval/fallback",
+            "the field `groups` is missing",
+        ),
+        (
+            locked(r#"{ "groups": [{ "name": "g" }], "fallback": { "groups": §[] } }"#),
+            "/rules/0/actions/0/approval/fallback/groups",
+            "0 groups; accepted: 1 to 8",
+        ),
+        (
+            locked(r#"{ "comment": §"always" }"#),
+            "/rules/0/actions/0/approval/comment",
+            "accepted: optional, on_reject, on_approve, required",
+        ),
+        (
+            settings("\"approvers\": { \"operators\": §[\"bo\", \"bo\"] }"),
+            "/approvers/operators",
+            "`bo` stands twice; keep one",
         ),
         (
             settings("\"approvers\": { \"default\": §\"h\", \"groups\": { \"g\": [\"bo\"] } }"),

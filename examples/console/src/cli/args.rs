@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tipstaff::{
-    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, MAX_PAGE,
-    Mode, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time, TriggerKind,
-    UserId,
+    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Finding, Hash, Head,
+    MAX_PAGE, Mode, Quorum, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time,
+    TriggerKind, UserId, Verdict, Zone,
 };
 
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.
@@ -56,15 +56,25 @@ pub(super) enum Command {
     /// The rules of the tenant.
     #[command(subcommand)]
     Rules(Rules),
+    /// The bands of scores: what a change of them would do, and doing it.
+    #[command(subcommand)]
+    Bands(Bands),
+    /// Timetables: where they stand, when they run, what a crontab line means.
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Start an action by hand, or a rule with a manual trigger (`rule:ID`).
     Start(Start),
     /// The enforcements; `log show ID` tells all about one.
     Log(Log),
     /// The signals that concerned a rule, and what was decided.
     Signals(Signals),
+    /// Tell why rules act on an event or a score, or why not, part by part. Nothing is written.
+    Explain(Explain),
     /// The requests for people's agreement.
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Say afterwards whether an enforcement was right.
+    Verdict(Judge),
     /// The audit trail.
     #[command(subcommand)]
     Audit(Audit),
@@ -97,6 +107,30 @@ pub(super) struct Replay {
     /// input: for drills.
     #[arg(long, hide = true)]
     pub(super) drill: bool,
+}
+
+/// What to explain.
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// By this rule; may be repeated. Without it, by every rule of the tenant.
+    #[arg(long, value_name = "ID")]
+    pub(super) rule: Vec<RuleId>,
+    /// A file of events and scores, as `replay` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) event: PathBuf,
+    /// Which of its lines, from 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = line_number)]
+    pub(super) line: usize,
+    /// How to read lines of another form.
+    #[arg(long, value_name = "FILE")]
+    pub(super) map: Option<PathBuf>,
+    /// What is known of people: attributes by user, for rules that ask for them.
+    #[arg(long, value_name = "FILE")]
+    pub(super) people: Option<PathBuf>,
+}
+
+fn line_number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "accepted: 1 or more".to_owned())
 }
 
 /// The rules of the tenant.
@@ -132,6 +166,65 @@ pub(super) enum Rules {
     },
 }
 
+/// The bands of scores.
+#[derive(Debug, Subcommand)]
+pub(super) enum Bands {
+    /// Count who would move from where to where, and what would follow. Nothing is changed.
+    Preview {
+        /// A document with the new scales: the tenant's whole, or one of scales alone.
+        file: PathBuf,
+    },
+    /// Put the new bands in force as they were previewed. `run` moves the subjects then.
+    Apply(Apply),
+}
+
+/// A change of bands that somebody agreed to.
+#[derive(Args, Debug)]
+pub(super) struct Apply {
+    /// The document that was previewed.
+    pub(super) file: PathBuf,
+    /// The digest that `bands preview` printed.
+    #[arg(long, value_name = "HEX")]
+    pub(super) digest: Hash,
+    /// Refuse more moves than that; without it, the digest says how many.
+    #[arg(long, value_name = "N")]
+    pub(super) max_moves: Option<u64>,
+    /// Who says so.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) by: ActorId,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+/// Timetables.
+#[derive(Debug, Subcommand)]
+pub(super) enum Schedule {
+    /// List the rules with a timetable: what ran last, what runs now, what runs next.
+    List,
+    /// The coming occurrences, of all rules or of one, with zone and offset.
+    Next {
+        /// Only of this rule.
+        rule: Option<RuleId>,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = page_size)]
+        count: usize,
+    },
+    /// Say in plain English what a crontab line means and when it runs, or what is wrong with it.
+    /// It needs no database.
+    Check {
+        /// The line, such as "0 9 * * MON".
+        #[arg(allow_hyphen_values = true)]
+        line: String,
+        /// The zone whose clock it follows, by its IANA name.
+        #[arg(long, value_name = "ZONE", default_value = "UTC")]
+        zone: Zone,
+        /// How many occurrences to show.
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = page_size)]
+        count: usize,
+    },
+}
+
 /// What to start.
 #[derive(Args, Debug)]
 pub(super) struct Start {
@@ -151,6 +244,10 @@ pub(super) struct Start {
     /// Who orders it. They cannot approve it.
     #[arg(long, value_name = "ACTOR", default_value = "operator")]
     pub(super) by: ActorId,
+    /// Start at once although it needs approval: people are asked to ratify it, and it is taken back
+    /// where they do not. The one who orders must be among the document's `approvers.operators`.
+    #[arg(long)]
+    pub(super) break_glass: bool,
     /// The order's id: the same id twice is one order. Without it, one is made of the order and
     /// its time.
     #[arg(long, value_name = "ID")]
@@ -267,10 +364,96 @@ pub(super) enum Approvals {
         #[arg(long)]
         all: bool,
     },
+    /// Tell all that an approver should know about one.
+    Show {
+        /// The request.
+        id: ApprovalId,
+    },
     /// Agree.
     Approve(Answer),
     /// Refuse.
     Reject(Answer),
+    /// Let somebody else answer one request for an approver.
+    Delegate {
+        /// The request.
+        id: ApprovalId,
+        /// Who is asked.
+        #[arg(long, value_name = "ACTOR")]
+        by: ActorId,
+        /// Who may answer for them.
+        #[arg(long, value_name = "ACTOR")]
+        to: ActorId,
+    },
+    /// Have others asked in the stage that is open; its clock runs on.
+    Reassign {
+        /// The request.
+        id: ApprovalId,
+        /// Who says so: one of the document's `approvers.operators`.
+        #[arg(long, value_name = "ACTOR")]
+        by: ActorId,
+        /// A group that must agree, with how many of it (1 without); may be repeated.
+        #[arg(long = "group", value_name = "NAME[=N]", value_parser = quorum)]
+        groups: Vec<Quorum>,
+        /// A person who is asked by name; may be repeated.
+        #[arg(long = "person", value_name = "ACTOR")]
+        people: Vec<ActorId>,
+        /// How many of these people must agree.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        need: u32,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Show open requests as one batch with one digest, or answer the batch of that digest.
+    Batch(BatchArgs),
+}
+
+fn quorum(text: &str) -> Result<Quorum, String> {
+    let accepted = || "accepted: NAME or NAME=N, N from 1".to_owned();
+    let (name, need) = text.rsplit_once('=').unwrap_or((text, "1"));
+    let need = need.parse().ok().filter(|need| *need > 0).ok_or_else(accepted)?;
+    Ok(Quorum { name: name.parse().map_err(|_| accepted())?, need })
+}
+
+/// A batch of requests.
+#[derive(Args, Debug)]
+pub(super) struct BatchArgs {
+    /// Of the signal with this id: an occurrence's, say.
+    #[arg(long, value_name = "ID")]
+    pub(super) signal: Option<String>,
+    /// Asked for by this rule.
+    #[arg(long, value_name = "ID")]
+    pub(super) rule: Option<RuleId>,
+    /// Of this action type.
+    #[arg(long, value_name = "TYPE")]
+    pub(super) action: Option<ActionType>,
+    /// Answer all of them: approve or reject. It needs `--by` and `--digest`.
+    #[arg(long, value_name = "VERDICT", requires = "by", requires = "digest")]
+    pub(super) answer: Option<Verdict>,
+    /// Who answers.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) by: Option<ActorId>,
+    /// The digest that the batch was shown with.
+    #[arg(long, value_name = "HEX")]
+    pub(super) digest: Option<Hash>,
+    /// What they say to it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
+}
+
+/// A finding after the fact.
+#[derive(Args, Debug)]
+pub(super) struct Judge {
+    /// The enforcement.
+    pub(super) id: EnforcementId,
+    /// true_positive, or false_positive: what was done is then taken back where it can be.
+    pub(super) finding: Finding,
+    /// Who says so: one of the document's `approvers.operators`.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) by: ActorId,
+    /// What they say to it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
 }
 
 /// An answer.
@@ -281,6 +464,9 @@ pub(super) struct Answer {
     /// Who answers.
     #[arg(long, value_name = "ACTOR")]
     pub(super) by: ActorId,
+    /// For whom, as their delegate.
+    #[arg(long = "for", value_name = "ACTOR")]
+    pub(super) on_behalf_of: Option<ActorId>,
     /// What they say to it.
     #[arg(long, value_name = "TEXT")]
     pub(super) comment: Option<String>,
