@@ -26,7 +26,7 @@ fn rule(i: usize) -> Pattern {
 }
 
 #[test]
-fn a_hundred_thousand_rules_of_one_type_take_less_than_200_megabytes() {
+fn a_hundred_thousand_rules_of_one_type_take_less_than_a_kilobyte_each() {
     let held = |region: &Region<'_, System>| {
         let change = region.change();
         change.bytes_allocated - change.bytes_deallocated
@@ -37,8 +37,7 @@ fn a_hundred_thousand_rules_of_one_type_take_less_than_200_megabytes() {
     let matcher = Matcher::new(patterns.iter().map(|pattern| ([""; 0], pattern.clone())));
     let all = held(&region);
     println!("{of_patterns} bytes of patterns, {} of the matcher", all - of_patterns);
-    assert!(all - of_patterns < RULES * 1_024, "less than a kilobyte a rule");
-    assert!(all < 200_000_000, "together with the patterns");
+    assert!(all - of_patterns < RULES * 1_024, "beside the patterns themselves");
     let (mut scratch, mut found) = (Scratch::default(), Vec::new());
     // Rule 5: risk from 185 up to 190, the network 10.5.0.0/24.
     let event = br#"{"type":"login","risk":186.5,"ip":"10.5.0.9","country":"C1"}"#;

@@ -148,8 +148,8 @@ fn compare(all: &[Measured]) -> Result<(), String> {
     for other in engines {
         let differing = first.matches.iter().zip(&other.matches).filter(|(a, b)| a != b).count();
         if differing > 0 {
-            faults +=
-                &format!("{} and {} differ on {differing} of {COMPARED} events; ", first.name, other.name);
+            let of = first.matches.len();
+            faults += &format!("{} and {} differ on {differing} of {of} events; ", first.name, other.name);
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
