@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::{Input, MoveError, Outcome, Reason, State, Status, Terms};
 use crate::action::{ActionType, BuiltinAction, Category, Params, Retry, Success};
-use crate::approval::Vote;
+use crate::approval::{Judgement, Vote};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::id::{
     ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId,
@@ -81,6 +81,9 @@ pub struct Enforcement {
     /// How long after its approval it may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_within: Option<Span>,
+    /// What people said of it afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judgement>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

@@ -1,9 +1,7 @@
 //! What people and targets say of an enforcement that is under way.
 
-use super::approvals::approval_key;
 use super::intake::{enforcement_key, replace};
 use super::{Engine, EngineError, not_found, until_settled};
-use crate::approval::{Approval, ApprovalInput, ApprovalState};
 use crate::audit::{Actor, AuditDraft};
 use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Input};
@@ -39,24 +37,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 h.text(actor.as_str()).text(reason)
             });
             let person = Actor::Person(actor.clone());
-            let request = stored.body.approval.map(|approval| approval_key(tenant, approval));
-            tx.load(request.clone()).await?;
-            let open = match &request {
-                Some(key) => tx.get::<Approval>(key)?.filter(|asked| asked.body.state == ApprovalState::Open),
-                None => None,
-            };
-            match (request, open) {
-                (Some(request), Some(asked)) => {
-                    let withdrawn = asked.body.step(&ApprovalInput::Withdraw, now)?;
-                    self.decided(&mut tx, &withdrawn, person, now).await?;
-                    tx.put(request, &asked.with(withdrawn));
-                }
-                _ => {
-                    let (next, audit) = stored.body.step(&Input::Cancel, person, now)?;
-                    self.count_end(&mut tx, &next).await?;
-                    tx.log(audit);
-                    replace(&mut tx, key.clone(), next)?;
-                }
+            if !self.withdraw(&mut tx, &stored.body, person.clone(), now).await? {
+                let (next, audit) = stored.body.step(&Input::Cancel, person, now)?;
+                self.count_end(&mut tx, &next).await?;
+                tx.log(audit);
+                replace(&mut tx, key.clone(), next)?;
             }
             tx.give_reason(reason);
             let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
