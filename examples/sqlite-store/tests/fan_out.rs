@@ -108,7 +108,7 @@ fn everybody_once_whatever_is_killed() {
     let people: usize = env::var("TIPSTAFF_FAN_OUT").map_or(PEOPLE, |n| n.parse().unwrap());
     let long = people > PEOPLE;
     // In the long form everybody is of the audience.
-    let of_it = |n: usize| long || n % 3 == 0;
+    let of_it = |n: usize| long || n.is_multiple_of(3);
     let members = (0..people).filter(|n| of_it(*n)).count();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("store.db");
