@@ -45,17 +45,17 @@ impl Ruler {
         let shift = if shift == u128::BITS { 0 } else { shift };
         let mut pieces = vec![Piece { first, mark: 1, length: 0 }];
         for place in &places {
+            let made = pieces.len();
             let last = pieces.last_mut()?;
             let steps = (place - last.first) >> shift;
             if steps < PIECE {
                 last.length = steps as u64;
+            } else if made == PIECES {
+                return None;
             } else {
                 let mark = last.mark + last.length + 1;
                 pieces.push(Piece { first: *place, mark, length: 0 });
             }
-        }
-        if pieces.len() > PIECES {
-            return None;
         }
         let mut ruler = Self { pieces: pieces.into(), shift, begins: Box::default() };
         let most = STRETCHES - 1;
@@ -125,6 +125,9 @@ mod tests {
         assert_eq!([0, 4, (1 << 100) + 8].map(|place| ruler.exact(place)), [Some(1), None, None]);
         let scattered = (0..=PIECES as u32).flat_map(|i| [1 << (60 + 7 * i), (1 << (60 + 7 * i)) + 1]);
         assert!(Ruler::new(scattered.collect()).is_none());
+        // So many pieces that their marks would not fit into 64 bits.
+        let far = (0..100).flat_map(|i: u128| [i << 121, (i << 121) + (1 << 58) - 1]);
+        assert!(Ruler::new(far.collect()).is_none());
         assert!(Ruler::new(Vec::new()).is_none());
         assert_eq!(Ruler::new((0..10_000).collect()).unwrap().stretches(), STRETCHES);
     }
