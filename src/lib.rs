@@ -94,10 +94,11 @@ pub use plan::{
 pub use ready::{WouldBlock, ready};
 pub use rule::{
     ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
-    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, MAX_ACTIONS,
-    MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES, MAX_GROUPS, MAX_MEMBERS,
-    MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MIN_DEADLINE, Mode, Quorum, Rule,
-    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger,
+    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, Hold, Ladder,
+    MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY, MAX_DOCUMENT_BYTES,
+    MAX_GROUPS, MAX_HOLD, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_RUNGS, MAX_SCALES, MAX_SOURCES,
+    MAX_TITLE_BYTES, MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Rule, RuleAction, RuleFault, RuleSet,
+    RuleWarning, Settings, Timing, Trigger,
 };
 pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
 #[doc(hidden)]

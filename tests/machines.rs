@@ -16,22 +16,22 @@ use tipstaff::*;
 /// for by an approval with a start window, accepted by its target. What other terms change is in
 /// the tables below.
 const TABLE: &str = "
-state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel    supersede  early due
-awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled superseded -     -
-scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled superseded early queued
-queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled superseded early approval_expired
-running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error -         -          -     -
-retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled superseded early exhausted
-awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error -         -          early outcome_unknown
-done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
-outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -
+state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel    supersede  early due              forgo      stale_forgo
+awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled superseded -     -                -          -
+scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled superseded early queued           -          -
+queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled superseded early approval_expired -          -
+running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error -         -          -     -                superseded stale
+retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled superseded early exhausted        -          -
+awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error -         -          early outcome_unknown  -          -
+done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
 ";
 
 /// The token of the running attempt.
@@ -95,6 +95,8 @@ fn input(column: &str) -> (Input, Time) {
         "permanent" => settle(HELD, Outcome::Permanent),
         "unknown" => settle(HELD, Outcome::Unknown),
         "stale_settle" => settle(HELD - 1, Outcome::Done),
+        "forgo" => Input::Forgo { token: HELD },
+        "stale_forgo" => Input::Forgo { token: HELD - 1 },
         "yes" => Input::Confirm { done: true },
         "no" => Input::Confirm { done: false },
         "cancel" => Input::Cancel,
@@ -150,6 +152,7 @@ fn every_state_takes_every_input_as_the_table_says() {
                 "confirm",
                 "elapsed",
                 "expire_approval",
+                "forgo",
                 "reject",
                 "settle",
                 "supersede"
@@ -323,6 +326,8 @@ fn expected(model: &Model, column: &str, e: &Enforcement, token: u64, now: Time)
         ("running", "claim") if token > model.token => "running",
         ("running", "claim") => "stale",
         ("running", "done" | "no_op" | "retry" | "permanent" | "unknown") if token != model.token => "stale",
+        ("running", "forgo") if token != model.token => "stale",
+        ("running", "forgo") => "superseded",
         ("running", "done") if e.success != Success::Accepted => "awaiting_confirmation",
         ("running", "done") => "done",
         ("running", "no_op") => "no_op",
@@ -355,6 +360,7 @@ const COLUMNS: &[&str] = &[
     "retry",
     "permanent",
     "unknown",
+    "forgo",
     "yes",
     "no",
     "cancel",
@@ -398,6 +404,7 @@ proptest! {
                     (Input::Settle { token, outcome }, now)
                 }
                 "elapsed" => (Input::Elapsed, now),
+                "forgo" => (Input::Forgo { token }, now),
                 other => input(other),
             };
             let want = expected(&model, column, &e, token, now);

@@ -273,7 +273,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             all.insert(id.clone(), (numbered, true));
             change.added.push((id.clone(), revision));
         }
-        for RuleWarning::ApprovalLoosened { rule, key, title } in set.warnings() {
+        for warning in set.warnings() {
+            let RuleWarning::ApprovalLoosened { rule, key, title } = warning else { continue };
             if change.added.iter().any(|(added, _)| added == rule) {
                 let draft =
                     AuditDraft::new(tenant.clone(), AuditCode::PolicyApprovalLoosened, actor.clone(), now)

@@ -5,6 +5,7 @@ mod describe;
 mod document;
 mod read;
 mod set;
+mod timing;
 mod write;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::words::words;
 
 pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use timing::{Hold, Ladder, MAX_DELAY, MAX_HOLD, MAX_RUNGS, MIN_RUNGS, Timing};
 
 /// The longest document of rules, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
@@ -76,12 +78,26 @@ pub struct Rule {
     pub guards: Guards,
 }
 
+#[expect(clippy::derivable_impls, reason = "the table of words derives no default")]
+impl Default for Policy {
+    fn default() -> Self {
+        Self::Lenient
+    }
+}
+
 words! {
     /// Whether a rule acts.
     Mode, "mode" {
         Off: "off", "it does nothing: no timer, no counter, no record";
         Shadow: "shadow", "it decides and records, marked as shadow, and nothing is carried out";
         Live: "live", "it acts";
+    }
+
+    /// What becomes of rules that load, but that a careful author would not write: a restriction that
+    /// nothing ends, agreed to by fewer than two people.
+    Policy, "policy" {
+        Lenient: "lenient", "their authors are warned";
+        Strict: "strict", "they are refused";
     }
 
     /// For whom a rule rests.
@@ -142,6 +158,8 @@ pub struct RuleAction {
     pub approval: ApprovalSetting,
     /// The span within which the target must confirm; without one, what its type says.
     pub confirm_within: Option<Span>,
+    /// When it runs, and how long its effect stands.
+    pub timing: Timing,
 }
 
 /// Who must agree to an action.
@@ -218,6 +236,8 @@ pub struct Settings {
     pub scales: Vec<Scale>,
     /// The action types of the tenant's own.
     pub types: Vec<ActionSpec>,
+    /// Whether risky rules are refused or only warned about.
+    pub policy: Policy,
 }
 
 impl Settings {
@@ -296,6 +316,7 @@ impl RuleAction {
             params: Params::new(),
             approval: ApprovalSetting::TypeDefault,
             confirm_within: None,
+            timing: Timing::default(),
         }
     }
 

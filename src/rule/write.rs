@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{ApprovalPolicy, ApprovalSetting, Audience, Rule, RuleAction, Settings, Trigger};
+use super::{ApprovalPolicy, ApprovalSetting, Audience, Policy, Rule, RuleAction, Settings, Trigger};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
 
@@ -39,6 +39,7 @@ impl Settings {
         ]);
         object([
             ("approvers", (approvers != "{}").then_some(approvers)),
+            ("policy", (self.policy != Policy::default()).then(|| text(self.policy))),
             ("scales", (!self.scales.is_empty()).then(|| array(self.scales.iter().map(scale)))),
             ("types", (!self.types.is_empty()).then(|| array(self.types.iter().map(spec)))),
         ])
@@ -104,13 +105,14 @@ fn action(action: &RuleAction) -> String {
         };
         (name.as_str(), Some(value))
     });
-    object([
+    let members = [
         ("key", Some(text(&action.key))),
         ("type", Some(text(&action.action))),
         ("params", (!action.params.is_empty()).then(|| object(params))),
         ("approval", approval(&action.approval)),
         ("confirm_within", action.confirm_within.map(text)),
-    ])
+    ];
+    object(members.into_iter().chain(super::timing::write(&action.timing)))
 }
 
 fn approval(setting: &ApprovalSetting) -> Option<String> {
