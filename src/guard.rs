@@ -1,8 +1,11 @@
-//! What holds an action back, in the order of behaviour 6: mode, kill switch, guessed subject,
+//! What holds an action back, in the order of behaviour 6: mode, kill switch, exemption, guessed subject,
 //! confidence, cooldown. The first that applies is the reason; what comes after it is not asked.
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::ActionType;
+use crate::exemption::Exemptions;
+use crate::id::RuleId;
 use crate::rule::{CompiledRule, Mode, Trigger};
 use crate::score::Fire;
 use crate::signal::{DefaultedField, Signal};
@@ -14,6 +17,7 @@ words! {
     /// Why an action was not taken.
     Suppression, "reason of a suppression" {
         KillSwitch: "kill_switch", "a person stopped the tenant, the rule or the action type";
+        Exempt: "exempt", "the subject is exempt from it";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";
         LowConfidence: "low_confidence", "the score is less sure than the rule asks";
         LateScore: "late_score", "a newer score of the subject is known";
@@ -54,17 +58,40 @@ pub(crate) struct Question<'a> {
     pub(crate) fire: Option<&'a Fire>,
     pub(crate) subject: &'a SubjectState,
     pub(crate) control: &'a Control,
+    pub(crate) exemptions: &'a [Exemptions],
+    pub(crate) now: Time,
 }
 
 /// The first guard that holds the action back, if one does. Whether it runs in shadow is not
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
-    kill_switch(q).or_else(|| guessed(q)).or_else(|| confidence(q)).or_else(|| cooldown(q))
+    kill_switch(q)
+        .or_else(|| exempt(q))
+        .or_else(|| guessed(q))
+        .or_else(|| confidence(q))
+        .or_else(|| cooldown(q))
 }
 
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {
     let stop = q.control.stops(std::iter::once(&q.rule.rule.id), &q.action.spec.name)?;
     Some(Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone()))
+}
+
+fn exempt(q: &Question<'_>) -> Option<Suppressed> {
+    exempted(q.exemptions, Some(&q.rule.rule.id), &q.action.spec.name, q.now)
+}
+
+/// Whether the subject is exempt from such an action, and until when.
+pub(crate) fn exempted(
+    exemptions: &[Exemptions],
+    rule: Option<&RuleId>,
+    action: &ActionType,
+    now: Time,
+) -> Option<Suppressed> {
+    let covering = exemptions.iter().filter_map(|known| known.covering(rule, action, now));
+    let exempt = covering.max_by_key(|exempt| exempt.until.unwrap_or(Time::MAX))?;
+    let held = Suppressed::new(Suppression::Exempt).detail(exempt.reason.clone());
+    Some(Suppressed { until: exempt.until, ..held })
 }
 
 fn guessed(q: &Question<'_>) -> Option<Suppressed> {

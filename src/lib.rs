@@ -27,8 +27,10 @@ mod audit;
 pub mod conformance;
 mod decimal;
 mod delivery;
+mod effect;
 mod enforcement;
 mod engine;
+mod exemption;
 mod guard;
 mod hash;
 mod id;
@@ -65,17 +67,19 @@ pub use audit::{
 };
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES, MAX_DECIMAL_DIGITS};
 pub use delivery::{Answer, Delivered, Delivery, Job, Probe};
+pub use effect::{EffectError, EffectInput, EffectState, EffectStatus, Held, HeldEffect, Turn as EffectTurn};
 pub use enforcement::{
-    Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
-    Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
+    Attempt, Enforcement, Holder, Holding, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER,
+    Means, MoveError, Origin, Outcome, Purpose, Reason, Report, Rung, State, Status, Terms,
 };
 pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport};
+pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
-    ActionKey, ActorId, ApprovalId, CommitId, EnforcementId, GroupId, IdError, IdFault, MAX_ID_BYTES,
-    OccurrenceId, RuleId, ScaleId, SessionId, SignalId, Source, Subject, TenantId, TriggerId, UserId,
-    WorkerId,
+    ActionKey, ActorId, ApprovalId, CommitId, EffectId, EnforcementId, GroupId, IdError, IdFault,
+    MAX_ID_BYTES, OccurrenceId, RuleId, ScaleId, SessionId, SignalId, Source, Subject, TenantId, TriggerId,
+    UserId, WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
 pub use matcher::{Matcher, RuleIx, Scratch};
@@ -113,7 +117,8 @@ pub use signal::{
     Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Book, Control, Cooling, Entry, Fired, KillScope, Roster, RuleStats, Run, Stop, SubjectState, Timer,
+    Book, Control, Cooling, Entry, Fired, KillScope, Offences, Roster, RuleStats, Run, Stop, SubjectState,
+    Sweep, SweepCause, Timer,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

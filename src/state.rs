@@ -9,7 +9,7 @@ use crate::action::ActionType;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
 use crate::score::{BandName, Reading};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// What is known of a subject.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -28,6 +28,35 @@ pub struct SubjectState {
     /// Those that began when rules in shadow would have acted: the two do not count for each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shadow_cooldowns: BTreeMap<RuleId, Cooling>,
+    /// How far up they are on the ladders of rules.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offences: BTreeMap<RuleId, Offences>,
+}
+
+/// How far up a subject is on a rule's ladder: only effects that came about count, and they count at
+/// the time of the signal that led to them.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Offences {
+    /// The rung for the next offence, from 0, before decay.
+    pub next: u32,
+    /// The time of the latest signal that counted.
+    pub last: Time,
+}
+
+impl Offences {
+    /// The rung for an offence at that time: each whole `decay` since the last takes one back.
+    #[must_use]
+    pub fn rung(&self, at: Time, decay: Span) -> u32 {
+        let periods = (at - self.last).as_millis() / decay.as_millis().max(1);
+        self.next.saturating_sub(u32::try_from(periods).unwrap_or(u32::MAX))
+    }
+
+    /// After an offence on that rung; a late one does not pull the count back.
+    #[must_use]
+    pub fn counted(known: Option<Self>, rung: u32, of: u32, at: Time) -> Self {
+        let fresh = Self { next: rung.saturating_add(1).min(of.saturating_sub(1)), last: at };
+        known.filter(|known| known.last > at).unwrap_or(fresh)
+    }
 }
 
 /// A score rule acted on a move.
@@ -62,7 +91,14 @@ impl SubjectState {
     #[must_use]
     pub fn new(subject: Subject) -> Self {
         let (scores, cooldowns) = (BTreeMap::new(), BTreeMap::new());
-        Self { subject, scores, fired: Vec::new(), cooldowns, shadow_cooldowns: BTreeMap::new() }
+        Self {
+            subject,
+            scores,
+            fired: Vec::new(),
+            cooldowns,
+            shadow_cooldowns: BTreeMap::new(),
+            offences: BTreeMap::new(),
+        }
     }
 
     /// The cooldowns that began in shadow, or live.
@@ -133,6 +169,42 @@ pub struct RuleStats {
     pub succeeded: u64,
     /// How many failed, for whatever reason.
     pub failed: u64,
+    /// How many of its effects were taken back.
+    #[serde(default)]
+    pub undone: u64,
+}
+
+/// What must let go of effects, page by page: it goes on after a crash where it stopped.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Sweep {
+    /// What lets go.
+    pub cause: SweepCause,
+    /// Who brought that about; none for the engine itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ActorId>,
+    /// Why, where somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When: what began later stays.
+    pub since: Time,
+    /// Whether the effects are done, and what waits is called off next.
+    pub waiting: bool,
+    /// How far it has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Whether it is over.
+    pub done: bool,
+}
+
+/// What lets go of effects.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SweepCause {
+    /// A rule that acts no more.
+    Rule(RuleId),
+    /// A subject who was exempted.
+    Exempt(Subject),
 }
 
 /// What names the set of rules that is in force: it changes whenever a rule or a setting does, so

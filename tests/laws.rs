@@ -43,6 +43,7 @@ fn planned(rules: &RuleSet, signal: &Signal) -> Plan {
         control: Control::default(),
         stats: BTreeMap::new(),
         roster: Roster { groups: settings.groups.clone() },
+        exemptions: Vec::new(),
     };
     plan(signal, &rules.concerned(signal), &facts, at(1)).unwrap()
 }

@@ -304,6 +304,7 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         success,
         start_at: None,
         start_within,
+        inverse: None,
     }
 }
 

@@ -5,13 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Input, MoveError, Outcome, Reason, State, Status, Terms};
-use crate::action::{ActionType, BuiltinAction, Category, Params, Retry, Success};
+use crate::action::{ActionSpec, ActionType, BuiltinAction, Category, Params, Retry, Success};
 use crate::approval::Vote;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::id::{
-    ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId,
+    ActionKey, ActorId, ApprovalId, EffectId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId,
 };
-use crate::signal::TriggerKind;
+use crate::signal::{TriggerKind, feed_params};
 use crate::time::{Span, Time};
 
 /// How many attempts a record keeps in full, the latest ones; all are counted.
@@ -70,6 +70,36 @@ pub struct Enforcement {
     /// How long after its approval it may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_within: Option<Span>,
+    /// How its effect is taken back, where it leaves one that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse: Option<Means>,
+}
+
+/// How an action is carried out: all of its type that outlives a change of the catalogue.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Means {
+    /// What is done.
+    pub action: ActionType,
+    /// The kind of what is done.
+    pub category: Category,
+    /// The delivery channel that carries it.
+    pub channel: ActionType,
+    /// How it is tried again.
+    pub retry: Retry,
+    /// What counts as success.
+    pub success: Success,
+}
+
+impl From<&ActionSpec> for Means {
+    fn from(spec: &ActionSpec) -> Self {
+        Self {
+            action: spec.name.clone(),
+            category: spec.category,
+            channel: spec.channel.clone(),
+            retry: spec.retry.retry(),
+            success: spec.success,
+        }
+    }
 }
 
 /// What an enforcement is there for.
@@ -79,6 +109,23 @@ pub struct Enforcement {
 pub enum Purpose {
     /// A rule or a person asks for it.
     Action,
+    /// It takes an effect back that nobody holds any more, or soon nobody will (behaviour 8.4). No
+    /// kill switch stops it, and nobody is asked.
+    Undo {
+        /// The effect.
+        effect: EffectId,
+        /// Who held it last.
+        holder: Holding,
+        /// Which extension of that holder's time it ends.
+        generation: u32,
+    },
+    /// It puts an effect back that has holders, after deliveries of both ways may have crossed.
+    Restore {
+        /// The effect.
+        effect: EffectId,
+        /// Tells one restoration from the next.
+        generation: u32,
+    },
     /// It tells an approver of a request (behaviour 7.1.1).
     Notice {
         /// The request.
@@ -109,6 +156,26 @@ pub struct Origin {
     pub reason: Option<String>,
 }
 
+/// Who holds an effect: as long as anybody does, it stands.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Holding {
+    /// A rule, whatever its revision.
+    Rule(RuleId),
+    /// Whoever ordered it by hand, without a rule.
+    Person(ActorId),
+}
+
+impl fmt::Display for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(rule) => write!(f, "rule `{rule}`"),
+            Self::Person(actor) => write!(f, "{actor}"),
+        }
+    }
+}
+
 /// A rule that asks for an enforcement.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Holder {
@@ -118,6 +185,24 @@ pub struct Holder {
     pub revision: u32,
     /// The action in it.
     pub key: ActionKey,
+    /// How long it holds the effect; none until somebody lets go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Span>,
+    /// The rung of the rule's ladder that this is, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
+    /// Whether what led to it is checked again before it is carried out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recheck: bool,
+}
+
+/// A rung of a ladder.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Rung {
+    /// Which, from 0.
+    pub rung: u32,
+    /// How many there are.
+    pub of: u32,
 }
 
 /// One attempt to carry an enforcement out.
@@ -156,6 +241,13 @@ pub struct Report {
     pub reference: Option<String>,
 }
 
+impl Attempt {
+    /// Whether nobody knows what it did.
+    const fn is_lost(&self) -> bool {
+        matches!(self.outcome, None | Some(Outcome::Unknown))
+    }
+}
+
 impl Report {
     fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -178,6 +270,28 @@ impl Report {
 }
 
 impl Enforcement {
+    /// The effect that it brings about, puts back or takes back, where that stands until it is taken
+    /// back.
+    #[must_use]
+    pub fn effect(&self) -> Option<EffectId> {
+        match &self.purpose {
+            Purpose::Undo { effect, .. } | Purpose::Restore { effect, .. } => Some(*effect),
+            Purpose::Action if self.inverse.is_some() => Some(EffectId::derive(|h| {
+                let h = self.subject.feed(h.text(self.tenant.as_str())).text(self.action.as_str());
+                feed_params(h, &self.params)
+            })),
+            Purpose::Action | Purpose::Notice { .. } => None,
+        }
+    }
+
+    /// Whether its effect may be there: it succeeded, or an attempt ended without an answer.
+    #[must_use]
+    pub fn may_stand(&self) -> bool {
+        matches!(self.reason(), Reason::Done | Reason::NoOp | Reason::OutcomeUnknown)
+            // An attempt that the worker forwent delivered nothing, and has an outcome of its own.
+            || self.status() == Status::Failed && self.history.iter().any(Attempt::is_lost)
+    }
+
     /// The public status.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -229,6 +343,19 @@ impl Enforcement {
         {
             attempt.settled_at = Some(now);
             attempt.outcome = Some(*outcome);
+        }
+        if let Input::Forgo { token } = input
+            && let Some(attempt) = next.history.iter_mut().find(|attempt| attempt.token == *token)
+        {
+            // Nothing was delivered.
+            (attempt.settled_at, attempt.outcome) = (Some(now), Some(Outcome::Permanent));
+        }
+        if let Input::Confirm { done } = input {
+            // What was not known of an attempt is known now.
+            let known = if *done { Outcome::Done } else { Outcome::Permanent };
+            for attempt in next.history.iter_mut().filter(|attempt| attempt.is_lost()) {
+                (attempt.settled_at, attempt.outcome) = (Some(now), Some(known));
+            }
         }
         if state.status() != Status::Pending {
             next.settled_at = Some(now);
@@ -285,7 +412,8 @@ impl Enforcement {
 
     /// The engine's own code for the change.
     fn code(&self, before: &Self) -> AuditCode {
-        let notice = self.purpose != Purpose::Action;
+        let notice = matches!(self.purpose, Purpose::Notice { .. });
+        let undo = matches!(self.purpose, Purpose::Undo { .. });
         match self.reason() {
             Reason::AwaitingApproval => AuditCode::EnforcementCreated,
             Reason::Scheduled | Reason::Queued => AuditCode::EnforcementQueued,
@@ -297,6 +425,9 @@ impl Enforcement {
             Reason::Done | Reason::NoOp => AuditCode::EnforcementSucceeded,
             Reason::Cancelled => AuditCode::EnforcementCancelled,
             _ if notice => AuditCode::ApprovalNoticeFailed,
+            Reason::OutcomeUnknown | Reason::PermanentError | Reason::Exhausted if undo => {
+                AuditCode::EnforcementUndoFailed
+            }
             Reason::OutcomeUnknown => AuditCode::EnforcementOutcomeUnknown,
             Reason::Rejected
             | Reason::ApprovalExpired

@@ -140,6 +140,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
+            exemptions: self.exemptions_of(tx, tenant, signal.subject()).await?,
         };
         let planned = plan(signal, concerned, &facts, now)?;
         self.put_plan(tx, &planned, &facts, of_subject.is_none())?;

@@ -3,12 +3,16 @@
 
 mod approvals;
 mod control;
+mod effects;
 mod enforcements;
+mod exemptions;
 mod intake;
 mod queries;
 mod rules;
 mod run;
+mod sweeps;
 mod timetable;
+mod turns;
 mod tx;
 
 use std::collections::BTreeMap;
@@ -18,14 +22,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::approval::ApprovalError;
 use crate::audit::AuditError;
 use crate::delivery::Delivery;
+use crate::effect::EffectError;
 use crate::enforcement::MoveError;
 use crate::hash::Hash;
-use crate::id::{CommitId, IdError, RuleId, TenantId, TriggerId, WorkerId};
+use crate::id::{CommitId, EnforcementId, IdError, RuleId, TenantId, TriggerId, WorkerId};
 use crate::people::{People, PeopleError};
 use crate::plan::PlanError;
 use crate::rule::{DocumentError, RuleSet};
 use crate::store::{Store, StoreError};
-use crate::time::Span;
+use crate::time::{Span, Time};
 
 pub use approvals::ApprovalView;
 pub use rules::{RuleChange, RuleRow};
@@ -125,6 +130,18 @@ pub enum EngineError {
     /// The reason of an order has a length that is not accepted.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
+    /// The effect does not take the order.
+    #[error(transparent)]
+    Effect(#[from] EffectError),
+    /// An undo is not called off: a person would stay restricted with nobody to hold them so.
+    #[error("`{0}` takes a restriction back and is not called off; order the restriction again instead")]
+    UndoStands(EnforcementId),
+    /// An exemption that is over before it begins.
+    #[error("the exemption ends at {0}, which is past; accepted: a time to come, or none")]
+    ExemptionOver(Time),
+    /// The subject has more exemptions than [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
+    #[error("{0} exemptions of one subject; accepted: at most 100")]
+    TooManyExemptions(usize),
     /// What the decision was made on kept changing: try again.
     #[error("the records concerned keep changing; try again")]
     Busy,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::intake::{replace, stats_key};
+use super::sweeps::{begin_sweep, rule_sweep};
 use super::timetable::occurrence;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
@@ -11,7 +12,7 @@ use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::hash::Hasher;
 use crate::id::{ActorId, CommitId, RuleId, TenantId};
-use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Rule, RuleSet, RuleWarning, Settings, Trigger};
+use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings, Trigger};
 use crate::state::{Book, Entry, RuleStats, Timer};
 use crate::store::{Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
 use crate::time::Time;
@@ -88,8 +89,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         until_settled!({ self.set_active(tenant, rule, true, actor, now).await })
     }
 
-    /// Makes a rule inactive: it does nothing until it is activated again. What it asked for
-    /// before goes on.
+    /// Makes a rule inactive: it does nothing until it is activated again. It lets go of the effects
+    /// that it holds, at the next [`Engine::run_due`]; what it asked for before goes on, but for access
+    /// control that is checked again before it is carried out.
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
@@ -263,6 +265,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             tx.put_new(document, RuleDocument { document: numbered.to_json() });
             replace(&mut tx, entry_key(tenant, id), next)?;
             self.set_timer(&mut tx, tenant, &numbered, true, now).await?;
+            // One that was live and is not any more lets go of what it holds.
+            if numbered.mode != Mode::Live && all.get(id).is_some_and(|(old, _)| old.mode == Mode::Live) {
+                begin_sweep(&mut tx, tenant, rule_sweep(id, actor, now)).await?;
+            }
             let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRuleAdded, actor.clone(), now)
                 .target(id.as_str())
                 .detail("revision", i64::from(revision))
@@ -342,6 +348,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let next = Entry { active, since: now, ..entry.body };
         replace(&mut tx, entry_key(tenant, rule), next)?;
         self.set_timer(&mut tx, tenant, &compiled.rule, active, now).await?;
+        if !active {
+            begin_sweep(&mut tx, tenant, rule_sweep(rule, &Actor::Person(actor.clone()), now)).await?;
+        }
         let book = tx.get::<Book>(&book_key(tenant))?.map(|stored| stored.body).unwrap_or_default();
         replace(&mut tx, book_key(tenant), Book { changes: book.changes + 1, ..book })?;
         let draft = AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)

@@ -2,6 +2,7 @@
 
 use super::intake::{replace, stats_key};
 use super::rules::rule_at;
+use super::turns::Before;
 use super::tx::Tx;
 use super::{BATCH, Engine, EngineError, until_settled};
 use crate::action::RetrySafety;
@@ -119,6 +120,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
+                Kind::Sweep => self.step_sweep(tx, key, now).await?,
                 _ => {
                     let fault = "it has a timer, but records of its kind have none".to_owned();
                     return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());
@@ -139,10 +141,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn elapse(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
+        if matches!(stored.body.purpose, Purpose::Undo { .. }) {
+            return self.undo_due(tx, key, now).await;
+        }
         let id = step_id(&tx, key);
         let (next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
         tx.log(audit);
         self.count_end(&mut tx, &next).await?;
+        self.effect_after(&mut tx, &next, None, now).await?;
         replace(&mut tx, key.clone(), next)?;
         tx.commit(id).await?;
         Ok(())
@@ -191,14 +197,20 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let fault = format!("it waits to be claimed, but it is {}", enforcement.reason());
             return Err(StoreError::Corrupt { place: record.key.to_string(), fault }.into());
         }
-        let delivered = match self.verdict(&enforcement, now).await? {
-            Some(known) => known,
-            None => {
-                report.attempts += 1;
-                self.attempt(&enforcement).await
-            }
+        let before = match self.verdict(&enforcement, now).await? {
+            Some(known) => Before::Known(known),
+            None => self.take_turn(record, &enforcement, now).await?,
         };
-        match self.settle(record, worker, delivered, now).await? {
+        let settled = match before {
+            Before::Deliver => {
+                report.attempts += 1;
+                let delivered = self.attempt(&enforcement).await;
+                self.settle(record, worker, delivered, now).await?
+            }
+            Before::Known(known) => self.settle(record, worker, known, now).await?,
+            Before::Outdated(why) => self.forgo(record, worker, &why, now).await?,
+        };
+        match settled {
             None => report.stale += 1,
             Some(settled) => match settled.status() {
                 Status::Succeeded => report.succeeded += 1,
@@ -302,6 +314,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let next = next.reported(claimed.token, delivered.report.clone());
             tx.log(audit);
             self.count_end(&mut tx, &next).await?;
+            self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
             tx.fence(claimed.key.clone(), claimed.token);
             tx.put(claimed.key.clone(), &stored.with(next.clone()));
             let id = CommitId::derive(|h| h.text("settle").text(&claimed.key.id).number(claimed.token));

@@ -9,7 +9,7 @@ use super::make::Wanted;
 use super::{ActionOutcome, Decision, Effect, Facts, Moved, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Question, Suppressed, Suppression, held_back};
+use crate::guard::{Question, Suppressed, Suppression, exempted, held_back};
 use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode, Trigger};
@@ -170,8 +170,19 @@ impl<'a> Planner<'a> {
             self.suppress(None, action, held);
             return Ok(());
         }
-        let wanted =
-            Wanted { rule: None, spec, params: params.clone(), approval, success: spec.success, entry: None };
+        if let Some(held) = exempted(&self.facts.exemptions, None, action, self.now) {
+            self.suppress(None, action, held);
+            return Ok(());
+        }
+        let wanted = Wanted {
+            rule: None,
+            spec,
+            params: params.clone(),
+            approval,
+            success: spec.success,
+            entry: None,
+            inverse: catalog.inverse(spec).filter(|_| spec.restricts),
+        };
         self.create(&wanted);
         Ok(())
     }
@@ -192,6 +203,8 @@ impl<'a> Planner<'a> {
                 fire,
                 subject: &facts.subject,
                 control: &self.facts.control,
+                exemptions: &self.facts.exemptions,
+                now: self.now,
             };
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
@@ -219,6 +232,7 @@ impl<'a> Planner<'a> {
                         approval: action.approval.clone(),
                         success: confirm.unwrap_or(action.spec.success),
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
+                        inverse: action.inverse.clone(),
                     };
                     let asked = u64::from(self.create(&wanted));
                     self.stats(&rule.rule.id).created += asked;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Effect;
 use super::decide::Planner;
-use crate::action::{ActionSpec, ActionType, Category, Params, RetrySafety, Success};
+use crate::action::{ActionSpec, ActionType, Category, Params, Retry, RetrySafety, Success};
 use crate::approval::{Approval, ApprovalState, Context, Standing};
-use crate::enforcement::{Enforcement, Holder, Origin, Purpose, State, Terms};
+use crate::enforcement::{Enforcement, Holder, Means, Origin, Purpose, Rung, State, Terms};
 use crate::hash::Hasher;
 use crate::id::{ActorId, EnforcementId};
-use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule};
+use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Hold, Timing};
 use crate::score::BandName;
 use crate::signal::{Signal, feed_params};
 use crate::time::Span;
@@ -23,6 +23,27 @@ pub(super) struct Wanted<'a> {
     pub(super) success: Success,
     /// Sets apart what one rule does for several bands of one jump.
     pub(super) entry: Option<BandName>,
+    /// What takes its effect back, where it leaves one.
+    pub(super) inverse: Option<ActionSpec>,
+}
+
+impl Wanted<'_> {
+    fn timing(&self) -> Option<&Timing> {
+        self.rule.map(|(_, action)| &action.action.timing)
+    }
+
+    fn delay(&self) -> Option<Span> {
+        self.timing().and_then(|timing| timing.delay)
+    }
+
+    fn not_after(&self) -> Option<Span> {
+        self.timing().and_then(|timing| timing.not_after)
+    }
+
+    fn retry(&self) -> Retry {
+        let of_type = self.spec.retry.retry();
+        Retry { not_after: self.not_after().or(of_type.not_after), ..of_type }
+    }
 }
 
 impl Planner<'_> {
@@ -32,11 +53,7 @@ impl Planner<'_> {
     /// Says whether it is new for that rule: the entries of one jump may ask for the same.
     pub(super) fn create(&mut self, wanted: &Wanted<'_>) -> bool {
         let id = self.enforcement_id(wanted);
-        let holder = wanted.rule.map(|(rule, action)| Holder {
-            rule: rule.rule.id.clone(),
-            revision: rule.revision,
-            key: action.action.key.clone(),
-        });
+        let holder = wanted.rule.map(|(rule, action)| self.holder(rule, action));
         let author = wanted.rule.and_then(|(rule, _)| rule.rule.author.clone());
         let made = self.plan.enforcements.iter_mut().find(|made| made.id == id);
         let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
@@ -66,6 +83,29 @@ impl Planner<'_> {
         !known
     }
 
+    /// The rule as one that asks for it, and for how long: the span of its rung, where it has a ladder.
+    fn holder(&self, rule: &CompiledRule, action: &CompiledAction) -> Holder {
+        let (hold, rung) = match &action.action.timing.hold {
+            None => (None, None),
+            Some(Hold::For(span)) => (Some(*span), None),
+            Some(Hold::Ladder(ladder)) => {
+                let known = self.facts.subject.offences.get(&rule.rule.id);
+                let at = self.signal.at();
+                let of = u32::try_from(ladder.rungs.len()).unwrap_or(u32::MAX);
+                let rung = known.map_or(0, |known| known.rung(at, ladder.decay)).min(of.saturating_sub(1));
+                (ladder.rungs.get(rung as usize).copied(), Some(Rung { rung, of }))
+            }
+        };
+        Holder {
+            rule: rule.rule.id.clone(),
+            revision: rule.revision,
+            key: action.action.key.clone(),
+            hold,
+            rung,
+            recheck: action.action.timing.rechecks(&action.spec),
+        }
+    }
+
     fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
         let trigger = self.plan.decision.id;
         EnforcementId::derive(|h| {
@@ -81,6 +121,11 @@ impl Planner<'_> {
                         Success::Accepted => h.number(0),
                         Success::Confirmed(within) => h.number(1).number(within.as_millis()),
                     };
+                    // Who wants it at another time wants something else.
+                    let h = wanted.delay().map_or(h.clone(), |span| h.text("delay").number(span.as_millis()));
+                    let h = wanted
+                        .not_after()
+                        .map_or(h.clone(), |span| h.text("not_after").number(span.as_millis()));
                     feed_policy(h, wanted.approval.as_ref())
                 }
             }
@@ -95,9 +140,9 @@ impl Planner<'_> {
         let terms = Terms {
             id,
             attempts: 0,
-            retry: wanted.spec.retry.retry(),
+            retry: wanted.retry(),
             success: wanted.success,
-            start_at: None,
+            start_at: wanted.delay().map(|delay| self.now.after(delay)),
             start_within: wanted.approval.as_ref().map(|policy| policy.start_within),
         };
         let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
@@ -132,6 +177,7 @@ impl Planner<'_> {
             success: terms.success,
             start_at: terms.start_at,
             start_within: terms.start_within,
+            inverse: wanted.inverse.as_ref().map(Means::from),
         }
     }
 
@@ -216,6 +262,7 @@ impl Planner<'_> {
             approval: None,
             success: Success::Accepted,
             entry: None,
+            inverse: None,
         };
         let purpose = Purpose::Notice { approval: asked.id, recipient: recipient.clone() };
         Enforcement { purpose, approval: Some(asked.id), ..self.enforcement(id, &wanted, None) }
