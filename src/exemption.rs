@@ -119,7 +119,9 @@ impl Exempt {
 }
 
 impl ExemptionScope {
-    fn covers(&self, rule: Option<&RuleId>, action: &ActionType) -> bool {
+    /// Whether it covers such an action of that rule, or of none.
+    #[must_use]
+    pub fn covers(&self, rule: Option<&RuleId>, action: &ActionType) -> bool {
         match self {
             Self::All => true,
             Self::Rule(of) => rule == Some(of),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
+use crate::exemption::ExemptionScope;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
 use crate::score::{BandName, Reading};
@@ -203,8 +204,13 @@ pub struct Sweep {
 pub enum SweepCause {
     /// A rule that acts no more.
     Rule(RuleId),
-    /// A subject who was exempted.
-    Exempt(Subject),
+    /// A subject who was exempted: from what, whatever became of the exemption since.
+    Exempt {
+        /// Who.
+        subject: Subject,
+        /// From what.
+        scope: ExemptionScope,
+    },
 }
 
 /// What names the set of rules that is in force: it changes whenever a rule or a setting does, so

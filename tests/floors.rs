@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["audit", "pattern", "matcher", "score", "schedule"],
     &["action", "signal"],
     &["rule"],
-    &["approval", "state", "exemption"],
+    &["approval", "exemption", "state"],
     &["enforcement", "effect"],
     &["guard"],
     &["plan"],

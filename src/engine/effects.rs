@@ -8,7 +8,7 @@ use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
-use crate::enforcement::{Enforcement, Holding, Input, Origin, Purpose, Reason, Status};
+use crate::enforcement::{Enforcement, Holding, Input, Origin, Outcome, Purpose, Reason, Status};
 use crate::id::{ActorId, CommitId, EffectId, EnforcementId, TenantId};
 use crate::rule::Mode;
 use crate::signal::{MAX_REASON_BYTES, TriggerKind};
@@ -162,6 +162,41 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 None => tx.put(key, &Stored::new(effect)),
             }
         }
+        Ok(())
+    }
+
+    /// A delivery came back when its claim was somebody else's: nobody knows what it came after, so
+    /// what is asked for now comes once more.
+    pub(super) async fn effect_after_stale(
+        &self,
+        tx: &mut Tx<'_, S>,
+        stale: &Enforcement,
+        outcome: Outcome,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let nothing = matches!(outcome, Outcome::Permanent | Outcome::Retry { .. });
+        let Some(id) = stale.effect().filter(|_| !nothing) else { return Ok(()) };
+        let key = effect_key(&stale.tenant, id);
+        tx.load([key.clone()]).await?;
+        let Some(stored) = tx.get::<HeldEffect>(&key)? else { return Ok(()) };
+        let mut effect = stored.body.clone();
+        match (&stale.purpose, effect.holders().first().cloned()) {
+            (Purpose::Undo { .. }, Some(held)) => {
+                effect.lifted_at = Some(now);
+                let restoration = effect.restoration(&held, now);
+                effect.generation += 1;
+                create(tx, restoration, &Actor::Engine, now);
+            }
+            (Purpose::Action | Purpose::Restore { .. }, None) => {
+                let engine = By { actor: Actor::Engine, person: None, reason: None };
+                let Some(held) = holders(stale, now).into_iter().next() else { return Ok(()) };
+                let holder = held.holder.clone();
+                effect = self.hold(tx, &effect, Held { until: None, ..held }, now).await?;
+                effect = self.release(tx, &effect, &holder, &engine, now).await?;
+            }
+            _ => return Ok(()),
+        }
+        tx.put(key, &stored.with(effect));
         Ok(())
     }
 

@@ -54,7 +54,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Some(until) => draft.detail("until", until),
                 None => draft,
             }]);
-            begin_sweep(&mut tx, tenant, exempt_sweep(subject, actor, reason, now)).await?;
+            begin_sweep(&mut tx, tenant, exempt_sweep(subject, &exempt)).await?;
             let until = until.map_or(i64::MAX, Time::micros);
             let id = CommitId::derive(|h| {
                 let h = h.text("exempt").text(&key.id).number(tx.version(&key)).text(&scope.to_string());

@@ -348,7 +348,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let next = Entry { active, since: now, ..entry.body };
         replace(&mut tx, entry_key(tenant, rule), next)?;
         self.set_timer(&mut tx, tenant, &compiled.rule, active, now).await?;
-        if !active {
+        // One whose only revision leaves nothing that stands has nothing to let go of.
+        let held = compiled.revision > 1 || compiled.actions.iter().any(|action| action.inverse.is_some());
+        if !active && held {
             begin_sweep(&mut tx, tenant, rule_sweep(rule, &Actor::Person(actor.clone()), now)).await?;
         }
         let book = tx.get::<Book>(&book_key(tenant))?.map(|stored| stored.body).unwrap_or_default();

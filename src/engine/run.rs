@@ -339,16 +339,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         now: Time,
     ) -> Result<(), EngineError> {
         let enforcement = decode::<Enforcement>(claimed)?.body;
-        let mut tx = self.tx(&claimed.key.tenant);
         let outcome = serde_json::to_string(&delivered.outcome).unwrap_or_default();
-        let draft = enforcement
-            .draft(AuditCode::EnforcementSettleRefused, actor.clone(), now)
-            .detail("token", i64::try_from(claimed.token).unwrap_or(i64::MAX))
-            .detail("outcome", outcome);
-        tx.log([draft]);
-        let id = CommitId::derive(|h| h.text("stale").text(&claimed.key.id).number(claimed.token));
-        tx.commit(id).await?;
-        Ok(())
+        until_settled!({
+            let mut tx = self.tx(&claimed.key.tenant);
+            let draft = enforcement
+                .draft(AuditCode::EnforcementSettleRefused, actor.clone(), now)
+                .detail("token", i64::try_from(claimed.token).unwrap_or(i64::MAX))
+                .detail("outcome", outcome.as_str());
+            tx.log([draft]);
+            self.effect_after_stale(&mut tx, &enforcement, delivered.outcome, now).await?;
+            let id = CommitId::derive(|h| h.text("stale").text(&claimed.key.id).number(claimed.token));
+            tx.commit(id).await?;
+            Ok(())
+        })
     }
 
     /// Counts the end of an enforcement for the rules that asked for it. Counters that are damaged

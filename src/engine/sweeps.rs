@@ -3,7 +3,7 @@
 //! middle loses nothing.
 
 use super::effects::By;
-use super::intake::{replace, subject_key};
+use super::intake::replace;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
@@ -11,6 +11,8 @@ use crate::audit::Actor;
 use crate::delivery::Delivery;
 use crate::effect::{Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Purpose, State, Status};
+use crate::exemption::Exempt;
+use crate::hash::Hasher;
 use crate::id::{ActorId, RuleId, Subject, TenantId};
 use crate::state::{Sweep, SweepCause};
 use crate::store::{Facet, Key, Kind, Order, Query, Store, decode};
@@ -32,8 +34,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let sweep = &stored.body;
         let (kind, mut facets) = match (&sweep.cause, sweep.waiting) {
             (SweepCause::Rule(rule), _) => (Kind::Effect, vec![(Facet::Rule, vec![rule.to_string()])]),
-            (SweepCause::Exempt(subject), false) => (Kind::Effect, of(subject)),
-            (SweepCause::Exempt(subject), true) => (Kind::Enforcement, of(subject)),
+            (SweepCause::Exempt { subject, .. }, false) => (Kind::Effect, of(subject)),
+            (SweepCause::Exempt { subject, .. }, true) => (Kind::Enforcement, of(subject)),
         };
         if sweep.waiting {
             facets.push((Facet::Status, vec![Status::Pending.to_string()]));
@@ -65,7 +67,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let ends = page.next.is_none();
         let next = Sweep {
-            waiting: sweep.waiting || (ends && matches!(sweep.cause, SweepCause::Exempt(_))),
+            waiting: sweep.waiting || (ends && matches!(sweep.cause, SweepCause::Exempt { .. })),
             cursor: page.next.map(|cursor| cursor.to_string()),
             done: ends && (sweep.waiting || matches!(sweep.cause, SweepCause::Rule(_))),
             ..sweep.clone()
@@ -85,21 +87,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<HeldEffect>(key)? else { return Ok(()) };
         let mut effect = stored.body.clone();
-        let exemptions = self.exemptions_of(tx, &effect.tenant, &effect.subject).await?;
-        // What an exemption covers is judged as it was when it was granted: it may be over when the
-        // sweep gets to it, and still what was in force then is lifted, and nothing that came after.
+        let action = &effect.apply.action;
         let goes = |held: &&Held| match (&sweep.cause, &held.holder) {
             _ if held.since > sweep.since => false,
             (SweepCause::Rule(rule), Holding::Rule(of)) => rule == of,
-            (SweepCause::Exempt(_), holder) => {
-                let rule = match holder {
-                    Holding::Rule(rule) => Some(rule),
-                    Holding::Person(_) => None,
-                };
-                exemptions
-                    .iter()
-                    .any(|known| known.covering(rule, &effect.apply.action, sweep.since).is_some())
-            }
+            (SweepCause::Exempt { scope, .. }, Holding::Rule(of)) => scope.covers(Some(of), action),
+            (SweepCause::Exempt { scope, .. }, Holding::Person(_)) => scope.covers(None, action),
             (SweepCause::Rule(_), Holding::Person(_)) => false,
         };
         let gone: Vec<Holding> =
@@ -125,15 +118,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<(), EngineError> {
         let Ok(Some(stored)) = tx.get::<Enforcement>(key) else { return Ok(()) };
         let waiting = &stored.body;
-        let covered = {
-            let exemptions = self.exemptions_of(tx, &waiting.tenant, &waiting.subject).await?;
-            let covers = |rule: Option<&RuleId>| {
-                exemptions.iter().any(|known| known.covering(rule, &waiting.action, sweep.since).is_some())
-            };
-            match waiting.holders.as_slice() {
-                [] => covers(None),
-                holders => holders.iter().all(|holder| covers(Some(&holder.rule))),
-            }
+        let SweepCause::Exempt { scope, .. } = &sweep.cause else { return Ok(()) };
+        let covered = match waiting.holders.as_slice() {
+            [] => scope.covers(None, &waiting.action),
+            holders => holders.iter().all(|holder| scope.covers(Some(&holder.rule), &waiting.action)),
         };
         let stoppable = !matches!(waiting.state, State::Running { .. } | State::AwaitingConfirmation { .. });
         let stoppable = stoppable && waiting.recorded_at <= sweep.since;
@@ -161,8 +149,10 @@ pub(super) fn rule_sweep(rule: &RuleId, by: &Actor, now: Time) -> Sweep {
 }
 
 /// The sweep of a subject who was exempted.
-pub(super) fn exempt_sweep(subject: &Subject, by: &ActorId, reason: &str, now: Time) -> Sweep {
-    sweep(SweepCause::Exempt(subject.clone()), Some(by.clone()), Some(reason.to_owned()), now)
+pub(super) fn exempt_sweep(subject: &Subject, exempt: &Exempt) -> Sweep {
+    let (by, reason, now) = (&exempt.by, &exempt.reason, exempt.since);
+    let cause = SweepCause::Exempt { subject: subject.clone(), scope: exempt.scope.clone() };
+    sweep(cause, Some(by.clone()), Some(reason.clone()), now)
 }
 
 const fn sweep(cause: SweepCause, by: Option<ActorId>, reason: Option<String>, now: Time) -> Sweep {
@@ -177,7 +167,10 @@ pub(super) async fn begin_sweep<S: Store>(
 ) -> Result<(), EngineError> {
     let key = match &sweep.cause {
         SweepCause::Rule(rule) => Key::new(tenant, Kind::Sweep, format!("rule:{rule}")),
-        SweepCause::Exempt(subject) => Key { kind: Kind::Sweep, ..subject_key(tenant, subject) },
+        SweepCause::Exempt { subject, scope } => {
+            let hasher = subject.feed(Hasher::new("tipstaff/sweep/1")).text(&scope.to_string());
+            Key::new(tenant, Kind::Sweep, format!("exempt:{}", hasher.finish()))
+        }
     };
     tx.load([key.clone()]).await?;
     replace(tx, key, sweep)

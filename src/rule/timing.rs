@@ -42,7 +42,6 @@ pub const MAX_RUNGS: usize = 10;
 
 /// When an action runs, and how long its effect stands.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Timing {
     /// How long its effect stands (`for`), from the moment when it is there; without one it stands
     /// until somebody lets go. Only for types that restrict and can be taken back.

@@ -24,6 +24,7 @@ fn texts() -> Vec<Row> {
     let long = "x".repeat(MAX_ID_BYTES + 1);
     let mut rows = vec![
         row(&bad::<Time>("yesterday"), "accepted: RFC 3339 with a zone"),
+        row(&bad::<ExemptionScope>("rules r"), "accepted: `all`, `rule NAME` or `type NAME`"),
         row(&bad::<Span>("1 hour"), "accepted: whole numbers with w, d, h, m, s or ms"),
         row(&bad::<Decimal>("1,5"), "accepted: a JSON number"),
         row(&bad::<Hash>("00"), "accepted: 64 lower-case hexadecimal digits"),
