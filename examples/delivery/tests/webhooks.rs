@@ -1,0 +1,283 @@
+//! What a webhook does at a real receiver, over a real connection.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod support;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use support::{job, key, secret};
+use tipstaff::conformance::{self, Target, Trouble};
+use tipstaff::{
+    ActionType, BuiltinAction, Delivered, Delivery, EnforcementId, Engine, Event, Filter, MemoryStore,
+    Outcome, Params, Reason, RuleSet, Span, Subject, Time, ready,
+};
+use tipstaff_delivery::{Endpoint, Receiver, ReceiverOptions, Reply, Webhooks};
+
+fn deliver(webhooks: &Webhooks, job: &tipstaff::Job) -> Delivered {
+    ready(webhooks.deliver(job)).unwrap()
+}
+
+fn receiver(script: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) -> Receiver {
+    let options = ReceiverOptions { script: Box::new(script), ..ReceiverOptions::new(vec![secret(1)]) };
+    Receiver::start("127.0.0.1:0", options).unwrap()
+}
+
+fn webhooks(receiver: &Receiver) -> Webhooks {
+    Webhooks::new(Duration::from_secs(2))
+        .endpoint("siem", Endpoint::inside(&receiver.url(), secret(1)).unwrap())
+}
+
+/// What each answer of a target becomes.
+#[test]
+fn answers_become_outcomes() {
+    let retry = |after| Outcome::Retry { after };
+    for (reply, outcome) in [
+        (Reply::Take, Outcome::Done),
+        (Reply::Status(200), Outcome::Done),
+        (Reply::Status(202), Outcome::Done),
+        (Reply::With(302, "location", "http://127.0.0.1:9/".into()), retry(None)),
+        (Reply::Status(308), retry(None)),
+        (Reply::Status(400), retry(None)),
+        (Reply::Status(404), retry(None)),
+        (Reply::With(429, "retry-after", "7".into()), retry(Some(Span::secs(7)))),
+        (Reply::With(503, "retry-after", "soon".into()), retry(None)),
+        (Reply::Status(500), retry(None)),
+        (Reply::Status(410), Outcome::Permanent),
+        (Reply::Drop, Outcome::Unknown),
+        (Reply::TakeAndLose, Outcome::Unknown),
+        (Reply::After(Duration::from_secs(5), Box::new(Reply::Take)), Outcome::Unknown),
+    ] {
+        let said = reply.clone();
+        let receiver = receiver(move |_, _| said.clone());
+        let delivered = deliver(&webhooks(&receiver), &job(1, "siem"));
+        assert_eq!(delivered.outcome, outcome, "{reply:?}: {delivered:?}");
+        assert_eq!(delivered.report.recipient.as_deref(), Some("siem"));
+    }
+}
+
+#[test]
+fn what_never_went_out_is_known_not_to_have_happened() {
+    let dead = {
+        let gone = receiver(|_, _| Reply::Take);
+        webhooks(&gone)
+    };
+    assert_eq!(deliver(&dead, &job(1, "siem")).outcome, Outcome::Retry { after: None });
+    let nowhere = Endpoint::inside("http://no-such-host.invalid/", secret(1)).unwrap();
+    let nowhere = Webhooks::default().endpoint("siem", nowhere);
+    assert_eq!(deliver(&nowhere, &job(1, "siem")).outcome, Outcome::Retry { after: None });
+}
+
+#[test]
+fn the_id_stays_and_the_timestamp_does_not() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let ids = Arc::clone(&seen);
+    let time = Arc::new(AtomicU64::new(1_700_000_000));
+    let (of_receiver, of_sender) = (Arc::clone(&time), Arc::clone(&time));
+    let options = ReceiverOptions {
+        script: Box::new(move |id, attempt| {
+            ids.lock().unwrap().push(id.to_owned());
+            if attempt < 3 { Reply::Status(503) } else { Reply::Take }
+        }),
+        clock: Box::new(move || of_receiver.load(Ordering::SeqCst)),
+        ..ReceiverOptions::new(vec![secret(1)])
+    };
+    let receiver = Receiver::start("127.0.0.1:0", options).unwrap();
+    let clock = move || UNIX_EPOCH + Duration::from_secs(of_sender.load(Ordering::SeqCst));
+    let webhooks = webhooks(&receiver).clock(clock);
+    for attempt in 1..=4 {
+        // Were the first timestamp sent again, the receiver would not believe it an hour later.
+        time.fetch_add(3_600, Ordering::SeqCst);
+        deliver(&webhooks, &tipstaff::Job { attempt, ..job(7, "siem") });
+    }
+    assert_eq!(*seen.lock().unwrap(), vec![key(7).to_string(); 4]);
+    let effects = receiver.effects();
+    assert_eq!((effects.effects[&key(7).to_string()], effects.refused), (1, 0));
+}
+
+#[test]
+fn secrets_are_replaced_without_a_gap() {
+    let old = receiver(|_, _| Reply::Take);
+    let both = Endpoint::inside(&old.url(), secret(2)).unwrap().secret(secret(1));
+    let other = Endpoint::inside(&old.url(), secret(2)).unwrap();
+    let webhooks = Webhooks::default().endpoint("both", both).endpoint("other", other);
+    assert_eq!(deliver(&webhooks, &job(1, "both")).outcome, Outcome::Done);
+    assert_eq!(deliver(&webhooks, &job(2, "other")).outcome, Outcome::Retry { after: None });
+    assert_eq!(old.effects().refused, 1);
+}
+
+#[test]
+fn an_endpoint_that_is_gone_is_left_alone() {
+    let receiver = receiver(|_, attempt| if attempt == 1 { Reply::Status(410) } else { Reply::Take });
+    let webhooks = webhooks(&receiver);
+    for _ in 0..3 {
+        assert_eq!(deliver(&webhooks, &job(1, "siem")).outcome, Outcome::Permanent);
+    }
+    assert_eq!(receiver.effects().attempts[&key(1).to_string()], 1);
+    assert_eq!(webhooks.gone().into_iter().collect::<Vec<_>>(), ["siem"]);
+    webhooks.restore("siem");
+    assert_eq!(deliver(&webhooks, &job(1, "siem")).outcome, Outcome::Done);
+}
+
+#[test]
+fn a_public_endpoint_reaches_no_private_address() {
+    let receiver = receiver(|_, _| Reply::Take);
+    let port = receiver.url().rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
+    for host in
+        ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254", "10.0.0.1"]
+    {
+        let endpoint = Endpoint::new(&format!("https://{host}:{port}/"), secret(1)).unwrap();
+        let webhooks = Webhooks::new(Duration::from_secs(2)).endpoint("out", endpoint);
+        let delivered = deliver(&webhooks, &job(1, "out"));
+        assert_eq!(delivered.outcome, Outcome::Permanent, "{host}: {delivered:?}");
+        let said = delivered.report.message.unwrap();
+        assert!(said.contains("no public address"), "{host}: {said}");
+    }
+    assert_eq!(receiver.effects().attempts.len(), 0);
+}
+
+#[test]
+fn rules_name_endpoints_that_exist() {
+    let receiver = receiver(|_, _| Reply::Take);
+    let webhooks = webhooks(&receiver).route(BuiltinAction::EscalateToHr, "siem");
+    for (endpoint, said) in [("sien", "known: `siem`"), ("", "known: `siem`")] {
+        let delivered = deliver(&webhooks, &job(1, endpoint));
+        assert_eq!(delivered.outcome, Outcome::Permanent);
+        assert!(delivered.report.message.unwrap().contains(said), "{endpoint}");
+    }
+    let to = |channel: BuiltinAction| tipstaff::Job { channel: channel.into(), ..job(2, "nowhere") };
+    assert_eq!(deliver(&webhooks, &to(BuiltinAction::EscalateToHr)).outcome, Outcome::Done);
+    assert_eq!(deliver(&webhooks, &to(BuiltinAction::SendEmail)).outcome, Outcome::Permanent);
+}
+
+/// What an operator wrote stays inside.
+#[test]
+fn the_body_is_the_same_for_every_attempt_and_says_no_more_than_it_should() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook?from=tipstaff", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let take = |_| {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"}}") {
+                let mut part = [0; 4096];
+                let n = connection.read(&mut part).unwrap();
+                assert_ne!(n, 0, "the body ends before its end");
+                bytes.extend_from_slice(&part[..n]);
+            }
+            connection.write_all(b"HTTP/1.1 204 .\r\nconnection: close\r\n\r\n").unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        [(), ()].map(take)
+    });
+    let webhooks = Webhooks::default().endpoint("siem", Endpoint::inside(&url, secret(1)).unwrap());
+    for attempt in 1..=2 {
+        let delivered = deliver(&webhooks, &tipstaff::Job { attempt, ..job(9, "siem") });
+        assert_eq!(delivered.outcome, Outcome::Done, "{delivered:?}");
+    }
+    let bodies = server.join().unwrap().map(|request| request.split_once("\r\n\r\n").unwrap().1.to_owned());
+    assert_eq!(bodies[0], bodies[1]);
+    let body: serde_json::Value = serde_json::from_str(&bodies[0]).unwrap();
+    assert_eq!(body["type"], "enforcement.send_webhook");
+    assert_eq!(body["timestamp"], "2026-03-01T09:00:00Z");
+    assert_eq!(body["data"]["key"], key(9).to_string());
+    assert_eq!(body["data"]["trigger"]["signal"], "evt-1");
+    assert!(!bodies[0].contains("nobody else"), "{}", bodies[0]);
+}
+
+/// The whole way: two processes' worth of attempts, one effect.
+#[test]
+fn an_enforcement_arrives_once_though_its_answer_is_lost() {
+    let receiver = receiver(|_, attempt| if attempt == 1 { Reply::TakeAndLose } else { Reply::Take });
+    let rules = RuleSet::from_json(
+        r#"[{"id": "tell", "trigger": {"event": {"pattern": {"type": ["x"]}}},
+             "actions": [{"key": "hook", "type": "send_webhook", "params": {"endpoint": "siem"}}]}]"#,
+    )
+    .unwrap();
+    let engine = Engine::new(MemoryStore::default(), webhooks(&receiver), rules);
+    let tenant = "acme".parse().unwrap();
+    let at: Time = "2026-03-01T09:00:00Z".parse().unwrap();
+    let subject = Subject::user("u1".parse().unwrap());
+    let event = Event::new(tenant, "evt-1", "okta", subject, at, r#"{"type": "x"}"#).unwrap();
+    let tenant = event.tenant.clone();
+    ready(engine.submit(event, at)).unwrap().unwrap();
+    ready(engine.run_due(at)).unwrap().unwrap();
+    let rows = |reason| {
+        let page = ready(engine.enforcements(Filter::new(&tenant))).unwrap().unwrap();
+        page.rows.iter().filter(|row| row.reason() == reason).count()
+    };
+    assert_eq!(rows(Reason::RetryWait), 1);
+    ready(engine.run_due(at.after(Span::hours(1)))).unwrap().unwrap();
+    assert_eq!(rows(Reason::Done), 1);
+    let effects = receiver.effects();
+    assert_eq!(effects.effects.values().copied().collect::<Vec<_>>(), [1]);
+    assert_eq!(effects.attempts.values().copied().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_receiver_remembers_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    for attempts in 1..=2 {
+        let options =
+            ReceiverOptions { log: Some(folder.path().join("ids")), ..ReceiverOptions::new(vec![secret(1)]) };
+        let receiver = Receiver::start("127.0.0.1:0", options).unwrap();
+        assert_eq!(receiver.effects().effects.len(), attempts - 1);
+        assert_eq!(deliver(&webhooks(&receiver), &job(1, "siem")).outcome, Outcome::Done);
+        assert_eq!(receiver.effects().effects[&key(1).to_string()], 1);
+    }
+}
+
+/// A receiver that makes one trouble for the next message.
+struct Siem {
+    receiver: Receiver,
+    webhooks: Webhooks,
+    next: Arc<Mutex<Option<Trouble>>>,
+}
+
+fn siem() -> Siem {
+    let next = Arc::new(Mutex::new(None));
+    let of_script = Arc::clone(&next);
+    let receiver = receiver(move |_, _| match of_script.lock().unwrap().take() {
+        Some(Trouble::AnswerLost) => Reply::TakeAndLose,
+        Some(Trouble::Refused) => Reply::Status(503),
+        _ => Reply::Take,
+    });
+    let webhooks = webhooks(&receiver);
+    Siem { receiver, webhooks, next }
+}
+
+impl Target for Siem {
+    type Delivery = Webhooks;
+
+    fn delivery(&self) -> &Webhooks {
+        &self.webhooks
+    }
+
+    fn channel(&self) -> ActionType {
+        BuiltinAction::SendWebhook.into()
+    }
+
+    fn params(&self) -> Params {
+        Params::from([("endpoint".to_owned(), "siem".into())])
+    }
+
+    fn honours_keys(&self) -> bool {
+        true
+    }
+
+    fn effects(&self, key: EnforcementId) -> usize {
+        self.receiver.effects().effects.get(&key.to_string()).copied().unwrap_or(0)
+    }
+
+    fn trouble(&self, trouble: Trouble) -> bool {
+        let can = matches!(trouble, Trouble::AnswerLost | Trouble::Refused);
+        if can {
+            *self.next.lock().unwrap() = Some(trouble);
+        }
+        can
+    }
+}
+
+conformance::delivery_laws!(siem);

@@ -1,0 +1,80 @@
+//! Between a record and its row.
+
+use tipstaff::{Facet, Key, Lease, Queue, Record, Time};
+use tokio_postgres::Row;
+
+use crate::fault::Fault;
+
+/// The columns that [`record`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "r.tenant, r.kind, r.id, r.version, r.at, r.due_at, r.channel, r.ready_at, \
+         r.lease_worker, r.lease_nonce, r.lease_until, r.token, r.facets, r.body"
+    };
+}
+pub(crate) use columns;
+
+/// The server's clock in microseconds: leases are judged by it, whatever the hosts' clocks say.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT"
+    };
+}
+pub(crate) use now;
+
+/// Reads a key from three columns, the first at `first`.
+pub(crate) fn key(row: &Row, first: usize) -> Result<Key, Fault> {
+    let (tenant, kind, id): (&str, &str, String) =
+        (row.try_get(first)?, row.try_get(first + 1)?, row.try_get(first + 2)?);
+    let place = || format!("{tenant}/{kind}/{id}");
+    Ok(Key {
+        tenant: tenant.parse().map_err(|error| Fault::corrupt(place(), error))?,
+        kind: kind.parse().map_err(|error| Fault::corrupt(place(), error))?,
+        id,
+    })
+}
+
+/// Reads a record from its [`columns`].
+pub(crate) fn record(row: &Row) -> Result<Record, Fault> {
+    let key = key(row, 0)?;
+    let queue = match (row.try_get::<_, Option<&str>>(6)?, time(row, 7)?) {
+        (Some(channel), Some(ready_at)) => {
+            Some(Queue { channel: channel.parse().map_err(|error| Fault::corrupt(&key, error))?, ready_at })
+        }
+        _ => None,
+    };
+    let lease = match (row.try_get::<_, Option<&str>>(8)?, row.try_get::<_, Option<&str>>(9)?, time(row, 10)?)
+    {
+        (Some(worker), Some(nonce), Some(until)) => Some(Lease {
+            worker: worker.parse().map_err(|error| Fault::corrupt(&key, error))?,
+            nonce: nonce.parse().map_err(|error| Fault::corrupt(&key, error))?,
+            until,
+        }),
+        _ => None,
+    };
+    Ok(Record {
+        version: row.try_get::<_, i64>(3)?.cast_unsigned(),
+        at: Time::from_micros(row.try_get(4)?),
+        due_at: time(row, 5)?,
+        queue,
+        lease,
+        token: row.try_get::<_, i64>(11)?.cast_unsigned(),
+        facets: facets(&key, row.try_get(12)?)?,
+        body: row.try_get(13)?,
+        key,
+    })
+}
+
+/// Reads the list of a record's facets, in the order of its put.
+pub(crate) fn facets(key: &Key, text: &str) -> Result<Vec<(Facet, String)>, Fault> {
+    serde_json::from_str(text).map_err(|error| Fault::corrupt(key, format!("facets: {error}")))
+}
+
+/// A number of rows as the server takes it.
+pub(crate) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+fn time(row: &Row, column: usize) -> Result<Option<Time>, Fault> {
+    Ok(row.try_get::<_, Option<i64>>(column)?.map(Time::from_micros))
+}
