@@ -15,6 +15,8 @@
 //! - Rules: [`RuleSet::from_json`], or [`Rule`] and [`RuleAction`] in Rust; patterns: [`Pattern`];
 //!   crontab lines: [`Timetable`]; scores: [`Scale`].
 //! - The life of an enforcement: [`State`], of a request for approval: [`ApprovalState`].
+//! - Restrictions that stand, and how they end: [`HeldEffect`], [`Timing`], [`Engine::lift`],
+//!   [`Engine::exempt`].
 //! - To implement storage: the contract of [`Store`] and, with the feature `conformance`, the suite
 //!   that proves it.
 //! - To verify an audit trail: [`Verifier`].

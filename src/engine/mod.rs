@@ -7,6 +7,7 @@ mod effects;
 mod enforcements;
 mod exemptions;
 mod intake;
+mod lifts;
 mod queries;
 mod rules;
 mod run;
