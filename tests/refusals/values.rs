@@ -247,6 +247,14 @@ fn actions() -> Vec<Row> {
         rows.push(row(&after.register(spec).unwrap_err(), accepted));
         assert_eq!(after, catalog, "nothing is added");
     }
+    // What an inverse is beside the other types is known when a set is compiled.
+    for (inverse, accepted) in [("gone", "declare it as well"), ("lock_account", "takes nothing away")] {
+        let mut host = ActionCatalog::default();
+        host.register(ActionSpec { inverse: Some(id(inverse)), ..spec("own") }).unwrap();
+        let error = RuleSet::from_json_with("[]", &host).unwrap_err();
+        let RuleFault::Spec(fault) = &error.faults[0].fault else { panic!("{error}") };
+        rows.push(row(fault, accepted));
+    }
     let ticket = BuiltinAction::CreateTicket.spec();
     let given = |name: &str, value: ParamValue| {
         let mut params = Params::from([("queue".into(), "q".into()), ("title".into(), "t".into())]);
