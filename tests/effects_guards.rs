@@ -318,14 +318,16 @@ fn an_open_ended_lock_is_warned_about_and_refused_where_the_policy_is_strict() {
 /// A process on the world's store whose delivery lets others work while it is under way, and whose
 /// claims last a minute by a clock that the test holds.
 struct Slow {
-    engine: Engine<MemoryStore, Box<dyn Fn(&Job) -> Delivered + Send + Sync>>,
+    engine: Engine<MemoryStore, Deliver>,
 }
+
+type Deliver = Box<dyn Fn(&Job) -> Delivered + Send + Sync>;
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
 fn slow(world: &World, target: &Arc<Mutex<Vec<String>>>, meanwhile: Meanwhile, lands: Lands) -> Slow {
     let (target, once) = (Arc::clone(target), Mutex::new(Some(meanwhile)));
-    let delivery: Box<dyn Fn(&Job) -> Delivered + Send + Sync> = Box::new(move |job: &Job| {
+    let delivery: Deliver = Box::new(move |job: &Job| {
         let land = || target.lock().unwrap().push(job.action.to_string());
         if lands == Lands::Before {
             land();

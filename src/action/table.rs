@@ -207,7 +207,7 @@ mod tests {
         let declared = BuiltinAction::ALL.iter().filter_map(|action| Some((*action, action.spec().inverse?)));
         let mut seen = Vec::new();
         for (action, name) in declared {
-            let spec = inverse(&name).expect(name.as_str());
+            let spec = inverse(&name).unwrap_or_else(|| panic!("{name}"));
             assert_eq!((spec.category, spec.params), (action.spec().category, action.spec().params));
             assert!(!spec.approval && !spec.restricts && spec.inverse.is_none() && spec.channel == name);
             assert_eq!(BuiltinAction::named(&name), None, "no rule names it");
