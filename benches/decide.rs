@@ -42,6 +42,7 @@ fn decide(rules: &RuleSet, signal: &Signal) -> usize {
     let facts = Facts {
         rules,
         subject: SubjectState::new(signal.subject().clone()),
+        tallies: BTreeMap::new(),
         control: Control::default(),
         stats: BTreeMap::new(),
         roster: Roster::default(),

@@ -41,6 +41,51 @@ impl Decimal {
         Self { negative: false, digits: Box::default(), exponent: 0 }
     }
 
+    /// The exact sum; none where it has more digits, or lies further out, than a number may.
+    #[must_use]
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        let (Some(mine), Some(its)) = (self.lowest(), other.lowest()) else {
+            return Some(if self.digits.is_empty() { other.clone() } else { self.clone() });
+        };
+        let (low, high) = (mine.min(its), self.exponent.max(other.exponent));
+        // One place more than the longer of the two, for what is carried.
+        let width = usize::try_from(high - low).ok().filter(|width| *width <= 2 * MAX_DECIMAL_DIGITS)? + 1;
+        let mut places = vec![0_i16; width];
+        for number in [self, other] {
+            let sign = if number.negative { -1 } else { 1 };
+            let first = usize::try_from(high - number.exponent).ok()? + 1;
+            for (place, digit) in places[first..].iter_mut().zip(&number.digits) {
+                *place += sign * i16::from(*digit);
+            }
+        }
+        // Borrowing from a larger neighbour leaves every digit with the sign of the whole.
+        let negative = places.iter().find(|place| **place != 0).is_some_and(|place| *place < 0);
+        let mut carry = 0;
+        for place in places.iter_mut().rev() {
+            let sum = if negative { -*place } else { *place } + carry;
+            *place = sum.rem_euclid(10);
+            carry = sum.div_euclid(10);
+        }
+        let Some(first) = places.iter().position(|place| *place != 0) else { return Some(Self::zero()) };
+        let last = places.iter().rposition(|place| *place != 0)?;
+        let digits: Box<[u8]> =
+            places[first..=last].iter().map(|place| u8::try_from(*place).unwrap_or(0)).collect();
+        let exponent = high + 1 - i64::try_from(first).ok()?;
+        let fits = digits.len() <= MAX_DECIMAL_DIGITS && exponent.abs() <= MAX_EXPONENT;
+        fits.then_some(Self { negative, digits, exponent })
+    }
+
+    /// The number with the other sign.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self { negative: !self.negative && !self.digits.is_empty(), ..self }
+    }
+
+    /// The power of ten of the place after the last digit; none for zero.
+    fn lowest(&self) -> Option<i64> {
+        (!self.digits.is_empty()).then(|| self.exponent - self.digits.len() as i64)
+    }
+
     /// The nearest double; infinite where doubles end. For display and statistics, never for
     /// comparison.
     #[must_use]
@@ -198,11 +243,38 @@ mod tests {
         assert!(format!("{digits}{zeros}0").parse::<Decimal>().is_err());
     }
 
+    #[test]
+    fn a_sum_that_no_number_holds_is_none() {
+        for (a, b, sum) in [
+            ("0.1", "0.2", Some("0.3")),
+            ("1", "-1", Some("0")),
+            ("-0.05", "0.04", Some("-0.01")),
+            ("999", "1", Some("1000")),
+            ("1e999", "1", Some(&*format!("1{}1", "0".repeat(998)))),
+            ("1e1000", "1", None),
+            ("1e15", "1e999999999999", None),
+            ("9e999999999999999", "9e999999999999999", None),
+            ("0", "1e-999999999999999", Some("1e-999999999999999")),
+        ] {
+            assert_eq!(d(a).checked_add(&d(b)), sum.map(d), "{a} + {b}");
+            assert_eq!(d(b).checked_add(&d(a)), sum.map(d), "{b} + {a}");
+        }
+    }
+
     proptest! {
         #[test]
         fn order_is_that_of_the_integers(a in any::<i64>(), b in any::<i64>(), scale in 0_u32..6) {
             let shift = |n: i64| d(&format!("{n}e-{scale}"));
             prop_assert_eq!(shift(a).cmp(&shift(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn sums_are_those_of_the_integers(a in any::<i64>(), b in any::<i64>(), apart in 0_u32..9, scale in 0_u32..40) {
+            let sum = i128::from(a) * 10_i128.pow(apart) + i128::from(b);
+            let down = |n: i128| d(&format!("{n}e-{scale}"));
+            let (a, b) = (down(i128::from(a) * 10_i128.pow(apart)), down(b.into()));
+            prop_assert_eq!(a.checked_add(&b), Some(down(sum)));
+            prop_assert_eq!(a.checked_add(&a.clone().negated()), Some(Decimal::zero()));
         }
 
         #[test]

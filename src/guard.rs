@@ -1,15 +1,19 @@
-//! What holds an action back, in the order of behaviour 6: mode, kill switch, exemption, guessed subject,
-//! confidence, cooldown. The first that applies is the reason; what comes after it is not asked.
+//! What holds an action back, in the order of behaviour 6: mode, kill switch, what was agreed to,
+//! exemption, guessed subject, confidence, cooldown. The first that applies is the reason; what comes
+//! after it is not asked.
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
 use crate::exemption::Exemptions;
+use crate::hash::{Hash, Hasher};
 use crate::id::RuleId;
-use crate::rule::{CompiledRule, Mode, Trigger};
+use crate::json::Node;
+use crate::pattern::values_at;
+use crate::rule::{CompiledRule, CooldownScope, Trigger};
 use crate::score::Fire;
-use crate::signal::{DefaultedField, Signal};
-use crate::state::{Control, SubjectState};
+use crate::signal::{DefaultedField, LevelWhy, Signal};
+use crate::state::{Control, Cooling, MAX_RESTING_VALUES, SubjectState, Tally};
 use crate::time::Time;
 use crate::words::words;
 
@@ -18,6 +22,7 @@ words! {
     Suppression, "reason of a suppression" {
         KillSwitch: "kill_switch", "a person stopped the tenant, the rule or the action type";
         Exempt: "exempt", "the subject is exempt from it";
+        OverAgreed: "over_agreed", "more subjects moved by changed bands than was agreed to";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";
         LowConfidence: "low_confidence", "the score is less sure than the rule asks";
         LateScore: "late_score", "a newer score of the subject is known";
@@ -56,16 +61,78 @@ pub(crate) struct Question<'a> {
     pub(crate) action: &'a crate::rule::CompiledAction,
     pub(crate) signal: &'a Signal,
     pub(crate) fire: Option<&'a Fire>,
-    pub(crate) subject: &'a SubjectState,
     pub(crate) control: &'a Control,
     pub(crate) exemptions: &'a [Exemptions],
     pub(crate) now: Time,
+    /// The rest of the rule that the signal falls into.
+    pub(crate) rest: Option<&'a Cooling>,
+}
+
+/// For what a rule rests after it acted on a signal: the subject as a whole, or a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RestKey {
+    Subject,
+    Value(Hash),
+}
+
+/// The digest of a value, the same whatever its spelling.
+pub(crate) fn digest_at(node: &Node<'_>) -> Hash {
+    node.feed(Hasher::new("tipstaff/value/1")).finish()
+}
+
+/// For what the rule rests on such a signal, if it ever rests; `tree` is the event's payload.
+pub(crate) fn rest_key(rule: &CompiledRule, signal: &Signal, tree: Option<&Node<'_>>) -> Option<RestKey> {
+    let cooldown = rule.rule.guards.cooldown.as_ref()?;
+    // A manual start is a person's decision; it does not wait for a rule's rest.
+    if matches!(signal, Signal::Manual(_)) {
+        return match cooldown.per {
+            CooldownScope::Subject => Some(RestKey::Subject),
+            CooldownScope::Field(_) => None,
+        };
+    }
+    Some(match &cooldown.per {
+        CooldownScope::Subject => RestKey::Subject,
+        CooldownScope::Field(field) => {
+            let values = tree.map(|tree| values_at(tree, field)).unwrap_or_default();
+            let hasher = Hasher::new("tipstaff/resting/1").number(values.len() as u64);
+            RestKey::Value(values.into_iter().fold(hasher, |h, node| h.hash(&digest_at(node))).finish())
+        }
+    })
+}
+
+/// The rest of the rule that a signal of that time falls into, if there is one. Where as many values rest as are
+/// remembered, a further one falls into the rest that began last.
+pub(crate) fn resting<'a>(
+    rule: &CompiledRule,
+    signal: &Signal,
+    at: Time,
+    key: Option<RestKey>,
+    subject: &'a SubjectState,
+    tally: Option<&'a Tally>,
+) -> Option<&'a Cooling> {
+    let span = rule.rule.guards.cooldown.as_ref()?.span;
+    if matches!(signal, Signal::Manual(_)) {
+        return None;
+    }
+    match key? {
+        RestKey::Subject => subject.resting(rule.is_shadow()).get(&rule.rule.id)?.holding(at, span),
+        RestKey::Value(value) => {
+            let resting = &tally?.resting;
+            if let Some(rests) = resting.get(&value) {
+                return rests.holding(at, span);
+            }
+            let held: Vec<&Cooling> = resting.values().filter_map(|rests| rests.holding(at, span)).collect();
+            let full = held.len() >= MAX_RESTING_VALUES;
+            held.into_iter().filter(|_| full).max_by_key(|rest| (rest.since, rest.repeats))
+        }
+    }
 }
 
 /// The first guard that holds the action back, if one does. Whether it runs in shadow is not
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
     kill_switch(q)
+        .or_else(|| over_agreed(q))
         .or_else(|| exempt(q))
         .or_else(|| guessed(q))
         .or_else(|| confidence(q))
@@ -94,16 +161,25 @@ pub(crate) fn exempted(
     Some(Suppressed { until: exempt.until, ..held })
 }
 
+fn over_agreed(q: &Question<'_>) -> Option<Suppressed> {
+    let Signal::Level(turn) = q.signal else { return None };
+    let over = matches!(turn.why, LevelWhy::Reread { over: true, .. });
+    over.then(|| Suppressed::new(Suppression::OverAgreed))
+}
+
 fn guessed(q: &Question<'_>) -> Option<Suppressed> {
     let guessed = q.signal.info().defaulted.contains(&DefaultedField::Subject);
     (guessed && q.action.spec.restricts).then(|| Suppressed::new(Suppression::DefaultedSubject))
 }
 
 fn confidence(q: &Question<'_>) -> Option<Suppressed> {
-    let (Trigger::Score(trigger), Signal::Score(reading)) = (&q.rule.rule.trigger, q.signal) else {
-        return None;
+    let Trigger::Score(trigger) = &q.rule.rule.trigger else { return None };
+    let stated = match q.signal {
+        Signal::Score(reading) => &reading.confidence,
+        Signal::Level(turn) => &turn.confidence,
+        _ => return None,
     };
-    let sure = trigger.is_confident(reading.confidence.as_ref());
+    let sure = trigger.is_confident(stated.as_ref());
     (!sure).then(|| Suppressed::new(Suppression::LowConfidence))
 }
 
@@ -116,14 +192,10 @@ fn cooldown(q: &Question<'_>) -> Option<Suppressed> {
     if q.fire.is_some_and(|fire| fire.worst) {
         return None;
     }
-    let cooldown = q.rule.rule.guards.cooldown?;
-    // A manual start is a person's decision; it does not wait for a rule's rest.
-    if matches!(q.signal, Signal::Manual(_)) {
-        return None;
-    }
-    let cooling = q.subject.resting(q.rule.rule.mode == Mode::Shadow).get(&q.rule.rule.id)?;
-    let at = q.signal.at();
-    // A late signal from the same storm rests as well, so the window reaches to both sides.
-    let within = at < cooling.until && at.after(cooldown.span) > cooling.since;
-    within.then(|| resting(cooling.until))
+    let rest = q.rest?;
+    let held = resting(rest.until);
+    Some(match rest.made.get(&q.action.action.key) {
+        Some(made) => held.detail(format!("repeat {} of {made}", rest.repeats.saturating_add(1))),
+        None => held,
+    })
 }

@@ -13,7 +13,8 @@
 //!
 //! # Where to look
 //! - Rules: [`RuleSet::from_json`], or [`Rule`] and [`RuleAction`] in Rust; patterns: [`Pattern`];
-//!   crontab lines: [`Timetable`]; scores: [`Scale`].
+//!   crontab lines: [`Timetable`]; scores: [`Scale`], and what keeps a subject in a band:
+//!   [`Hysteresis`].
 //! - The life of an enforcement: [`State`], of a request for approval: [`ApprovalState`].
 //! - Restrictions that stand, and how they end: [`HeldEffect`], [`Timing`], [`Engine::lift`],
 //!   [`Engine::exempt`].
@@ -74,7 +75,10 @@ pub use enforcement::{
     Attempt, Enforcement, Holder, Holding, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER,
     Means, MoveError, Origin, Outcome, Purpose, Reason, Report, Rung, State, Status, Terms,
 };
-pub use engine::{ApprovalView, Engine, EngineError, Fault, RuleChange, RuleRow, RunReport};
+pub use engine::{
+    ActionCount, ApprovalView, BandMove, BandPreview, Engine, EngineError, Fault, MAX_MOVE_SAMPLE, MoveCount,
+    RuleChange, RuleRow, RunReport, ScaleList,
+};
 pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
@@ -95,32 +99,37 @@ pub use pattern::{
 };
 pub use people::{People, PeopleError};
 pub use plan::{
-    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Plan, PlanError, RuleRef, plan,
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Part, PartVerdict, Plan, PlanError,
+    RuleAnswer, RuleRef, Why, explain, plan,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
     ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
     DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, Hold, Ladder,
-    MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY, MAX_DOCUMENT_BYTES,
-    MAX_GROUPS, MAX_HOLD, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_RUNGS, MAX_SCALES, MAX_SOURCES,
-    MAX_TITLE_BYTES, MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Rule, RuleAction, RuleFault, RuleSet,
-    RuleWarning, Settings, Timing, Trigger,
+    Listened, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY,
+    MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES,
+    MAX_RUNGS, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES,
+    MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning,
+    Settings, Timing, Trigger, UnknownScale, Window, WindowKind,
 };
 pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
-    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Fire,
-    MAX_BAND_NAME_BYTES, MAX_BANDS, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger,
-    Skipped, Transition, TransitionError, TriggerFault,
+    Band, BandName, BandNameError, BandNameFault, Change, Confidence, ConfidenceError, Direction, Entered,
+    Fire, History, Hysteresis, Leaving, Level, LevelCause, LevelStep, MAX_BAND_NAME_BYTES, MAX_BANDS,
+    MAX_DWELL, MAX_HOLD, MAX_KEPT_ATTRIBUTES, MAX_KEPT_ENTRIES, MAX_KEPT_READINGS, MIN_DWELL, MIN_HOLD,
+    Observation, OutOfRange, Polarity, Reading, Scale, ScaleFault, Score, ScoreTrigger, Scored, Skipped,
+    Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    DefaultedField, Event, EventError, EventFault, MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading,
-    Signal, SignalInfo, TriggerKind, Turn,
+    DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
+    ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Book, Control, Cooling, Entry, Fired, KillScope, Offences, Roster, RuleStats, Run, Stop, SubjectState,
-    Sweep, SweepCause, Timer,
+    BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope, MAX_RESTING_VALUES,
+    MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Rests, Roster, RuleStats, Run, Stop, SubjectState, Sweep,
+    SweepCause, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

@@ -1,5 +1,7 @@
 //! What comes in: events, scores, occurrences of a timetable, and orders of people.
 
+mod level;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use crate::pattern::{Payload, PayloadError};
 use crate::score::{Confidence, Score};
 use crate::time::Time;
 use crate::words::words;
+
+pub use level::{Dismissal, LevelTurn, LevelWhy};
 
 /// The longest reason of a manual start and comment of a vote, in bytes.
 pub const MAX_REASON_BYTES: usize = 4_096;
@@ -225,6 +229,8 @@ pub enum Signal {
     Manual(ManualStart),
     /// A subject's turn in an occurrence; the engine makes these itself.
     Schedule(Turn),
+    /// A look at a subject's level; the engine makes these itself.
+    Level(LevelTurn),
 }
 
 impl From<Event> for Signal {
@@ -276,6 +282,7 @@ impl Signal {
             Self::Score(s) => &s.tenant,
             Self::Manual(s) => &s.tenant,
             Self::Schedule(s) => &s.tenant,
+            Self::Level(s) => &s.tenant,
         }
     }
 
@@ -287,6 +294,7 @@ impl Signal {
             Self::Score(s) => &s.subject,
             Self::Manual(s) => &s.subject,
             Self::Schedule(s) => &s.subject,
+            Self::Level(s) => &s.subject,
         }
     }
 
@@ -298,6 +306,19 @@ impl Signal {
             Self::Score(s) => s.at,
             Self::Manual(s) => s.at,
             Self::Schedule(s) => s.at,
+            Self::Level(s) => s.at,
+        }
+    }
+
+    /// The person whose order it is, and their reason; none where nobody ordered it.
+    #[must_use]
+    pub fn ordered(&self) -> Option<(&ActorId, &str)> {
+        match self {
+            Self::Manual(s) => Some((&s.operator, &s.reason)),
+            Self::Level(LevelTurn { why: LevelWhy::Dismissed { operator, reason, .. }, .. }) => {
+                Some((operator, reason))
+            }
+            _ => None,
         }
     }
 
@@ -307,6 +328,7 @@ impl Signal {
         match self {
             Self::Event(s) => s.attributes.as_ref(),
             Self::Score(s) => s.attributes.as_ref(),
+            Self::Level(s) => s.attributes.as_ref(),
             Self::Manual(_) | Self::Schedule(_) => None,
         }
     }
@@ -330,6 +352,10 @@ impl Signal {
                 let id = s.occurrence.to_string();
                 (TriggerKind::Schedule, s.rule.to_string(), id, None, BTreeSet::new())
             }
+            Self::Level(s) => {
+                let (kind, id, says) = s.told();
+                (kind, s.scale.to_string(), id, Some(says), BTreeSet::new())
+            }
         };
         SignalInfo { kind, source, id, subject: self.subject().clone(), at: self.at(), says, defaulted }
     }
@@ -337,6 +363,9 @@ impl Signal {
     /// The id of its trigger record: one per tenant, source, signal id and subject.
     #[must_use]
     pub fn trigger_id(&self) -> TriggerId {
+        if let Self::Level(turn) = self {
+            return turn.trigger_id();
+        }
         let info = self.info();
         // The operator is no part of a manual order's identity: the caller's id is.
         let source = if info.kind == TriggerKind::Manual { "" } else { &info.source };
@@ -372,6 +401,7 @@ impl Signal {
                 }
             }
             Self::Schedule(s) => hasher.text("schedule").text(&s.occurrence.to_string()),
+            Self::Level(s) => s.feed(hasher.text("level")),
         }
         .finish()
     }

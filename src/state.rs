@@ -1,34 +1,41 @@
 //! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
 //! successor back.
 
+mod rests;
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
+use crate::audit::Actor;
 use crate::exemption::ExemptionScope;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
-use crate::score::{BandName, Reading};
+use crate::score::{BandName, Level};
 use crate::time::{Span, Time};
+
+pub use rests::{Cooling, MAX_RESTS, Rests};
+pub use tally::{Counted, MAX_RESTING_VALUES, MAX_WINDOW_SIGNALS, Tally, WindowOutcome, WindowStand};
 
 /// What is known of a subject.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SubjectState {
     /// Whom it is about.
     pub subject: Subject,
-    /// The last reading on each scale.
+    /// Their level on each scale.
     #[serde(default)]
-    pub scores: BTreeMap<ScaleId, Reading>,
+    pub scores: BTreeMap<ScaleId, Level>,
     /// When a score rule last acted on each of its moves between bands.
     #[serde(default)]
     pub fired: Vec<Fired>,
     /// The cooldowns that began when rules acted.
     #[serde(default)]
-    pub cooldowns: BTreeMap<RuleId, Cooling>,
+    pub cooldowns: BTreeMap<RuleId, Rests>,
     /// Those that began when rules in shadow would have acted: the two do not count for each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub shadow_cooldowns: BTreeMap<RuleId, Cooling>,
+    pub shadow_cooldowns: BTreeMap<RuleId, Rests>,
     /// How far up they are on the ladders of rules.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offences: BTreeMap<RuleId, Offences>,
@@ -76,17 +83,6 @@ pub struct Fired {
     pub shadow: bool,
 }
 
-/// A rule rests for a subject.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Cooling {
-    /// The time of the signal that it acted on.
-    pub since: Time,
-    /// Until when it rests, by signal time.
-    pub until: Time,
-    /// How often it would have acted again meanwhile.
-    pub repeats: u64,
-}
-
 impl SubjectState {
     /// Of whom nothing is known yet.
     #[must_use]
@@ -102,13 +98,20 @@ impl SubjectState {
         }
     }
 
+    /// The level whose dwell or hold ends first, and when.
+    #[must_use]
+    pub fn next_due(&self) -> Option<(&ScaleId, Time)> {
+        let due = self.scores.iter().filter_map(|(scale, level)| Some((scale, level.due()?)));
+        due.min_by_key(|(_, due)| *due)
+    }
+
     /// The cooldowns that began in shadow, or live.
-    pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Cooling> {
+    pub(crate) const fn resting(&self, shadow: bool) -> &BTreeMap<RuleId, Rests> {
         if shadow { &self.shadow_cooldowns } else { &self.cooldowns }
     }
 
     /// The same, to be changed.
-    pub(crate) const fn resting_mut(&mut self, shadow: bool) -> &mut BTreeMap<RuleId, Cooling> {
+    pub(crate) const fn resting_mut(&mut self, shadow: bool) -> &mut BTreeMap<RuleId, Rests> {
         if shadow { &mut self.shadow_cooldowns } else { &mut self.cooldowns }
     }
 
@@ -221,6 +224,49 @@ pub struct Book {
     pub settings: String,
     /// How often anything changed.
     pub changes: u64,
+    /// Which revision of its bands each scale has, those that are gone included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bands: BTreeMap<ScaleId, BandSet>,
+    /// The last change of bands that was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Hash>,
+}
+
+/// The bands of a scale, as far as a changed set must be told from the one before.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BandSet {
+    /// Which set of the scale this is, from 1.
+    pub revision: u32,
+    /// The digest of the scale.
+    pub digest: Hash,
+    /// When it came.
+    pub since: Time,
+    /// The names of its bands.
+    pub names: Vec<BandName>,
+}
+
+/// A change of bands on its way through the subjects, page by page.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BandRun {
+    /// The digest of the preview that was agreed to: its id.
+    pub digest: Hash,
+    /// When it was applied.
+    pub at: Time,
+    /// By whom.
+    pub by: Actor,
+    /// The scales whose bands changed, with their new revisions.
+    pub scales: BTreeMap<ScaleId, u32>,
+    /// How many moves were agreed to; nothing follows from those beyond.
+    pub agreed: u64,
+    /// How many moves were made.
+    pub moved: u64,
+    /// How many subjects were visited.
+    pub visited: u64,
+    /// How far it has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Whether it is over.
+    pub done: bool,
 }
 
 /// A rule that a tenant has, and which revision of it is in force.

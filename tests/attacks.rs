@@ -266,7 +266,7 @@ fn a_pattern_too_deep_for_a_rule_is_refused_without_a_panic() {
     for depth in [505, 508, 509, 510, 511, 512] {
         let text = format!("{}{{\"a\":[1]}}{}", "{\"a\":".repeat(depth - 2), "}".repeat(depth - 2));
         let Ok(pattern) = text.parse::<Pattern>() else { continue };
-        let trigger = Trigger::Event { sources: Vec::new(), pattern };
+        let trigger = Trigger::Event { sources: Vec::new(), pattern, window: None };
         let rule = Rule::new(id("r"), trigger)
             .action(RuleAction::new(id("k"), BuiltinAction::SelfPolicing).param("template", "t"));
         let set = RuleSet::new(Settings::default(), vec![rule.clone()], &ActionCatalog::default());

@@ -42,10 +42,35 @@ fn bands() -> impl Strategy<Value = Vec<BandName>> {
         .prop_map(|names| names.into_iter().map(id).collect())
 }
 
+fn field() -> impl Strategy<Value = String> {
+    "[a-z\"\\\\é@:/ ~]{1,6}(\\.[a-z]{1,3}){0,2}"
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let sources = prop::collection::btree_set(name(), 0..4)
+        .prop_map(|names| names.iter().map(|name| id(name)).collect());
+    let kind = prop_oneof![
+        (1..=MAX_WINDOW_COUNT).prop_map(|count| WindowKind::EventCount { count }),
+        (field(), 1..=MAX_WINDOW_VALUES).prop_map(|(field, count)| WindowKind::ValueCount { field, count }),
+        (sources, pattern()).prop_map(|(sources, pattern)| WindowKind::TemporalOrdered { sources, pattern }),
+    ];
+    (kind, span(MIN_DEADLINE, MAX_WINDOW), any::<bool>()).prop_map(|(kind, span, every)| Window {
+        kind,
+        span,
+        every,
+    })
+}
+
+fn cooldown() -> impl Strategy<Value = Cooldown> {
+    let per = prop_oneof![Just(CooldownScope::Subject), field().prop_map(CooldownScope::Field)];
+    (per, span(MIN_DEADLINE, MAX_COOLDOWN)).prop_map(|(per, span)| Cooldown { per, span })
+}
+
 fn trigger() -> impl Strategy<Value = Trigger> {
     let sources = prop::collection::btree_set(name(), 0..4)
         .prop_map(|names| names.iter().map(|name| id(name)).collect());
-    let event = (sources, pattern()).prop_map(|(sources, pattern)| Trigger::Event { sources, pattern });
+    let event = (sources, pattern(), prop::option::of(window()))
+        .prop_map(|(sources, pattern, window)| Trigger::Event { sources, pattern, window });
     let direction = prop::sample::select(vec![Direction::Worse, Direction::Better, Direction::Either]);
     let skipped = prop::sample::select(vec![Skipped::Ignore, Skipped::Fire]);
     let sure = prop::option::of((0_u32..=1_000).prop_map(|n| id::<Confidence>(&format!("{n}e-3"))));
@@ -83,10 +108,10 @@ fn approval() -> impl Strategy<Value = ApprovalSetting> {
 }
 
 fn timing() -> impl Strategy<Value = Timing> {
-    let rungs = prop::collection::vec(span(MIN_DEADLINE, MAX_HOLD), 0..4);
+    let rungs = prop::collection::vec(span(MIN_DEADLINE, MAX_EFFECT_HOLD), 0..4);
     let ladder = (rungs, span(MIN_DEADLINE, Span::MAX))
         .prop_map(|(rungs, decay)| Hold::Ladder(Ladder::new(rungs, decay)));
-    let hold = prop_oneof![span(MIN_DEADLINE, MAX_HOLD).prop_map(Hold::For), ladder];
+    let hold = prop_oneof![span(MIN_DEADLINE, MAX_EFFECT_HOLD).prop_map(Hold::For), ladder];
     let delay = prop::option::of(span(MIN_DEADLINE, MAX_DELAY));
     let late = prop::option::of(span(MIN_DEADLINE, MAX_APPROVAL_WITHIN));
     (prop::option::of(hold), delay, prop::option::of(any::<bool>()), late)
@@ -115,16 +140,14 @@ fn action() -> impl Strategy<Value = RuleAction> {
 fn rule() -> impl Strategy<Value = Rule> {
     let who = (name(), prop::option::of(name()), text(), prop::option::of(1_u32..));
     let what = (trigger(), prop::option::of(pattern()), prop::collection::vec(action(), 0..4));
-    let how = (prop::sample::select(Mode::ALL), prop::option::of(span(MIN_DEADLINE, MAX_COOLDOWN)));
+    let how = (prop::sample::select(Mode::ALL), prop::option::of(cooldown()));
     (who, what, how).prop_map(
         |((name, author, title, revision), (trigger, subject, actions), (mode, cooldown))| {
             let mut rule = Rule::new(id(&name), trigger).title(title).mode(mode);
             rule.author = author.map(|author| id(&author));
             (rule.revision, rule.subject, rule.actions) = (revision, subject, actions);
-            match cooldown {
-                Some(span) => rule.cooldown(span),
-                None => rule,
-            }
+            rule.guards.cooldown = cooldown;
+            rule
         },
     )
 }
@@ -166,11 +189,27 @@ fn spec() -> impl Strategy<Value = ActionSpec> {
 
 fn settings() -> impl Strategy<Value = Settings> {
     let groups = prop::collection::btree_map(name(), prop::collection::vec(name(), 1..4), 0..4);
-    let scale = (number(), number(), any::<bool>()).prop_filter_map("a range", |(a, b, safe)| {
-        let (low, high) = if a < b { (a, b) } else { (b, a) };
-        let polarity = if safe { Polarity::HighIsSafe } else { Polarity::HighIsRisky };
-        Scale::new(id("own"), low.clone(), high, polarity, vec![Band { name: id("only"), from: low }]).ok()
-    });
+    let gates = (number(), span(MIN_DWELL, MAX_DWELL), 0_u8..4, prop::option::of(span(MIN_HOLD, MAX_HOLD)));
+    let toward = prop::sample::select(vec![Direction::Worse, Direction::Better, Direction::Either]);
+    let scale = (number(), number(), any::<bool>(), gates, toward).prop_filter_map(
+        "a range",
+        |(a, b, safe, (margin, dwell, which, hold), toward)| {
+            let (low, high) = if a < b { (a, b) } else { (b, a) };
+            let polarity = if safe { Polarity::HighIsSafe } else { Polarity::HighIsRisky };
+            let bands = vec![Band { name: id("only"), from: low.clone() }];
+            let mut scale = Scale::new(id("own"), low, high, polarity, bands).ok()?;
+            let margin = if which & 1 == 0 { Decimal::zero() } else { margin };
+            let dwell = if which & 2 == 0 { Span::ZERO } else { dwell };
+            // A margin of one band cannot be too wide; a negative one is none.
+            if let Ok(gated) = scale.clone().with_hysteresis(Hysteresis { margin, dwell, toward }) {
+                scale = gated;
+            }
+            match hold {
+                Some(hold) => scale.with_hold(hold).ok(),
+                None => Some(scale),
+            }
+        },
+    );
     let policy = prop::sample::select(Policy::ALL);
     (prop::option::of(name()), groups, prop::option::of(scale), prop::option::of(spec()), policy).prop_map(
         |(default, groups, scale, spec, policy)| Settings {
@@ -220,6 +259,65 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_keeps_a_subject_in_a_band_is_read_and_refused_in_its_place() {
+    let text = |more: &str| {
+        format!(
+            r#"{{ "scales": [{{ "id": "own", "low": 0, "high": 100, "high_is": "safe", {more},
+  "bands": [{{ "name": "good", "from": 50 }}, {{ "name": "bad", "from": 0 }}] }}] }}"#
+        )
+    };
+    let read = |more: &str| Settings::from_json(&text(more)).unwrap().scales.remove(0);
+    let all = read(r#""hysteresis": { "margin": 2.5, "dwell": "30m", "toward": "either" }, "hold": "14d""#);
+    let expected = Hysteresis { margin: id("2.5"), dwell: Span::mins(30), toward: Direction::Either };
+    assert_eq!((all.hysteresis(), all.hold()), (Some(&expected), Some(Span::days(14))));
+    let usual = read(r#""hysteresis": { "margin": 1 }, "hold": true"#);
+    assert_eq!(usual.hysteresis().unwrap().toward, Direction::Better);
+    assert_eq!(usual.hold(), Some(Span::days(7)));
+    let bare = read(r#""hold": true"#);
+    assert!(bare.hysteresis().is_none());
+    // Each decides on bands, so each makes another set of them.
+    let sets = [&all, &usual, &bare].map(Scale::digest);
+    assert!(sets[0] != sets[1] && sets[1] != sets[2] && sets[0] != sets[2]);
+    for (more, pointer, told) in [
+        (r#""hysteresis": {}"#, "/scales/0/hysteresis", "accepted: a `margin` above 0, a `dwell`, or both"),
+        (r#""hysteresis": { "margin": -1 }"#, "/scales/0/hysteresis", "accepted: a `margin` above 0"),
+        (
+            r#""hysteresis": { "margin": 51 }"#,
+            "/scales/0/hysteresis",
+            "no score leaves band `bad` by a margin of `51`",
+        ),
+        (r#""hysteresis": { "margin": "2" }"#, "/scales/0/hysteresis/margin", "accepted: a number above 0"),
+        (r#""hysteresis": { "dwell": "31d" }"#, "/scales/0/hysteresis", "accepted: 1s to 30d"),
+        (r#""hysteresis": { "dwell": 5 }"#, "/scales/0/hysteresis/dwell", "accepted: a text"),
+        (
+            r#""hysteresis": { "dwell": "1h", "toward": "up" }"#,
+            "/scales/0/hysteresis/toward",
+            "worse, better, either",
+        ),
+        (
+            r#""hysteresis": { "dwell": "1h", "wait": 1 }"#,
+            "/scales/0/hysteresis/wait",
+            "accepted: `margin`, `dwell`, `toward`",
+        ),
+        (r#""hysteresis": 5"#, "/scales/0/hysteresis", "accepted: an object with `margin`, `dwell`"),
+        (r#""hold": "4d""#, "/scales/0/hold", "accepted: 5d to 30d"),
+        (r#""hold": false"#, "/scales/0/hold", "or true for 7 days"),
+    ] {
+        let error = Settings::from_json(&text(more)).unwrap_err();
+        let told_here = error
+            .faults
+            .iter()
+            .any(|fault| fault.pointer == pointer && fault.fault.to_string().contains(told));
+        assert!(told_here && error.faults.len() == 1, "{more}: {error}");
+    }
+    // Every fault at once, those of the bands as well.
+    let many = text(r#""hysteresis": { "dwell": "31d", "margin": -1 }, "hold": "1d""#);
+    assert_eq!(Settings::from_json(&many).unwrap_err().faults.len(), 3);
+    let gap = many.replace(r#""low": 0"#, r#""low": -5"#);
+    assert_eq!(Settings::from_json(&gap).unwrap_err().faults.len(), 1, "a scale that is none has no margins");
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn planned(rules: &RuleSet, signal: &Signal) -> Plan {
     let facts = Facts {
         rules,
         subject: SubjectState::new(signal.subject().clone()),
+        tallies: BTreeMap::new(),
         control: Control::default(),
         stats: BTreeMap::new(),
         roster: Roster { groups: settings.groups.clone() },
@@ -172,7 +173,9 @@ fn lived() -> World {
     let storm = rule("storm", &[LOCK, TELL], r#", "guards": { "cooldown": { "for": "1h" } }"#);
     let shade =
         rule("shade", &[LOCK, TELL], r#", "mode": "shadow", "guards": { "cooldown": { "for": "1h" } }"#);
-    let world = World::new(&document(&[weekly.into(), fall.into(), storm, shade]));
+    let values = rule("values", &[TELL], r#", "guards": { "cooldown": { "field": "do", "for": "1h" } }"#)
+        .replace(r#""pattern""#, r#""window": { "count": 1, "in": "1h", "every": true }, "pattern""#);
+    let world = World::new(&document(&[weekly.into(), fall.into(), storm, shade, values]));
     let bo: ActorId = id("bo");
     world.submit(event("s1", "ana", 0), at(0));
     world.submit(event("s2", "ana", 1), at(1));
@@ -208,6 +211,13 @@ fn bodies<T: serde::de::DeserializeOwned>(world: &World, kind: Kind) -> Vec<T> {
 #[test]
 fn every_kind_of_record_reads_back() {
     let world = lived();
+    let bands = r#"{ "scales": [{ "id": "default", "low": 0, "high": 100, "high_is": "safe", "hold": true,
+        "bands": [{ "name": "green", "from": 80 }, { "name": "red", "from": 0 }] }] }"#;
+    let (set, olga) = (RuleSet::from_json(bands).unwrap(), id("olga"));
+    let found = go(world.engine.preview_bands(&world.tenant, &set, at(2_000)));
+    go(world.engine.apply_bands(&world.tenant, &set, found.digest, 9, &olga, "fewer", at(2_000)));
+    world.run(at(2_001));
+    bodies::<BandRun>(&world, Kind::Change).iter().for_each(back);
     bodies::<Enforcement>(&world, Kind::Enforcement).iter().for_each(back);
     bodies::<Enforcement>(&world, Kind::Notice).iter().for_each(back);
     bodies::<Approval>(&world, Kind::Approval).iter().for_each(back);
@@ -217,6 +227,7 @@ fn every_kind_of_record_reads_back() {
     bodies::<Control>(&world, Kind::Control).iter().for_each(back);
     bodies::<Book>(&world, Kind::Book).iter().for_each(back);
     bodies::<Entry>(&world, Kind::Entry).iter().for_each(back);
+    bodies::<Tally>(&world, Kind::Tally).iter().for_each(back);
     bodies::<Timer>(&world, Kind::Timer).iter().for_each(back);
     bodies::<Run>(&world, Kind::Run).iter().for_each(back);
     world.trail().iter().for_each(back);
@@ -229,6 +240,7 @@ fn every_kind_of_record_reads_back() {
     let kinds = [
         Kind::Approval,
         Kind::Book,
+        Kind::Change,
         Kind::Control,
         Kind::Effect,
         Kind::Enforcement,
@@ -240,6 +252,7 @@ fn every_kind_of_record_reads_back() {
         Kind::Stats,
         Kind::Subject,
         Kind::Sweep,
+        Kind::Tally,
         Kind::Timer,
         Kind::Trigger,
     ];
@@ -311,8 +324,8 @@ proptest! {
         if in_order {
             signals.sort_by_key(|(minute, ..)| *minute);
         }
-        // By person and mode: since when the rule rests, as far as it is known.
-        let mut since: BTreeMap<(&str, bool), i64> = BTreeMap::new();
+        // By person and mode: when the rule acted, as many as are remembered, the newest first.
+        let mut since: BTreeMap<(&str, bool), Vec<i64>> = BTreeMap::new();
         let mut created: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
         let mut shadow = false;
         for (n, (minute, user, turn)) in signals.into_iter().enumerate() {
@@ -321,8 +334,11 @@ proptest! {
                 shadow = !shadow;
                 go(world.engine.add_rules(&world.tenant, &edit(if shadow { "shadow" } else { "live" }), &Actor::Host, at(0)));
             }
-            let rest = since.get(&(user, shadow)).copied();
-            let rests = rest.is_some_and(|since| (minute - since).abs() < 60);
+            let known = since.entry((user, shadow)).or_default();
+            let near = known.iter().copied().find(|since| (minute - since).abs() < 60);
+            // What is older than all that is remembered rests with the oldest.
+            let rest = near.or_else(|| known.last().copied().filter(|last| known.len() >= MAX_RESTS && minute < *last));
+            let rests = rest.is_some();
             let decision = world.submit(event(&format!("s{n}"), user, minute), at(500));
             match &decision.outcomes[0].effect {
                 Effect::Suppressed(held) => {
@@ -332,18 +348,19 @@ proptest! {
                 effect => {
                     prop_assert!(!rests, "{effect:?}");
                     prop_assert_eq!(matches!(effect, Effect::Shadow { .. }), shadow);
-                    let known = since.entry((user, shadow)).or_insert(minute);
-                    *known = (*known).max(minute);
+                    known.push(minute);
+                    known.sort_unstable_by_key(|since| -since);
+                    known.truncate(MAX_RESTS);
                     if !shadow {
                         created.entry(user).or_default().push(minute);
                     }
                 }
             }
         }
-        if in_order {
-            for minutes in created.values() {
-                prop_assert!(minutes.windows(2).all(|two| two[1] - two[0] >= 60), "{minutes:?}");
-            }
+        // In whatever order they come, a storm of late signals too.
+        for minutes in created.values_mut() {
+            minutes.sort_unstable();
+            prop_assert!(minutes.windows(2).all(|two| two[1] - two[0] >= 60), "{minutes:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::action::{ActionType, Params};
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, ApprovalId, EnforcementId, GroupId, RuleId, ScaleId, Subject, TenantId, TriggerId};
 use crate::rule::ApprovalPolicy;
-use crate::score::BandName;
+use crate::score::{BandName, History, Level};
 use crate::signal::{SignalInfo, feed_params};
 use crate::time::Time;
 use crate::words::words;
@@ -25,7 +25,8 @@ pub struct Approval {
     pub tenant: TenantId,
     /// What it is about.
     pub enforcement: EnforcementId,
-    /// The digest of what an approver is shown: subject, action, parameters, trigger, evidence.
+    /// The digest of what an approver is shown: subject, action, parameters, trigger, evidence,
+    /// scores.
     pub digest: Hash,
     /// Whom the action is for.
     pub subject: Subject,
@@ -73,6 +74,9 @@ pub struct Context {
     /// The subject's scores at that time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub standing: BTreeMap<ScaleId, Standing>,
+    /// How the subject's scores and bands had been before, newest last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub history: BTreeMap<ScaleId, History>,
 }
 
 /// A subject's place on a scale.
@@ -84,6 +88,12 @@ pub struct Standing {
     pub band: BandName,
     /// When it held.
     pub at: Time,
+}
+
+impl From<&Level> for Standing {
+    fn from(level: &Level) -> Self {
+        Self { score: level.score.to_string(), band: level.band.clone(), at: level.at }
+    }
 }
 
 impl fmt::Display for Standing {
@@ -138,7 +148,9 @@ impl Approval {
         ApprovalId::derive(|h| h.bytes(enforcement.bytes()))
     }
 
-    /// The digest that an approval binds to.
+    /// The digest that an approval binds to: everything that an approver is shown of the reasons as
+    /// they were when the request was made. What has become of the subject since is shown as well,
+    /// and is no part of it: a score that comes in between must not void an answer.
     #[must_use]
     pub fn digest_of(
         tenant: &TenantId,
@@ -151,7 +163,17 @@ impl Approval {
         let hasher = feed_params(subject.feed(hasher).text(action.as_str()), params);
         let trigger = context.trigger.map(|id| id.to_string()).unwrap_or_default();
         let hasher = hasher.text(&trigger).number(context.evidence.len() as u64);
-        context.evidence.iter().fold(hasher, |h, (path, seen)| h.text(path).text(seen)).finish()
+        let hasher = context.evidence.iter().fold(hasher, |h, (path, seen)| h.text(path).text(seen));
+        // Requests made before histories were kept have none, and keep their digest.
+        if context.history.is_empty() {
+            return hasher.finish();
+        }
+        let hasher = context.standing.iter().fold(hasher.text("standing"), |h, (scale, then)| {
+            let h = h.text(scale.as_str()).text(&then.score).text(then.band.as_str());
+            h.number(then.at.micros().cast_unsigned())
+        });
+        let histories = context.history.iter();
+        histories.fold(hasher.text("history"), |h, (scale, past)| past.feed(h.text(scale.as_str()))).finish()
     }
 
     /// Whether the action concerns this person, so that their answer is never accepted: its subject,

@@ -279,6 +279,18 @@ codes! {
         "A subject's score was recorded without entering another band";
     PolicyBandEntered: Notice, Policy, "POLICY_BAND_ENTERED", Security,
         "A subject's score entered another band";
+    PolicyLevelElapsed: Info, Policy, "POLICY_LEVEL_ELAPSED", Security,
+        "A dwell or a hold ended, and the subject's last score counts";
+    PolicyLevelDismissed: Warning, Policy, "POLICY_LEVEL_DISMISSED", Administrative,
+        "An operator reset a subject's level to what the last score says";
+    PolicyLevelReread: Info, Policy, "POLICY_LEVEL_REREAD", Security,
+        "A subject's last score was read again by changed bands";
+    PolicyBandsChanged: Warning, Policy, "POLICY_BANDS_CHANGED", Administrative,
+        "The bands of scales were changed, and every subject's last score is read again";
+    PolicyBandsCompleted: Notice, Policy, "POLICY_BANDS_COMPLETED", Administrative,
+        "Every subject's last score was read again by changed bands";
+    PolicyBandsSkipped: Warning, Policy, "POLICY_BANDS_SKIPPED", Security,
+        "A subject's level could not be read again by changed bands, for the reason that the details name";
     PolicyKillSwitchEngaged: Critical, Policy, "POLICY_KILL_SWITCH_ENGAGED", Administrative,
         "Somebody stopped enforcement, everywhere or for a part";
     PolicyKillSwitchReleased: Warning, Policy, "POLICY_KILL_SWITCH_RELEASED", Administrative,

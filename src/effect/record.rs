@@ -205,6 +205,9 @@ impl HeldEffect {
             start_at: None,
             start_within: None,
             inverse: None,
+            repeats: 0,
+            last_repeat: None,
+            windows: Vec::new(),
         }
     }
 

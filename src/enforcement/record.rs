@@ -11,6 +11,7 @@ use crate::approval::Vote;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::id::{ActorId, ApprovalId, EffectId, EnforcementId, Subject, TenantId, TriggerId, WorkerId};
 use crate::signal::{TriggerKind, feed_params};
+use crate::state::WindowStand;
 use crate::time::{Span, Time};
 
 /// How many attempts a record keeps in full, the latest ones; all are counted.
@@ -59,6 +60,16 @@ pub struct Enforcement {
     /// The latest attempts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Attempt>,
+    /// How many further signals of the same storm were counted here, while a rule that asked for it
+    /// rested. It counts on when the enforcement is over: a count is no status.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
+    /// The signal time of the latest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_repeat: Option<Time>,
+    /// Where the windows of its rules stood, with the signals that they had counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowStand>,
     /// How it is tried again.
     pub retry: Retry,
     /// What counts as success.
@@ -72,6 +83,11 @@ pub struct Enforcement {
     /// How its effect is taken back, where it leaves one that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inverse: Option<Means>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What an enforcement is there for.
@@ -297,6 +313,14 @@ impl Enforcement {
         self
     }
 
+    /// The record with one signal more of its storm.
+    #[must_use]
+    pub fn repeated(mut self, at: Time) -> Self {
+        self.repeats = self.repeats.saturating_add(1);
+        self.last_repeat = self.last_repeat.max(Some(at));
+        self
+    }
+
     /// An audit record about this enforcement.
     #[must_use]
     pub fn draft(&self, code: AuditCode, actor: Actor, now: Time) -> AuditDraft {
@@ -379,6 +403,13 @@ impl fmt::Display for Enforcement {
         if let Some(operator) = &self.origin.operator {
             write!(f, ", ordered by {operator}")?;
         }
-        write!(f, ", on {} {} of {}", self.origin.kind, self.origin.signal, self.origin.at)
+        write!(f, ", on {} {} of {}", self.origin.kind, self.origin.signal, self.origin.at)?;
+        for window in &self.windows {
+            write!(f, ", {window} ({})", window.signals.join(", "))?;
+        }
+        match self.last_repeat {
+            Some(last) => write!(f, ", repeated {} times, last at {last}", self.repeats),
+            None => Ok(()),
+        }
     }
 }

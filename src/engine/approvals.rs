@@ -81,9 +81,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
         let state = record.as_ref().map(decode::<SubjectState>).transpose()?;
         let scores = state.map(|stored| stored.body.scores).unwrap_or_default();
-        let standing = scores.into_iter().map(|(scale, reading)| {
-            (scale, Standing { score: reading.score.to_string(), band: reading.band, at: reading.at })
-        });
+        let standing = scores.into_iter().map(|(scale, level)| (scale, Standing::from(&level)));
         let filter = Filter::new(tenant).user(approval.subject.user.clone()).limit(EARLIER + 1);
         let mut earlier = self.enforcements(filter).await?.rows;
         earlier.retain(|other| other.id != approval.enforcement);
@@ -229,6 +227,12 @@ impl fmt::Display for ApprovalView {
         }
         for (scale, then) in &asked.context.standing {
             writeln!(f, "  on scale {scale} then: {then}")?;
+            let Some(history) = asked.context.history.get(scale) else { continue };
+            for entry in history.entries.iter().rev() {
+                writeln!(f, "    {entry}")?;
+            }
+            let scores: Vec<_> = history.readings.iter().rev().map(ToString::to_string).collect();
+            writeln!(f, "    scores: {}", scores.join(", "))?;
         }
         for (scale, now) in &self.now {
             writeln!(f, "  on scale {scale} now: {now}")?;

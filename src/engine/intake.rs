@@ -11,7 +11,7 @@ use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
-use crate::plan::{Decision, Facts, Plan, plan};
+use crate::plan::{Decision, Facts, Plan, PlanError, plan};
 use crate::rule::{CompiledRule, RuleSet};
 use crate::signal::{ManualOrder, ManualStart, Signal};
 use crate::state::{Control, Roster, SubjectState};
@@ -23,7 +23,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// the signal's own time when the past is replayed.
     ///
     /// The first decision on a signal stands: when the signal comes again, that decision is given
-    /// back, whatever the rules are by then. A signal that concerns no rule writes nothing.
+    /// back, whatever the rules are by then. A signal that concerns no rule writes nothing. A score
+    /// on a scale that the tenant does not have is refused
+    /// ([`PlanError::UnknownScale`](crate::PlanError::UnknownScale)): a scale's name misspelt by a
+    /// host would otherwise go unnoticed for ever.
     ///
     /// # Errors
     /// [`EngineError`]; nothing has been written then, except that a reused id is audited.
@@ -67,8 +70,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             self.forget(tenant);
             return Err(crate::store::StoreError::Conflict(book_key(tenant)).into());
         }
+        if let Signal::Score(reading) = signal {
+            installed.rules.settings().known_scale(&reading.scale).map_err(PlanError::from)?;
+        }
         if !is_concerned(signal, &installed, &concerned) {
             return Ok(Decision::new(signal, now));
+        }
+        if let Signal::Score(reading) = signal {
+            self.before_score(&mut tx, &installed, reading, now).await?;
         }
         let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
         let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
@@ -79,7 +88,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
     }
 
-    async fn repeated(&self, signal: &Signal, known: Decision, now: Time) -> Result<Decision, EngineError> {
+    pub(super) async fn repeated(
+        &self,
+        signal: &Signal,
+        known: Decision,
+        now: Time,
+    ) -> Result<Decision, EngineError> {
         let given = signal.digest();
         if given == known.digest {
             return Ok(Decision { repeat: true, ..known });
@@ -118,6 +132,22 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         signal: &Signal,
         now: Time,
     ) -> Result<Plan, EngineError> {
+        let facts = self.facts(tx, rules, concerned, signal).await?;
+        let new_subject = tx.record(&subject_key(signal.tenant(), signal.subject())).is_none();
+        let planned = plan(signal, concerned, &facts, now)?;
+        self.put_plan(tx, &planned, &facts, new_subject)?;
+        self.put_counts(tx, &planned).await?;
+        Ok(planned)
+    }
+
+    /// What a plan needs to know, as the transaction sees it.
+    pub(super) async fn facts<'r>(
+        &self,
+        tx: &mut Tx<'_, S>,
+        rules: &'r RuleSet,
+        concerned: &[Arc<CompiledRule>],
+        signal: &Signal,
+    ) -> Result<Facts<'r>, EngineError> {
         let tenant = signal.tenant();
         let subject = subject_key(tenant, signal.subject());
         let control = Claim::control_key(tenant);
@@ -131,20 +161,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 known.insert(rule.clone(), stats.body);
             }
         }
+        let tallies = self.tallies(tx, concerned, signal).await?;
         let of_subject = tx.get::<SubjectState>(&subject)?;
-        let facts = Facts {
+        Ok(Facts {
             rules,
             subject: of_subject
                 .as_ref()
                 .map_or_else(|| SubjectState::new(signal.subject().clone()), |stored| stored.body.clone()),
+            tallies,
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
             exemptions: self.exemptions_of(tx, tenant, signal.subject()).await?,
-        };
-        let planned = plan(signal, concerned, &facts, now)?;
-        self.put_plan(tx, &planned, &facts, of_subject.is_none())?;
-        Ok(planned)
+        })
     }
 
     fn put_plan(
@@ -220,7 +249,7 @@ pub(super) fn replace<T: crate::store::Body, S: Store>(
 fn is_concerned(signal: &Signal, installed: &Installed, concerned: &[Arc<CompiledRule>]) -> bool {
     match signal {
         Signal::Score(reading) => installed.rules.reads_scale(&reading.scale),
-        Signal::Manual(_) => true,
+        Signal::Manual(_) | Signal::Level(_) => true,
         Signal::Event(_) | Signal::Schedule(_) => !concerned.is_empty(),
     }
 }

@@ -2,16 +2,21 @@
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
 mod approvals;
+mod bands;
 mod control;
 mod effects;
 mod enforcements;
 mod exemptions;
+mod explain;
 mod intake;
+mod levels;
 mod lifts;
+mod preview;
 mod queries;
 mod rules;
 mod run;
 mod sweeps;
+mod tallies;
 mod timetable;
 mod turns;
 mod tx;
@@ -34,6 +39,8 @@ use crate::store::{Store, StoreError};
 use crate::time::{Span, Time};
 
 pub use approvals::ApprovalView;
+pub use bands::ScaleList;
+pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
 
@@ -105,6 +112,29 @@ pub enum EngineError {
         /// The revision.
         revision: u32,
     },
+    /// The settings change the bands of scales on which people have scores: they would move without
+    /// anything having happened. Preview the change, and apply it.
+    #[error("the bands of {0} change, and people have scores there; preview the change and apply it")]
+    BandsChanged(ScaleList),
+    /// What was previewed is not what would happen now.
+    #[error("the preview `{given}` does not hold any more; look at the preview `{found}` and apply that")]
+    PreviewStale {
+        /// The digest of the preview that was given.
+        given: Hash,
+        /// The digest of what would happen now.
+        found: Hash,
+    },
+    /// More subjects would move than was agreed to.
+    #[error("{moves} move(s), but {agreed} were agreed to; accepted: at most as many as were agreed to")]
+    TooManyMoves {
+        /// How many there would be.
+        moves: u64,
+        /// How many were agreed to.
+        agreed: u64,
+    },
+    /// An earlier change of bands is still on its way through the subjects.
+    #[error("an earlier change of bands is still on its way; run what is due first")]
+    BandsMoving,
     /// There is no such thing.
     #[error("no {what} `{id}`")]
     NotFound {

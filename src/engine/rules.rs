@@ -3,24 +3,74 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
+use super::bands::{ScaleList, band_sets, numbered};
 use super::intake::{replace, stats_key};
+use super::preview::Agreement;
 use super::sweeps::{begin_sweep, rule_sweep};
 use super::timetable::occurrence;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
-use crate::hash::Hasher;
-use crate::id::{ActorId, CommitId, RuleId, TenantId};
+use crate::hash::{Hash, Hasher};
+use crate::id::{ActorId, CommitId, RuleId, ScaleId, TenantId};
 use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings, Trigger};
-use crate::state::{Book, Entry, RuleStats, Timer};
+use crate::score::Scale;
+use crate::state::{BandSet, Book, Entry, RuleStats, Timer};
 use crate::store::{Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
 use crate::time::Time;
 
 /// A tenant's rules as they stood at a version of its book.
 pub(super) struct Installed {
+    pub(super) tenant: TenantId,
     pub(super) version: u64,
     pub(super) rules: RuleSet,
+    pub(super) book: Book,
+    /// The change of bands that was applied last.
+    pub(super) change: Option<Hash>,
+}
+
+impl Installed {
+    /// The same with other sets of bands.
+    pub(super) fn with_bands(&self, bands: BTreeMap<ScaleId, BandSet>) -> Self {
+        Self {
+            tenant: self.tenant.clone(),
+            version: self.version,
+            rules: self.rules.clone(),
+            book: Book { bands, ..self.book.clone() },
+            change: self.change,
+        }
+    }
+
+    /// Since when a scale has its bands.
+    pub(super) fn since(&self, scale: &ScaleId) -> Time {
+        self.book.bands.get(scale).map_or(Time::EPOCH, |set| set.since)
+    }
+}
+
+/// The settings that follow when a set is added: its own, if it declares any, or else those that
+/// are in force. With `merge`, a set of scales alone changes these scales. A scale that was declared
+/// once stays declared: the standard one comes in the place of a `default` of the tenant's own.
+pub(super) fn next_settings(set: &RuleSet, known: Option<&Installed>, merge: bool) -> Settings {
+    let given = set.settings();
+    let Some(known) = known else { return given.clone() };
+    let old = known.rules.settings();
+    let scales_alone = Settings { scales: given.scales.clone(), ..Settings::default() };
+    let mut next = if *given == Settings::default() {
+        old.clone()
+    } else if merge && *given == scales_alone && set.rules().next().is_none() {
+        let others = old.scales.iter().filter(|scale| given.scales.iter().all(|new| new.id() != scale.id()));
+        let scales = others.chain(&given.scales).cloned().collect();
+        Settings { scales, ..old.clone() }
+    } else {
+        given.clone()
+    };
+    let standard = Scale::standard();
+    let declared = next.scales.iter().any(|scale| scale.id() == standard.id());
+    if !declared && known.book.bands.contains_key(standard.id()) {
+        next.scales.push(standard);
+    }
+    next
 }
 
 /// What adding rules changed.
@@ -63,7 +113,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::RevisionTaken`]; [`EngineError::Rules`] where the rules do not fit beside
-    /// those that stay. Nothing is changed then.
+    /// those that stay; [`EngineError::BandsChanged`] where the settings change the bands of a scale
+    /// on which anybody has a score: [`Engine::preview_bands`] tells what that would do, and
+    /// [`Engine::apply_bands`] does it. Nothing is changed then.
     pub async fn add_rules(
         &self,
         tenant: &TenantId,
@@ -72,7 +124,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         now: Time,
     ) -> Result<RuleChange, EngineError> {
         self.rules_of(tenant, now).await?;
-        until_settled!({ self.write_rules(tenant, rules, actor, now).await })
+        until_settled!({ self.write_rules(tenant, rules, actor, now, None).await })
     }
 
     /// Makes a rule active again. It acts then as its mode says.
@@ -139,7 +191,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             match self.read_rules(tenant).await? {
                 Some(installed) => Ok(installed),
                 None => {
-                    self.write_rules(tenant, &self.seed, &Actor::Engine, now).await?;
+                    self.write_rules(tenant, &self.seed, &Actor::Engine, now, None).await?;
                     Err(StoreError::Conflict(book_key(tenant)).into())
                 }
             }
@@ -195,9 +247,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if after.version(&book_key(tenant)) != version {
             return Err(StoreError::Conflict(book_key(tenant)).into());
         }
-        let settings = Settings::from_json(&book.body.settings)?;
+        let settings = numbered(Settings::from_json(&book.body.settings)?, &book.body.bands);
         let rules = RuleSet::with_activity(settings, rules, self.seed.host_catalog())?;
-        Ok(Some(Installed { version, rules }))
+        let (book, change) = (book.body.clone(), book.body.change);
+        Ok(Some(Installed { tenant: tenant.clone(), version, rules, book, change }))
     }
 
     async fn entries(&self, tenant: &TenantId) -> Result<BTreeMap<RuleId, Entry>, EngineError> {
@@ -226,14 +279,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
     }
 
-    async fn write_rules(
+    /// Adds a set. The bands of a scale on which anybody has a score change only as agreed.
+    pub(super) async fn write_rules(
         &self,
         tenant: &TenantId,
         set: &RuleSet,
         actor: &Actor,
         now: Time,
+        agreed: Option<&Agreement>,
     ) -> Result<RuleChange, EngineError> {
         let known = self.read_rules(tenant).await?;
+        if agreed.is_some_and(|agreed| known.as_ref().is_none_or(|known| known.version != agreed.version)) {
+            return Err(StoreError::Conflict(book_key(tenant)).into());
+        }
         let mut tx = self.tx(tenant);
         let entry_keys = set.rules().map(|rule| entry_key(tenant, &rule.rule.id));
         tx.load(entry_keys.chain([book_key(tenant)])).await?;
@@ -292,13 +350,36 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let book = tx.get::<Book>(&book_key(tenant))?.map(|stored| stored.body);
         let old = book.clone().unwrap_or_default();
-        let given = set.settings().to_json();
-        let settings = if given == "{}" && book.is_some() { old.settings.clone() } else { given };
-        if change.added.is_empty() && book.is_some() && settings == old.settings {
+        let next = next_settings(set, known.as_ref(), agreed.is_some());
+        let settings = next.to_json();
+        if change.added.is_empty() && book.is_some() && settings == old.settings && agreed.is_none() {
             return Ok(change);
         }
         // All together must make a set: a group that another rule needs must still be there.
         let checked = Settings::from_json(&settings)?;
+        let before = known.as_ref().map(|known| known.rules.settings());
+        let (bands, changed) = band_sets(book.as_ref(), before, &checked, now);
+        match agreed {
+            Some(agreed) => {
+                if self.bands_are_moving(&mut tx, tenant, &old).await? {
+                    return Err(EngineError::BandsMoving);
+                }
+                let revised =
+                    changed.into_keys().filter_map(|id| Some((id.clone(), bands.get(&id)?.revision)));
+                self.begin_bands(&mut tx, tenant, revised.collect(), agreed, actor, now).await?;
+            }
+            None => {
+                let mut moving = Vec::new();
+                for (scale, names) in &changed {
+                    if self.anybody_in(tenant, scale, names).await? {
+                        moving.push(scale.clone());
+                    }
+                }
+                if !moving.is_empty() {
+                    return Err(EngineError::BandsChanged(ScaleList(moving)));
+                }
+            }
+        }
         let set = RuleSet::with_activity(checked, all.into_values().collect(), self.seed.host_catalog())?;
         // A type that asked for approval and does so no more loosens rules that stay as they are.
         for was in known.iter().flat_map(|known| known.rules.catalog().iter()).filter(|was| was.approval) {
@@ -315,7 +396,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             .detail("settings_changed", settings != old.settings);
         tx.log([draft]);
         let version = tx.version(&book_key(tenant));
-        replace(&mut tx, book_key(tenant), Book { settings: settings.clone(), changes: old.changes + 1 })?;
+        let changed = agreed.map(|agreed| agreed.preview.digest).or(old.change);
+        let book = Book { settings: settings.clone(), changes: old.changes + 1, bands, change: changed };
+        replace(&mut tx, book_key(tenant), book)?;
         let content = content.text(&settings).finish();
         tx.commit(CommitId::derive(|h| h.text("rules").number(version).hash(&content))).await?;
         self.forget(tenant);

@@ -21,7 +21,8 @@ const DUE_PAGE: usize = 100;
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunReport {
-    /// Timers that were stepped: requests that ran out, occurrences, missed starts.
+    /// Timers that were stepped: requests that ran out, occurrences, missed starts, levels whose
+    /// dwell or hold ended, pages of changed bands.
     pub timers: usize,
     /// Attempts that were made.
     pub attempts: usize,
@@ -118,9 +119,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             match key.kind {
                 Kind::Approval => self.expire(tx, key, now).await?,
                 Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
+                Kind::Tally => self.forget_tally(tx, key).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
                 Kind::Sweep => self.step_sweep(tx, key, now).await?,
+                Kind::Subject => self.step_levels(tx, key, now).await?,
+                Kind::Change => self.step_bands(tx, key, now).await?,
                 _ => {
                     let fault = "it has a timer, but records of its kind have none".to_owned();
                     return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());

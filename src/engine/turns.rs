@@ -224,11 +224,11 @@ fn not_wanted(enforcement: &Enforcement, effect: &HeldEffect) -> Option<Before> 
 /// in its direction.
 fn still_there(trigger: &ScoreTrigger, subject: Option<&SubjectState>, rules: &RuleSet) -> bool {
     let Some(scale) = rules.settings().scale(&trigger.scale) else { return false };
-    let Some(reading) = subject.and_then(|known| known.scores.get(&trigger.scale)) else { return false };
-    // The scale may have been edited since: the score is read as its bands are now.
-    let Some(now) = scale.band(&reading.score).ok().and_then(|band| scale.rank(&band.name)) else {
-        return false;
-    };
+    let Some(level) = subject.and_then(|known| known.scores.get(&trigger.scale)) else { return false };
+    // The settled band, whatever holds it there. Where the scale has no such band any more, the score is
+    // read as its bands are now.
+    let read = || scale.band(&level.score).ok().and_then(|band| scale.rank(&band.name));
+    let Some(now) = scale.rank(&level.band).or_else(read) else { return false };
     let mut asked = trigger.enters.iter().filter_map(|band| scale.rank(band));
     match trigger.direction {
         Direction::Worse => asked.min().is_some_and(|least| now >= least),

@@ -68,6 +68,15 @@ impl<'s, S: Store> Tx<'s, S> {
         self.dirty.insert(key, record);
     }
 
+    /// Writes what is beside the work on a record: whoever holds it holds it still.
+    pub(super) fn put_held<T: Body>(&mut self, key: &Key, stored: &Stored<T>) {
+        let lease = self.record(key).and_then(|record| record.lease.clone());
+        self.put(key.clone(), stored);
+        if let Some(record) = self.dirty.get_mut(key) {
+            record.lease = lease;
+        }
+    }
+
     /// Writes a body that is new, or replaces the whole of what was there.
     pub(super) fn put_new<T: Body>(&mut self, key: Key, body: T) {
         self.put(key, &Stored::new(body));

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::alternative::Test;
 use super::judge::Judge;
 use super::read::Field;
@@ -16,7 +18,7 @@ pub const MAX_SEEN_BYTES: usize = 256;
 pub const MAX_SEEN_VALUES: usize = 16;
 
 /// What an event has at one path that a pattern names.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Seen {
     /// The path, its steps joined by dots.
     pub path: String,
@@ -28,7 +30,7 @@ pub struct Seen {
 }
 
 /// What a pattern says of an event, and why.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Explanation {
     /// Whether the pattern matches.
     pub matched: bool,
@@ -42,7 +44,7 @@ pub struct Explanation {
 }
 
 /// One list of alternatives, and what the event has for it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct FieldVerdict {
     /// Where the list stands, as JSON pointer (RFC 6901) in the text that was read.
     pub pointer: String,
@@ -69,7 +71,7 @@ impl Pattern {
         let fields = &self.inner.fields;
         let first = |i: usize| !fields[..i].iter().any(|earlier| earlier.path == fields[i].path);
         let paths = fields.iter().enumerate().filter(|(i, _)| first(*i));
-        paths.map(|(_, field)| seen(field, &values_at(event, &field.path))).collect()
+        paths.map(|(_, field)| seen(field, &all_at(event, &field.path))).collect()
     }
 
     /// Whether the pattern matches an event, and for each of its lists what was wanted, what is
@@ -93,7 +95,7 @@ impl Pattern {
 }
 
 fn verdict(field: &Field, satisfied: bool, event: &Node<'_>) -> FieldVerdict {
-    let values = values_at(event, &field.path);
+    let values = all_at(event, &field.path);
     let holds = |test: &Test| values.iter().any(|node| test.passes(&node.value));
     // Where no value does, the list is satisfied by absence: from the event, or from the array
     // elements that the rest of the pattern picked.
@@ -116,8 +118,16 @@ fn seen(field: &Field, values: &[&Node<'_>]) -> Seen {
     }
 }
 
+/// Every text, number and boolean at a dotted path, in the order of the event.
+pub(crate) fn values_at<'e, 'a>(event: &'e Node<'a>, path: &str) -> Vec<&'e Node<'a>> {
+    let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+    let mut values = all_at(event, &path);
+    values.retain(|node| !matches!(node.value, Value::Null));
+    values
+}
+
 /// Every text, number, boolean and null at a path, in the order of the event.
-fn values_at<'e, 'a>(event: &'e Node<'a>, path: &[String]) -> Vec<&'e Node<'a>> {
+fn all_at<'e, 'a>(event: &'e Node<'a>, path: &[String]) -> Vec<&'e Node<'a>> {
     let mut values = Vec::new();
     collect(event, path, &mut values);
     values

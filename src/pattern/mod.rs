@@ -30,6 +30,7 @@ pub use payload::{MAX_PAYLOAD_BYTES, Payload, PayloadError, PayloadFault};
 
 pub(crate) use address::Network;
 pub(crate) use alternative::Test;
+pub(crate) use explain::values_at;
 pub(crate) use number::{End, Number, Range};
 pub(crate) use read::Field;
 pub(crate) use text::{TextTest, fold};

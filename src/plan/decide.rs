@@ -1,21 +1,22 @@
 //! The plan of one signal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::evidence;
 use super::fill::{Source, fill};
 use super::make::Wanted;
-use super::{ActionOutcome, Decision, Effect, Facts, Moved, Plan, PlanError, RuleRef};
+use super::window::{count, tally};
+use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Question, Suppressed, Suppression, exempted, held_back};
+use crate::guard::{Question, Suppressed, Suppression, exempted, held_back, rest_key, resting};
 use crate::id::RuleId;
 use crate::json::Node;
-use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode, Trigger};
-use crate::score::{BandName, Fire, Scale, Transition, TransitionError};
-use crate::signal::{MAX_REASON_BYTES, ManualOrder, ManualStart, ScoreReading, Signal};
-use crate::state::Cooling;
+use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode};
+use crate::score::Fire;
+use crate::signal::{Event, MAX_REASON_BYTES, ManualOrder, ManualStart, Signal};
+use crate::state::{Cooling, Tally, WindowOutcome};
 use crate::time::Time;
 
 /// Decides on a signal: what follows by which rule, what is held back and why, and all that is to
@@ -36,11 +37,18 @@ pub fn plan(
     planner.plan.decision.evidence = evidence::of(signal, concerned);
     match signal {
         Signal::Score(reading) => planner.score(reading, concerned)?,
+        Signal::Level(turn) => planner.level(turn, concerned)?,
         Signal::Manual(start) => planner.manual(start, concerned)?,
         Signal::Event(event) => {
             let tree = event.payload.tree();
+            planner.count(event, concerned, &tree);
             for rule in concerned {
-                planner.rule(rule, Moment { tree: Some(&tree), ..Moment::default() });
+                let moment = Moment { tree: Some(&tree), ..Moment::default() };
+                let acted = planner.completes(rule) && planner.rule(rule, moment);
+                if acted && rule.window().is_some_and(|window| !window.every) {
+                    let at = planner.at();
+                    planner.tally(rule).fire(at);
+                }
             }
         }
         Signal::Schedule(_) => {
@@ -61,13 +69,13 @@ pub(super) struct Planner<'a> {
 
 /// What a rule decides on, beside the signal.
 #[derive(Clone, Copy, Default)]
-struct Moment<'a> {
+pub(super) struct Moment<'a> {
     /// The entry of a band.
-    fire: Option<&'a Fire>,
+    pub(super) fire: Option<&'a Fire>,
     /// Whether a jump enters further bands after that one.
-    on_the_way: bool,
+    pub(super) on_the_way: bool,
     /// The event's payload.
-    tree: Option<&'a Node<'a>>,
+    pub(super) tree: Option<&'a Node<'a>>,
 }
 
 impl<'a> Planner<'a> {
@@ -79,65 +87,12 @@ impl<'a> Planner<'a> {
             approvals: Vec::new(),
             notices: Vec::new(),
             subject: facts.subject.clone(),
+            tallies: BTreeMap::new(),
+            repeated: BTreeSet::new(),
             stats: BTreeMap::new(),
             audit: Vec::new(),
         };
         Self { signal, facts, now, plan }
-    }
-
-    fn score(&mut self, reading: &ScoreReading, rules: &[Arc<CompiledRule>]) -> Result<(), PlanError> {
-        let Some(scale) = self.facts.rules.settings().scale(&reading.scale) else { return Ok(()) };
-        let now_in = scale.reading(reading.score.clone(), reading.at, reading.id.clone())?;
-        let last = self.plan.subject.scores.get(&reading.scale).cloned();
-        let transition = match scale.transition(last.as_ref(), &reading.score, reading.at) {
-            Ok(transition) => transition,
-            Err(TransitionError::OutOfRange(error)) => return Err(error.into()),
-            // The scale was edited since: the last score is read again as its bands are now.
-            Err(_) => {
-                let again = last.and_then(|l| scale.reading(l.score, l.at, l.signal).ok());
-                let again = scale.transition(again.as_ref(), &reading.score, reading.at);
-                again.unwrap_or(Transition::First { to: now_in.band.clone() })
-            }
-        };
-        let late = transition == Transition::Late;
-        let from = match &transition {
-            Transition::Moved { from, .. } => Some(from.clone()),
-            Transition::Stayed { band } => Some(band.clone()),
-            _ => None,
-        };
-        self.plan.decision.moved =
-            Some(Moved { scale: reading.scale.clone(), from, to: now_in.band.clone(), late });
-        if !late {
-            self.plan.subject.scores.insert(reading.scale.clone(), now_in);
-        }
-        for rule in rules {
-            if let Trigger::Score(trigger) = &rule.rule.trigger {
-                self.score_rule(rule, trigger, &scale, &transition);
-            }
-        }
-        Ok(())
-    }
-
-    fn score_rule(
-        &mut self,
-        rule: &CompiledRule,
-        trigger: &crate::score::ScoreTrigger,
-        scale: &Scale,
-        transition: &Transition,
-    ) {
-        let shadow = rule.rule.mode == Mode::Shadow;
-        // What other rules of this decision add is not about this one.
-        let facts = self.facts;
-        let known = &facts.subject;
-        let last = |from: Option<&BandName>, to: &BandName| known.last_fired(&rule.rule.id, shadow, from, to);
-        let fires = trigger.fires(transition, scale, last, self.signal.at());
-        for (i, fire) in fires.iter().enumerate() {
-            let on_the_way = i + 1 < fires.len();
-            if self.rule(rule, Moment { fire: Some(fire), on_the_way, tree: None }) {
-                let at = self.signal.at();
-                self.plan.subject.fire(&rule.rule.id, shadow, fire.from.as_ref(), &fire.to, at);
-            }
-        }
     }
 
     fn manual(&mut self, start: &ManualStart, rules: &[Arc<CompiledRule>]) -> Result<(), PlanError> {
@@ -167,11 +122,11 @@ impl<'a> Planner<'a> {
         };
         if let Some(stop) = self.facts.control.stops(std::iter::empty(), action) {
             let held = Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone());
-            self.suppress(None, action, held);
+            self.suppress(None, action, held, None);
             return Ok(());
         }
         if let Some(held) = exempted(&self.facts.exemptions, None, action, self.now) {
-            self.suppress(None, action, held);
+            self.suppress(None, action, held, None);
             return Ok(());
         }
         let wanted = Wanted {
@@ -187,25 +142,58 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
+    /// Counts an event for the rules that wait for more than one, before any of them acts: what
+    /// their windows hold is evidence for all.
+    fn count(&mut self, event: &Event, rules: &[Arc<CompiledRule>], tree: &Node<'_>) {
+        for rule in rules {
+            let Some(window) = rule.window() else { continue };
+            let (at, now) = (self.at(), self.now);
+            let stand = count(rule, window, event, tree, self.tally(rule), at);
+            if stand.outcome.is_counted() {
+                self.tally(rule).keep(window.span, at, now);
+            }
+            let told = format!("{stand}: {}", stand.signals.join(", "));
+            self.plan.decision.evidence.insert(format!("window of rule {}", rule.rule.id), told);
+            self.plan.decision.windows.push(stand);
+        }
+    }
+
+    /// Whether a rule that an event concerns is to be decided on: always, but where it has a window
+    /// that the event does not complete.
+    fn completes(&self, rule: &CompiledRule) -> bool {
+        let mut stands = self.plan.decision.windows.iter().filter(|stand| stand.rule == rule.rule.id);
+        stands.next().is_none_or(|stand| stand.outcome == WindowOutcome::Complete)
+    }
+
+    /// When the signal counts: at its own time, but never later than the decision. A wrong clock must
+    /// not make all that comes before that time too late.
+    pub(super) fn at(&self) -> Time {
+        self.signal.at().min(self.now)
+    }
+
+    /// What the rule remembers of the subject, to be changed.
+    pub(super) fn tally(&mut self, rule: &CompiledRule) -> &mut Tally {
+        let facts = self.facts;
+        let subject = self.signal.subject();
+        self.plan.tallies.entry(rule.rule.id.clone()).or_insert_with(|| tally(rule, subject, facts))
+    }
+
     /// Decides on each action of a rule. Says whether any was taken: that starts its cooldowns.
-    fn rule(&mut self, rule: &CompiledRule, moment: Moment<'_>) -> bool {
+    pub(super) fn rule(&mut self, rule: &CompiledRule, moment: Moment<'_>) -> bool {
         let Moment { fire, on_the_way, tree } = moment;
         let shadow = rule.rule.mode == Mode::Shadow && !matches!(self.signal, Signal::Manual(_));
-        let (mut acted, mut rested) = (false, false);
+        let (mut made, mut acted, mut rested) = (BTreeMap::new(), false, false);
         // Guards see what was known before: the actions of one rule do not hold each other back,
         // nor do the entries of one jump.
         let facts = self.facts;
+        let key = rest_key(rule, self.signal, tree);
+        let tally = facts.tallies.get(&rule.rule.id);
+        let rest = resting(rule, self.signal, self.at(), key, &facts.subject, tally);
         for action in &rule.actions {
-            let question = Question {
-                rule,
-                action,
-                signal: self.signal,
-                fire,
-                subject: &facts.subject,
-                control: &self.facts.control,
-                exemptions: &self.facts.exemptions,
-                now: self.now,
-            };
+            let control = &facts.control;
+            let (exemptions, now) = (&facts.exemptions[..], self.now);
+            let question =
+                Question { rule, action, signal: self.signal, fire, control, exemptions, now, rest };
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),
@@ -213,8 +201,9 @@ impl<'a> Planner<'a> {
             };
             match judged {
                 Err(held) => {
-                    rested |= held.reason == Suppression::Cooldown;
-                    self.suppress(Some((rule, action)), &action.spec.name, held);
+                    let rest = rest.filter(|_| held.reason == Suppression::Cooldown);
+                    rested |= rest.is_some();
+                    self.suppress(Some((rule, action)), &action.spec.name, held, rest);
                 }
                 Ok(_) if shadow => {
                     acted = true;
@@ -234,12 +223,17 @@ impl<'a> Planner<'a> {
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
                         inverse: action.inverse.clone(),
                     };
-                    let asked = u64::from(self.create(&wanted));
-                    self.stats(&rule.rule.id).created += asked;
+                    let (enforcement, new) = self.create(&wanted);
+                    made.insert(action.action.key.clone(), enforcement);
+                    self.stats(&rule.rule.id).created += u64::from(new);
                 }
             }
         }
-        self.cool(rule, shadow, acted, rested);
+        match (acted, key, rest.filter(|_| rested)) {
+            (true, Some(key), _) => self.cool(rule, shadow, key, made),
+            (false, Some(key), Some(rest)) => self.repeat(rule, shadow, key, rest),
+            _ => {}
+        }
         let now = self.now;
         let stats = self.stats(&rule.rule.id);
         stats.fired += 1;
@@ -247,29 +241,22 @@ impl<'a> Planner<'a> {
         acted
     }
 
-    fn cool(&mut self, rule: &CompiledRule, shadow: bool, acted: bool, rested: bool) {
-        let Some(cooldown) = rule.rule.guards.cooldown else { return };
-        let since = self.signal.at();
-        let fresh = Cooling { since, until: since.after(cooldown.span), repeats: 0 };
-        let cooldowns = self.plan.subject.resting_mut(shadow);
-        match cooldowns.get_mut(&rule.rule.id) {
-            Some(cooling) if rested && !acted => cooling.repeats += 1,
-            // A late signal that acted does not pull a newer rest back.
-            Some(cooling) if acted && cooling.since < since => *cooling = fresh,
-            Some(_) => {}
-            None if acted => drop(cooldowns.insert(rule.rule.id.clone(), fresh)),
-            None => {}
-        }
-    }
-
     fn suppress(
         &mut self,
         from: Option<(&CompiledRule, &CompiledAction)>,
         action: &ActionType,
         held: Suppressed,
+        rest: Option<&Cooling>,
     ) {
         if let Some((rule, _)) = from {
             *self.stats(&rule.rule.id).suppressed.entry(held.reason.to_string()).or_default() += 1;
+        }
+        // A storm does not flood the log: of its repeats, only the 1st, 2nd, 4th, 8th … are told one
+        // by one. The record of the signal itself says of each that it was held back.
+        let repeats = rest.map(|rest| rest.repeats.saturating_add(1));
+        if repeats.is_some_and(|repeats| !repeats.is_power_of_two()) {
+            self.outcome(from, action, Effect::Suppressed(held));
+            return;
         }
         let mut draft = self
             .draft(AuditCode::PolicyActionSuppressed, Actor::Engine)
@@ -280,6 +267,10 @@ impl<'a> Planner<'a> {
         }
         if let Some(until) = held.until {
             draft = draft.detail("until", until);
+        }
+        if let (Some(rest), Some(repeats), Some((_, action))) = (rest, repeats, from) {
+            let repeats = i64::try_from(repeats).unwrap_or(i64::MAX);
+            draft = draft.detail("repeats", repeats).enforcement(rest.made.get(&action.action.key).copied());
         }
         self.plan.audit.push(draft);
         self.outcome(from, action, Effect::Suppressed(held));
@@ -304,7 +295,7 @@ impl<'a> Planner<'a> {
         self.plan.stats.entry(rule.clone()).or_insert_with(|| known.cloned().unwrap_or_default())
     }
 
-    fn draft(&self, code: AuditCode, actor: Actor) -> AuditDraft {
+    pub(super) fn draft(&self, code: AuditCode, actor: Actor) -> AuditDraft {
         AuditDraft::new(self.plan.decision.tenant.clone(), code, actor, self.now)
             .subject(self.signal.subject().clone())
             .trigger(self.plan.decision.id)
@@ -338,42 +329,5 @@ impl<'a> Planner<'a> {
         }
         self.plan.audit = audit;
         self.plan
-    }
-
-    /// What the log says of the signal itself.
-    fn heading(&self) -> Vec<AuditDraft> {
-        let decision = &self.plan.decision;
-        let (code, actor) = match self.signal {
-            Signal::Event(_) | Signal::Schedule(_) => (AuditCode::PolicySignalDecided, Actor::Engine),
-            Signal::Score(_) => (AuditCode::PolicyScoreRecorded, Actor::Engine),
-            Signal::Manual(start) => (AuditCode::PolicyManualStart, Actor::Person(start.operator.clone())),
-        };
-        let mut draft = self
-            .draft(code, actor)
-            .detail("kind", decision.signal.kind.as_str())
-            .detail("source", decision.signal.source.as_str())
-            .detail("signal", decision.signal.id.as_str())
-            .detail("created", self.plan.enforcements.len());
-        let count = |of: fn(&Effect) -> bool| decision.outcomes.iter().filter(|o| of(&o.effect)).count();
-        draft = draft
-            .detail("suppressed", count(|effect| matches!(effect, Effect::Suppressed(_))))
-            .detail("shadow", count(|effect| matches!(effect, Effect::Shadow { .. })));
-        if let Signal::Manual(start) = self.signal {
-            draft = draft.personal("reason", start.reason.clone());
-        }
-        let Some(moved) = &decision.moved else { return vec![draft] };
-        draft = draft.detail("band", moved.to.as_str()).detail("late", moved.late);
-        let entered = !moved.late && moved.from.as_ref() != Some(&moved.to);
-        let entry = entered.then(|| {
-            let entry = self
-                .draft(AuditCode::PolicyBandEntered, Actor::Engine)
-                .target(moved.to.as_str())
-                .detail("scale", moved.scale.as_str());
-            match &moved.from {
-                Some(from) => entry.detail("from", from.as_str()),
-                None => entry,
-            }
-        });
-        std::iter::once(draft).chain(entry).collect()
     }
 }

@@ -63,6 +63,7 @@ impl Source<'_> {
             "band.from" => self.fire.and_then(|fire| fire.from.as_ref()).map(ToString::to_string),
             "score" => match self.signal {
                 Signal::Score(reading) => Some(reading.score.to_string()),
+                Signal::Level(turn) => Some(turn.score.to_string()),
                 _ => None,
             },
             "operator" | "reason" => match self.signal {

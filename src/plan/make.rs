@@ -11,7 +11,8 @@ use crate::hash::Hasher;
 use crate::id::{ActorId, EnforcementId};
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Hold, Timing};
 use crate::score::BandName;
-use crate::signal::{Signal, feed_params};
+use crate::signal::feed_params;
+use crate::state::WindowStand;
 use crate::time::Span;
 
 /// One action that passed the guards.
@@ -50,10 +51,12 @@ impl Planner<'_> {
     /// Makes the enforcement, or joins the one that another rule of this decision made: a person
     /// is restricted once, whatever the number of rules that ask for it (behaviour 5.4).
     ///
-    /// Says whether it is new for that rule: the entries of one jump may ask for the same.
-    pub(super) fn create(&mut self, wanted: &Wanted<'_>) -> bool {
+    /// Gives its id, and says whether it is new for that rule: the entries of one jump may ask for
+    /// the same.
+    pub(super) fn create(&mut self, wanted: &Wanted<'_>) -> (EnforcementId, bool) {
         let id = self.enforcement_id(wanted);
         let holder = wanted.rule.map(|(rule, action)| self.holder(rule, action));
+        let window = self.windows_of(wanted);
         let author = wanted.rule.and_then(|(rule, _)| rule.rule.author.clone());
         let made = self.plan.enforcements.iter_mut().find(|made| made.id == id);
         let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
@@ -65,6 +68,7 @@ impl Planner<'_> {
             Some(_) if known => {}
             Some(shared) => {
                 shared.holders.extend(holder.clone());
+                shared.windows.extend(window);
                 if let Some(asked) = self.plan.approvals.iter_mut().find(|asked| asked.enforcement == id) {
                     asked.rules.extend(holder.map(|holder| holder.rule));
                     asked.authors.extend(author);
@@ -80,7 +84,13 @@ impl Planner<'_> {
             }
         }
         self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval });
-        !known
+        (id, !known)
+    }
+
+    /// Where the window stood that made the rule ask for it.
+    fn windows_of(&self, wanted: &Wanted<'_>) -> Option<WindowStand> {
+        let (rule, _) = wanted.rule?;
+        self.plan.decision.windows.iter().find(|stand| stand.rule == rule.rule.id).cloned()
     }
 
     /// The rule as one that asks for it, and for how long: the span of its rung, where it has a ladder.
@@ -133,10 +143,8 @@ impl Planner<'_> {
     }
 
     fn enforcement(&self, id: EnforcementId, wanted: &Wanted<'_>, holder: Option<Holder>) -> Enforcement {
-        let (operator, reason) = match self.signal {
-            Signal::Manual(start) => (Some(start.operator.clone()), Some(start.reason.clone())),
-            _ => (None, None),
-        };
+        let ordered = self.signal.ordered();
+        let (operator, reason) = ordered.map(|(who, why)| (who.clone(), why.to_owned())).unzip();
         let terms = Terms {
             id,
             attempts: 0,
@@ -160,6 +168,9 @@ impl Planner<'_> {
                 operator,
                 reason,
             },
+            repeats: 0,
+            last_repeat: None,
+            windows: self.windows_of(wanted).into_iter().collect(),
             subject: self.signal.subject().clone(),
             action: wanted.spec.name.clone(),
             category: wanted.spec.category,
@@ -190,16 +201,15 @@ impl Planner<'_> {
         author: Option<ActorId>,
     ) -> Approval {
         let decision = &self.plan.decision;
-        let standing = self.plan.subject.scores.iter().map(|(scale, reading)| {
-            let standing =
-                Standing { score: reading.score.to_string(), band: reading.band.clone(), at: reading.at };
-            (scale.clone(), standing)
-        });
+        let scores = &self.plan.subject.scores;
+        let standing = scores.iter().map(|(scale, level)| (scale.clone(), Standing::from(level)));
+        let history = scores.iter().map(|(scale, level)| (scale.clone(), level.history.clone()));
         let context = Context {
             trigger: Some(decision.id),
             signal: Some(decision.signal.clone()),
             evidence: decision.evidence.clone(),
             standing: standing.collect(),
+            history: history.collect(),
         };
         let subject = self.signal.subject().clone();
         let action = wanted.spec.name.clone();
@@ -214,10 +224,7 @@ impl Planner<'_> {
             params: wanted.params.clone(),
             rules: holder.into_iter().map(|holder| holder.rule).collect(),
             designated: policy.groups.iter().map(|q| (q.name.clone(), members(&q.name))).collect(),
-            orderer: match self.signal {
-                Signal::Manual(start) => Some(start.operator.clone()),
-                _ => None,
-            },
+            orderer: self.signal.ordered().map(|(who, _)| who.clone()),
             authors: author.into_iter().collect(),
             context,
             requested_at: self.now,

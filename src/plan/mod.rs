@@ -3,10 +3,15 @@
 
 mod decide;
 mod evidence;
+mod explain;
 mod fill;
+mod heading;
 mod make;
+mod rest;
+mod score;
+mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -18,15 +23,16 @@ use crate::enforcement::Enforcement;
 use crate::exemption::Exemptions;
 use crate::guard::Suppressed;
 use crate::hash::Hash;
-use crate::id::{ActionKey, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
-use crate::rule::RuleSet;
+use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
+use crate::rule::{RuleSet, UnknownScale};
 use crate::score::{BandName, OutOfRange};
 use crate::signal::{Signal, SignalInfo};
-use crate::state::{Control, Roster, RuleStats, SubjectState};
+use crate::state::{Control, Roster, RuleStats, SubjectState, Tally, WindowStand};
 use crate::time::Time;
 
 pub use decide::plan;
 pub use evidence::MAX_EVIDENCE_FIELDS;
+pub use explain::{Part, PartVerdict, RuleAnswer, Why, explain};
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -47,6 +53,9 @@ pub struct Decision {
     /// The move of the subject, if it was a score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<Moved>,
+    /// Where the windows stand of the rules that wait for more than one event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowStand>,
     /// What follows, action by action, in the order of rules and their actions.
     pub outcomes: Vec<ActionOutcome>,
     /// Whether this is the stored decision of a signal that came again.
@@ -64,6 +73,13 @@ pub struct Moved {
     pub from: Option<BandName>,
     /// The band that was entered, or kept.
     pub to: BandName,
+    /// The band in which the score itself lies, where hysteresis or hold keeps the subject in
+    /// another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lies_in: Option<BandName>,
+    /// When the band is left for the other if no score comes before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves_at: Option<Time>,
     /// Whether the score is older than the last one: then it moved nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
@@ -121,6 +137,8 @@ pub struct Facts<'a> {
     pub rules: &'a RuleSet,
     /// What is known of the subject.
     pub subject: SubjectState,
+    /// What the concerned rules remember of the subject beside that.
+    pub tallies: BTreeMap<RuleId, Tally>,
     /// What people have stopped.
     pub control: Control,
     /// What the concerned rules have done so far.
@@ -144,6 +162,10 @@ pub struct Plan {
     pub notices: Vec<Enforcement>,
     /// What is known of the subject from now on.
     pub subject: SubjectState,
+    /// What rules remember of the subject from now on; those that changed.
+    pub tallies: BTreeMap<RuleId, Tally>,
+    /// The enforcements on which this signal counts as a repeat.
+    pub repeated: BTreeSet<EnforcementId>,
     /// What the rules have done from now on; those that changed.
     pub stats: BTreeMap<RuleId, RuleStats>,
     /// What the audit log says.
@@ -176,7 +198,14 @@ pub enum PlanError {
         "`{0}` needs approval, and the tenant has no default group of approvers; set `approvers.default`"
     )]
     NoApprovers(ActionType),
-    /// A manual start needs a reason.
+    /// The tenant has no such scale: nothing would ever follow from its scores, which is a fault of
+    /// the host's settings rather than an answer.
+    #[error(transparent)]
+    UnknownScale(#[from] UnknownScale),
+    /// Whoever is in a band does not get themselves out of it.
+    #[error("`{0}` is the subject; somebody else must dismiss the level")]
+    OwnLevel(ActorId),
+    /// An order of a person needs a reason.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
 }
@@ -196,6 +225,7 @@ impl Decision {
             decided_at: now,
             evidence: BTreeMap::new(),
             moved: None,
+            windows: Vec::new(),
             outcomes: Vec::new(),
             repeat: false,
         }
@@ -219,7 +249,7 @@ impl Decision {
     /// Whether any rule had something to say.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.outcomes.is_empty()
+        self.outcomes.is_empty() && self.windows.is_empty()
     }
 }
 
@@ -230,8 +260,11 @@ impl fmt::Display for Decision {
         if self.repeat {
             write!(f, " (came again; decided at {})", self.decided_at)?;
         }
-        if self.outcomes.is_empty() {
+        if self.is_empty() {
             return f.write_str(": nothing follows");
+        }
+        for stand in &self.windows {
+            write!(f, "\n  rule `{}` revision {}: {stand}", stand.rule, stand.revision)?;
         }
         self.outcomes.iter().try_for_each(|outcome| write!(f, "\n  {outcome}"))
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, MAX_ACTIONS, MAX_GROUPS, MAX_SCALES, MAX_SOURCES,
-    MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, timing,
+    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, MAX_ACTIONS, MAX_GROUPS, MAX_SCALES,
+    MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, timing, window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
@@ -57,10 +57,13 @@ pub(super) fn rule(
     count(&below(pointer, "actions"), "actions", rule.actions.len(), 1, MAX_ACTIONS, faults);
     let trigger = below(pointer, "trigger");
     match &rule.trigger {
-        Trigger::Event { sources, .. } => {
+        Trigger::Event { sources, window: counted, .. } => {
             let pointer = format!("{trigger}/event/sources");
             count(&pointer, "sources", sources.len(), 0, MAX_SOURCES, faults);
             repeated(&pointer, sources.iter(), faults);
+            if let Some(counted) = counted {
+                window::faults(&format!("{trigger}/event"), counted, faults);
+            }
         }
         Trigger::Score(score) => {
             let pointer = format!("{trigger}/score");
@@ -70,6 +73,10 @@ pub(super) fn rule(
             bands(&format!("{trigger}/schedule/audience"), "band", scale, named, settings, faults);
         }
         Trigger::Schedule { audience: Audience::All, .. } | Trigger::Manual => {}
+    }
+    let per_field = matches!(&rule.guards.cooldown, Some(cooldown) if cooldown.per != CooldownScope::Subject);
+    if per_field && rule.trigger.listens().is_empty() {
+        faults.add(format!("{pointer}/guards/cooldown/field"), RuleFault::FieldWithoutEvent);
     }
     let mut keys = BTreeSet::new();
     for (i, action) in rule.actions.iter().enumerate() {
@@ -310,7 +317,7 @@ fn seat(
     false
 }
 
-fn repeated<'a, T: Ord + ToString + 'a>(
+pub(super) fn repeated<'a, T: Ord + ToString + 'a>(
     pointer: &str,
     items: impl Iterator<Item = &'a T>,
     faults: &mut Faults,
@@ -323,7 +330,14 @@ fn repeated<'a, T: Ord + ToString + 'a>(
     }
 }
 
-fn count(pointer: &str, what: &'static str, found: usize, least: usize, most: usize, faults: &mut Faults) {
+pub(super) fn count(
+    pointer: &str,
+    what: &'static str,
+    found: usize,
+    least: usize,
+    most: usize,
+    faults: &mut Faults,
+) {
     // What could not be read has told its own fault, and is not counted as missing.
     let too_few = found < least && !faults.touch(pointer);
     if too_few || found > most {

@@ -1,6 +1,6 @@
 //! A rule's conditions in words, for people who do not read JSON.
 
-use super::{Audience, Rule, Trigger};
+use super::{Audience, Listened, Rule, Trigger, Window};
 use crate::json::{self, Node, Value};
 use crate::score::{Direction, ScoreTrigger};
 
@@ -10,13 +10,10 @@ impl Rule {
     #[must_use]
     pub fn conditions(&self) -> String {
         let trigger = match &self.trigger {
-            Trigger::Event { sources, pattern } => {
-                let sources: Vec<&str> = sources.iter().map(|source| source.as_str()).collect();
-                let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(" or ") };
-                match fields(pattern.text()) {
-                    conditions if conditions.is_empty() => format!("any event from {from}"),
-                    conditions => format!("an event from {from} where {conditions}"),
-                }
+            Trigger::Event { window, .. } => {
+                let events: Vec<_> = self.trigger.listens().iter().map(event).collect();
+                let counted = window.as_ref().map(Window::describe).unwrap_or_default();
+                format!("{counted}{}", events.join(", then "))
             }
             Trigger::Score(trigger) => score(trigger),
             Trigger::Schedule { timetable, audience } => {
@@ -35,6 +32,15 @@ impl Rule {
             Some(pattern) => format!("{trigger}; only for subjects where {}", fields(pattern.text())),
             None => trigger,
         }
+    }
+}
+
+fn event(listened: &Listened<'_>) -> String {
+    let sources: Vec<&str> = listened.sources.iter().map(|source| source.as_str()).collect();
+    let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(" or ") };
+    match fields(listened.pattern.text()) {
+        conditions if conditions.is_empty() => format!("any event from {from}"),
+        conditions => format!("an event from {from} where {conditions}"),
     }
 }
 

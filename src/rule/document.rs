@@ -143,6 +143,14 @@ pub enum RuleFault {
     /// No name of a band.
     #[error(transparent)]
     Band(#[from] BandNameError),
+    /// No path of a field, or one longer than [`MAX_FIELD_BYTES`](super::MAX_FIELD_BYTES).
+    #[error(
+        "`{0}` is no path of a field; accepted: names joined by dots, at most 512 bytes, such as `client.ip`"
+    )]
+    FieldPath(String),
+    /// A cooldown for a field, of a rule that no event starts.
+    #[error("only an event has fields; accepted here: `per` `subject`")]
+    FieldWithoutEvent,
     /// No such action type.
     #[error("unknown action type `{found}`; accepted: {accepted}")]
     UnknownAction {

@@ -1,14 +1,18 @@
 //! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
 
 mod check;
+mod cooldown;
 mod describe;
 mod document;
+mod listen;
 mod read;
+mod read_scale;
 mod set;
 mod timing;
+mod window;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::{ActionSpec, ActionType, ParamValue, Params};
 use crate::id::{ActionKey, ActorId, GroupId, RuleId, ScaleId, Source};
@@ -18,9 +22,12 @@ use crate::score::{BandName, Scale, ScoreTrigger};
 use crate::time::Span;
 use crate::words::words;
 
+pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
+pub use listen::{Listened, Role};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
-pub use timing::{Hold, Ladder, MAX_DELAY, MAX_HOLD, MAX_RUNGS, MIN_RUNGS, Timing};
+pub use timing::{Hold, Ladder, MAX_DELAY, MAX_EFFECT_HOLD, MAX_RUNGS, MIN_RUNGS, Timing};
+pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
 /// The longest document of rules, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
@@ -99,11 +106,6 @@ words! {
         Lenient: "lenient", "their authors are warned";
         Strict: "strict", "they are refused";
     }
-
-    /// For whom a rule rests.
-    CooldownScope, "scope of a cooldown" {
-        Subject: "subject", "for the subject that it acted on";
-    }
 }
 
 /// When a rule runs.
@@ -116,6 +118,8 @@ pub enum Trigger {
         sources: Vec<Source>,
         /// What the event must look like.
         pattern: Pattern,
+        /// How many such events it waits for; without one it runs on each.
+        window: Option<Window>,
     },
     /// On a score that enters a band.
     Score(ScoreTrigger),
@@ -216,13 +220,14 @@ pub struct Guards {
     pub cooldown: Option<Cooldown>,
 }
 
-/// How long a rule rests after it acted, by signal time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Cooldown {
-    /// For whom it rests.
-    pub per: CooldownScope,
-    /// How long.
-    pub span: Span,
+/// A scale that the tenant does not have.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("unknown scale `{scale}`; accepted: {known}")]
+pub struct UnknownScale {
+    /// The scale.
+    pub scale: ScaleId,
+    /// Those that the tenant has, separated by commas.
+    pub known: String,
 }
 
 /// What holds for all rules of a tenant.
@@ -247,6 +252,20 @@ impl Settings {
         let declared = self.scales.iter().find(|scale| scale.id() == id);
         let standard = Scale::standard();
         declared.cloned().or_else(|| (standard.id() == id).then_some(standard))
+    }
+
+    /// The scale of that id.
+    ///
+    /// # Errors
+    /// [`UnknownScale`] with the scales that there are.
+    pub fn known_scale(&self, id: &ScaleId) -> Result<Scale, UnknownScale> {
+        self.scale(id).ok_or_else(|| {
+            let standard = Scale::standard().id().clone();
+            let declared = self.scales.iter().map(Scale::id);
+            let known: BTreeSet<&ScaleId> = declared.chain([&standard]).collect();
+            let known: Vec<_> = known.into_iter().map(|id| format!("`{id}`")).collect();
+            UnknownScale { scale: id.clone(), known: known.join(", ") }
+        })
     }
 }
 

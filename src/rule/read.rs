@@ -1,18 +1,21 @@
 //! From a JSON document to rules and settings. What a value means by itself is judged here; what
 //! it means beside the others (is there such a group?) in [`check`](super::check).
 
+use super::cooldown::cooldown;
 use super::document::{Faults, Item, Object, RuleFault, below, cut};
+use super::read_scale::scale;
+use super::window::window;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, Cooldown, CooldownScope, Guards, MAX_COOLDOWN, MAX_MEMBERS,
-    MAX_NEED, MAX_RULES, MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, Audience, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED, MAX_RULES,
+    MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
-use crate::id::ScaleId;
+use crate::id::{ScaleId, Source};
 use crate::json::Value;
 use crate::pattern::Pattern;
 use crate::schedule::{Timetable, Zone};
-use crate::score::{Band, Confidence, Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::score::{Confidence, Direction, Scale, ScoreTrigger, Skipped};
 use crate::time::Span;
 use crate::words::WordError;
 
@@ -145,11 +148,23 @@ fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
 }
 
 fn event_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    let object = item.object(&["sources", "pattern"], "an object", faults)?;
+    let object = item.object(&["sources", "pattern", "window"], "an object", faults)?;
+    let heard = listened(&object, faults);
+    let window = object.get("window").map(|item| window(&item, faults));
+    let (sources, pattern) = heard?;
+    let window = match window {
+        None => None,
+        Some(window) => Some(window?),
+    };
+    Some(Trigger::Event { sources, pattern, window })
+}
+
+/// The sources and the pattern of events that a rule listens to.
+pub(super) fn listened(object: &Object<'_>, faults: &mut Faults) -> Option<(Vec<Source>, Pattern)> {
     let sources = object.get("sources").and_then(|items| items.items("an array of sources", faults));
     let sources = sources.unwrap_or_default().iter().filter_map(|source| source.parsed(faults)).collect();
     let pattern = pattern(&object.need("pattern", faults)?, faults)?;
-    Some(Trigger::Event { sources, pattern })
+    Some((sources, pattern))
 }
 
 fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
@@ -159,11 +174,7 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     let scale = object.get("scale").and_then(|scale| scale.parsed(faults));
     let enters = object.need("enters", faults).and_then(|bands| bands.items("an array of bands", faults));
     let enters = enters.unwrap_or_default().iter().filter_map(|band| band_name(band, faults)).collect();
-    let direction = word(
-        object.get("direction"),
-        &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)],
-        faults,
-    );
+    let direction = word(object.get("direction"), DIRECTIONS, faults);
     let skipped =
         word(object.get("skipped"), &[("ignore", Skipped::Ignore), ("fire", Skipped::Fire)], faults);
     let mut trigger = ScoreTrigger::new(scale.unwrap_or_else(|| Scale::standard().id().clone()), enters);
@@ -182,7 +193,10 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     Some(Trigger::Score(trigger))
 }
 
-fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
+pub(super) const DIRECTIONS: &[(&str, Direction)] =
+    &[("worse", Direction::Worse), ("better", Direction::Better), ("either", Direction::Either)];
+
+pub(super) fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
     item.parsed(faults)
 }
 
@@ -289,41 +303,7 @@ fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
     let Some(object) = item.object(&["cooldown"], "an object of guards", faults) else {
         return Guards::default();
     };
-    let cooldown = object.get("cooldown").and_then(|item| {
-        let object = item.object(&["per", "for"], "a cooldown", faults)?;
-        let per = object.get("per").map_or(Some(CooldownScope::Subject), |per| per.parsed(faults));
-        let span = span(&object.need("for", faults)?, MIN_DEADLINE, MAX_COOLDOWN, faults);
-        Some(Cooldown { per: per?, span: span? })
-    });
-    Guards { cooldown }
-}
-
-fn scale(item: &Item<'_>, faults: &mut Faults) -> Option<Scale> {
-    let object = item.object(&["id", "low", "high", "high_is", "bands"], "a scale", faults)?;
-    let id = object.need("id", faults).and_then(|id| id.parsed(faults));
-    let mut bound = |name| number(&object.need(name, faults)?, "a number", faults);
-    let (low, high) = (bound("low"), bound("high"));
-    let polarity = object.need("high_is", faults).and_then(|item| {
-        word(Some(item), &[("safe", Polarity::HighIsSafe), ("risky", Polarity::HighIsRisky)], faults)
-    });
-    let bands = object.need("bands", faults)?.items("an array of bands", faults)?;
-    let bands: Vec<Option<Band>> = bands
-        .iter()
-        .map(|band| {
-            let band = band.object(&["name", "from"], "a band", faults)?;
-            let name = band.need("name", faults).and_then(|name| band_name(&name, faults));
-            let from = band.need("from", faults).and_then(|from| number(&from, "a number", faults));
-            Some(Band { name: name?, from: from? })
-        })
-        .collect();
-    let bands = bands.into_iter().collect::<Option<_>>()?;
-    match Scale::new(id?, low?, high?, polarity?, bands) {
-        Ok(scale) => Some(scale),
-        Err(found) => {
-            found.into_iter().for_each(|fault| faults.add_at(&item.pointer, item.node.at, fault));
-            None
-        }
-    }
+    Guards { cooldown: object.get("cooldown").and_then(|item| cooldown(&item, faults)) }
 }
 
 fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {
@@ -403,7 +383,7 @@ fn integer(item: &Item<'_>, faults: &mut Faults) -> Option<i64> {
     None
 }
 
-fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
+pub(super) fn number(item: &Item<'_>, accepted: &'static str, faults: &mut Faults) -> Option<Decimal> {
     if let Value::Number(text) = item.node.value
         && let Ok(number) = text.parse()
     {
@@ -423,7 +403,11 @@ pub(super) fn span(item: &Item<'_>, least: Span, most: Span, faults: &mut Faults
 }
 
 /// One of a few words, each with its meaning.
-fn word<T: Clone>(item: Option<Item<'_>>, words: &[(&'static str, T)], faults: &mut Faults) -> Option<T> {
+pub(super) fn word<T: Clone>(
+    item: Option<Item<'_>>,
+    words: &[(&'static str, T)],
+    faults: &mut Faults,
+) -> Option<T> {
     let item = item?;
     let text = item.text(faults)?;
     let known = words.iter().find(|(word, _)| *word == text);

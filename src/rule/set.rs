@@ -28,9 +28,11 @@ struct Inner {
     host: ActionCatalog,
     catalog: ActionCatalog,
     rules: BTreeMap<RuleId, Arc<CompiledRule>>,
-    /// Finds the acting rules that an event concerns, by their place in `matched`.
+    /// Finds what acting rules listen to, by its place in `listeners`.
     matcher: Matcher,
-    matched: Vec<Arc<CompiledRule>>,
+    /// Each pattern of each acting rule: the rule, and the place in what it listens to. Those of
+    /// one rule stand together.
+    listeners: Vec<(Arc<CompiledRule>, usize)>,
     warnings: Vec<RuleWarning>,
 }
 
@@ -169,7 +171,7 @@ impl RuleSet {
             catalog,
             rules: BTreeMap::new(),
             matcher: Matcher::default(),
-            matched: Vec::new(),
+            listeners: Vec::new(),
             warnings: Vec::new(),
         };
         if rules.len() > MAX_RULES {
@@ -234,6 +236,7 @@ impl RuleSet {
         let mut found = match signal {
             Signal::Event(event) => self.of_event(event),
             Signal::Score(reading) => self.on_scale(&reading.scale),
+            Signal::Level(turn) => self.on_scale(&turn.scale),
             Signal::Manual(start) => match &start.order {
                 ManualOrder::Rule(id) => {
                     self.acting(id).filter(|r| r.rule.trigger == Trigger::Manual).into_iter().collect()
@@ -274,14 +277,18 @@ impl RuleSet {
             return Vec::new();
         }
         let tree = event.payload.tree();
-        let confirmed = |rule: &&Arc<CompiledRule>| match &rule.rule.trigger {
-            Trigger::Event { sources, pattern } => {
-                (sources.is_empty() || sources.contains(&event.source)) && pattern.matches_node(&tree)
+        let mut rules: Vec<Arc<CompiledRule>> = Vec::new();
+        for (rule, place) in found.iter().filter_map(|ix| self.inner.listeners.get(ix.index())) {
+            // A rule that hears the event in several roles is concerned once.
+            if rules.last().is_some_and(|last| Arc::ptr_eq(last, rule)) {
+                continue;
             }
-            _ => false,
-        };
-        let rules = found.iter().filter_map(|ix| self.inner.matched.get(ix.index()));
-        rules.filter(confirmed).cloned().collect()
+            let listens = rule.rule.trigger.listens();
+            if listens.get(*place).is_some_and(|listened| listened.hears(&event.source, &tree)) {
+                rules.push(Arc::clone(rule));
+            }
+        }
+        rules
     }
 
     fn on_scale(&self, scale: &ScaleId) -> Vec<Arc<CompiledRule>> {
@@ -329,16 +336,15 @@ impl Inner {
         self.rules.insert(compiled.rule.id.clone(), compiled);
     }
 
-    /// Compiles the patterns of the acting event rules together.
+    /// Compiles the patterns of the acting rules together.
     fn index(&mut self) {
-        let on_events =
-            |rule: &&Arc<CompiledRule>| rule.acts() && matches!(rule.rule.trigger, Trigger::Event { .. });
-        self.matched = self.rules.values().filter(on_events).cloned().collect();
-        self.matcher = Matcher::new(self.matched.iter().filter_map(|rule| match &rule.rule.trigger {
-            Trigger::Event { sources, pattern } => {
-                Some((sources.iter().map(Source::as_str).collect::<Vec<_>>(), pattern.clone()))
-            }
-            _ => None,
+        let acting = self.rules.values().filter(|rule| rule.acts());
+        self.listeners = acting
+            .flat_map(|rule| (0..rule.rule.trigger.listens().len()).map(|place| (Arc::clone(rule), place)))
+            .collect();
+        self.matcher = Matcher::new(self.listeners.iter().filter_map(|(rule, place)| {
+            let listened = rule.rule.trigger.listens().into_iter().nth(*place)?;
+            Some((listened.sources.iter().map(Source::as_str).collect::<Vec<_>>(), listened.pattern.clone()))
         }));
     }
 }

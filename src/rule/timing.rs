@@ -31,7 +31,7 @@ use crate::time::Span;
 
 /// The longest time that an effect stands before it is taken back by itself; what is to stand longer
 /// is held until somebody lets go. Our decision.
-pub const MAX_HOLD: Span = Span::days(366);
+pub const MAX_EFFECT_HOLD: Span = Span::days(366);
 /// The longest delay of an action. Our decision: that of a request for approval.
 pub const MAX_DELAY: Span = Span::days(30);
 /// The fewest rungs of a ladder: with one it would be a plain `for`.
@@ -60,7 +60,7 @@ pub struct Timing {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Hold {
-    /// That long, each time; at most [`MAX_HOLD`].
+    /// That long, each time; at most [`MAX_EFFECT_HOLD`].
     For(Span),
     /// Longer for those who do it again.
     Ladder(Ladder),
@@ -107,12 +107,12 @@ pub(super) fn read(object: &Object<'_>, faults: &mut Faults) -> Timing {
 
 fn hold(item: &Item<'_>, faults: &mut Faults) -> Option<Hold> {
     if !matches!(item.node.value, crate::json::Value::Object(_)) {
-        return span(item, MIN_DEADLINE, MAX_HOLD, faults).map(Hold::For);
+        return span(item, MIN_DEADLINE, MAX_EFFECT_HOLD, faults).map(Hold::For);
     }
     let object =
         item.object(&["ladder", "decay"], "a span, or an object with `ladder` and `decay`", faults)?;
     let rungs = object.need("ladder", faults).and_then(|item| item.items("an array of spans", faults));
-    let read = |item: &Item<'_>| span(item, MIN_DEADLINE, MAX_HOLD, faults);
+    let read = |item: &Item<'_>| span(item, MIN_DEADLINE, MAX_EFFECT_HOLD, faults);
     let rungs = rungs.map(|rungs| rungs.iter().map(read).collect::<Vec<_>>());
     let decay = object.need("decay", faults).and_then(|item| span(&item, MIN_DEADLINE, Span::MAX, faults));
     let rungs = rungs?.into_iter().collect::<Option<Vec<_>>>()?;

@@ -4,9 +4,14 @@
 
 use std::fmt::Display;
 
-use super::{ApprovalPolicy, ApprovalSetting, Audience, Policy, Rule, RuleAction, Settings, Trigger};
+use super::{
+    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, Policy, Rule, RuleAction, Settings, Trigger,
+    Window,
+};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
-use crate::score::{Direction, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::decimal::Decimal;
+use crate::score::{Direction, Hysteresis, Polarity, Scale, ScoreTrigger, Skipped};
+use crate::time::Span;
 
 impl Rule {
     /// The rule as a JSON document, with its revision if it has one.
@@ -48,9 +53,11 @@ impl Settings {
 
 fn trigger(trigger: &Trigger) -> String {
     let (kind, body) = match trigger {
-        Trigger::Event { sources, pattern } => {
+        Trigger::Event { sources, pattern, window } => {
             let sources = (!sources.is_empty()).then(|| array(sources.iter().map(text)));
-            ("event", object([("sources", sources), ("pattern", Some(pattern.text().to_owned()))]))
+            let window = window.as_ref().map(Window::to_json);
+            let pattern = Some(pattern.text().to_owned());
+            ("event", object([("sources", sources), ("pattern", pattern), ("window", window)]))
         }
         Trigger::Score(score) => ("score", score_trigger(score)),
         Trigger::Schedule { timetable, audience } => (
@@ -67,11 +74,6 @@ fn trigger(trigger: &Trigger) -> String {
 }
 
 fn score_trigger(score: &ScoreTrigger) -> String {
-    let direction = match score.direction {
-        Direction::Worse => "worse",
-        Direction::Better => "better",
-        Direction::Either => "either",
-    };
     let skipped = match score.skipped {
         Skipped::Ignore => "ignore",
         Skipped::Fire => "fire",
@@ -79,12 +81,20 @@ fn score_trigger(score: &ScoreTrigger) -> String {
     object([
         ("scale", Some(text(&score.scale))),
         ("enters", Some(array(score.enters.iter().map(text)))),
-        ("direction", Some(text(direction))),
+        ("direction", Some(text(direction(score.direction)))),
         ("skipped", Some(text(skipped))),
         ("first", Some(score.first.to_string())),
         ("cooldown", Some(text(score.cooldown))),
         ("min_confidence", score.min_confidence.as_ref().map(|c| c.value().to_string())),
     ])
+}
+
+const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Worse => "worse",
+        Direction::Better => "better",
+        Direction::Either => "either",
+    }
 }
 
 fn audience_text(audience: &Audience) -> String {
@@ -137,8 +147,12 @@ fn policy_text(policy: &ApprovalPolicy) -> String {
 }
 
 fn guards(rule: &Rule) -> Option<String> {
-    let cooldown = rule.guards.cooldown?;
-    let cooldown = object([("per", Some(text(cooldown.per))), ("for", Some(text(cooldown.span)))]);
+    let cooldown = rule.guards.cooldown.as_ref()?;
+    let (per, field) = match &cooldown.per {
+        CooldownScope::Subject => ("subject", None),
+        CooldownScope::Field(field) => ("field", Some(text(field))),
+    };
+    let cooldown = object([("per", Some(text(per))), ("field", field), ("for", Some(text(cooldown.span)))]);
     Some(object([("cooldown", Some(cooldown))]))
 }
 
@@ -157,7 +171,16 @@ fn scale(scale: &Scale) -> String {
         ("high", Some(scale.high().to_string())),
         ("high_is", Some(text(polarity))),
         ("bands", Some(array(bands))),
+        ("hysteresis", scale.hysteresis().map(hysteresis)),
+        ("hold", scale.hold().map(text)),
     ])
+}
+
+fn hysteresis(hysteresis: &Hysteresis) -> String {
+    let margin = (hysteresis.margin != Decimal::zero()).then(|| hysteresis.margin.to_string());
+    let dwell = (hysteresis.dwell != Span::ZERO).then(|| text(hysteresis.dwell));
+    let toward = Some(text(direction(hysteresis.toward)));
+    object([("margin", margin), ("dwell", dwell), ("toward", toward)])
 }
 
 fn spec(spec: &ActionSpec) -> String {
@@ -208,16 +231,16 @@ fn param(param: &Param) -> String {
     ])
 }
 
-fn text(value: impl Display) -> String {
+pub(super) fn text(value: impl Display) -> String {
     serde_json::Value::String(value.to_string()).to_string()
 }
 
-fn array(items: impl Iterator<Item = String>) -> String {
+pub(super) fn array(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
 /// An object of those members that have a value.
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
     let members = members.into_iter().filter_map(|(name, value)| Some(format!("{}:{}", text(name), value?)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }

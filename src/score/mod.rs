@@ -1,6 +1,9 @@
-//! Scores: a number on a scale, the band that it falls in, the moves between bands, and what a
-//! rule asks of a move.
+//! Scores: a number on a scale, the band that it falls in, what keeps a subject in a band although
+//! the score says otherwise, the moves between bands, and what a rule asks of a move.
 
+mod history;
+mod hysteresis;
+mod level;
 mod scale;
 mod transition;
 mod trigger;
@@ -11,6 +14,9 @@ use std::sync::Arc;
 
 use crate::decimal::{Decimal, DecimalError};
 
+pub use history::{Entered, History, MAX_KEPT_ENTRIES, MAX_KEPT_READINGS, Scored};
+pub use hysteresis::{Hysteresis, MAX_DWELL, MAX_HOLD, MIN_DWELL, MIN_HOLD};
+pub use level::{Leaving, Level, LevelCause, LevelStep, MAX_KEPT_ATTRIBUTES, Observation};
 pub use scale::{Band, MAX_BANDS, OutOfRange, Polarity, Scale, ScaleFault};
 pub use transition::{Change, Reading, Transition, TransitionError};
 pub use trigger::{Direction, Fire, ScoreTrigger, Skipped, TriggerFault};

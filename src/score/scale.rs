@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::decimal::Decimal;
+use crate::hash::{Hash, Hasher};
 use crate::id::ScaleId;
-use crate::score::{BandName, Score};
+use crate::score::hysteresis::Exits;
+use crate::score::{BandName, Hysteresis, Score};
+use crate::time::Span;
 
 /// The most bands on one scale.
 pub const MAX_BANDS: usize = 32;
@@ -45,6 +48,11 @@ pub struct Scale {
     polarity: Polarity,
     /// From the best to the worst, so that a band's place is its rank.
     bands: Vec<Band>,
+    pub(super) hysteresis: Option<Hysteresis>,
+    /// Where each band is left, by rank; empty without hysteresis.
+    pub(super) exits: Vec<Exits>,
+    pub(super) hold: Option<Span>,
+    revision: u32,
 }
 
 /// What is wrong with a scale.
@@ -98,6 +106,32 @@ pub enum ScaleFault {
         /// The upper end of the range.
         high: Decimal,
     },
+    /// A hysteresis that asks for nothing, or for a negative margin.
+    #[error("no hysteresis; accepted: a `margin` above 0, a `dwell`, or both")]
+    Hysteresis,
+    /// No score could leave the band by that margin, so that nobody would ever get better; or the
+    /// bound with the margin has more digits than a number may.
+    #[error("no score leaves band `{band}` by a margin of `{margin}`; accepted: a smaller margin")]
+    Margin {
+        /// The margin.
+        margin: Decimal,
+        /// The band.
+        band: BandName,
+    },
+    /// The dwell is shorter than [`MIN_DWELL`](crate::MIN_DWELL) or longer than
+    /// [`MAX_DWELL`](crate::MAX_DWELL).
+    #[error("a dwell of `{found}`; accepted: 1s to 30d")]
+    Dwell {
+        /// What was given.
+        found: Span,
+    },
+    /// The hold is shorter than [`MIN_HOLD`](crate::MIN_HOLD) or longer than
+    /// [`MAX_HOLD`](crate::MAX_HOLD).
+    #[error("a hold of `{found}`; accepted: 5d to 30d")]
+    Hold {
+        /// What was given.
+        found: Span,
+    },
 }
 
 /// A score that lies outside the scale's range.
@@ -134,7 +168,8 @@ impl Scale {
             Polarity::HighIsSafe => b.from.cmp(&a.from),
             Polarity::HighIsRisky => a.from.cmp(&b.from),
         });
-        Ok(Self { id, low, high, polarity, bands })
+        let (hysteresis, exits, hold) = (None, Vec::new(), None);
+        Ok(Self { id, low, high, polarity, bands, hysteresis, exits, hold, revision: 1 })
     }
 
     /// The scale of a tenant who names none: `default`, 0 to 100, high is safe, with the bands
@@ -154,6 +189,37 @@ impl Scale {
     #[must_use]
     pub const fn id(&self) -> &ScaleId {
         &self.id
+    }
+
+    /// Which band set of its tenant this is, from 1: the engine counts on when a changed one is
+    /// applied. It is no part of the scale's document.
+    #[must_use]
+    pub const fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// The scale as that revision of it.
+    pub(crate) fn numbered(self, revision: u32) -> Self {
+        Self { revision, ..self }
+    }
+
+    /// The digest of all that decides on a subject's band, whatever the revision's number.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        let hasher = Hasher::new("tipstaff/scale/1").text(self.id.as_str());
+        let hasher = hasher.text(&self.low.to_string()).text(&self.high.to_string());
+        let hasher = hasher.number((self.polarity == Polarity::HighIsSafe).into());
+        let hasher = hasher.number(self.bands.len() as u64);
+        let bands = self.bands.iter();
+        let hasher = bands.fold(hasher, |h, band| h.text(band.name.as_str()).text(&band.from.to_string()));
+        let hasher = match &self.hysteresis {
+            None => hasher.number(0),
+            Some(h) => {
+                let hasher = hasher.number(1 + h.toward as u64);
+                hasher.text(&h.margin.to_string()).number(h.dwell.as_millis())
+            }
+        };
+        hasher.number(self.hold.map_or(0, Span::as_millis)).finish()
     }
 
     /// The lowest score.

@@ -1,4 +1,5 @@
-//! What a new score means for a subject: the move from the band that was to the band that is.
+//! What a new score means by the bands alone: the move from the band that was to the band that is.
+//! With hysteresis and hold, see [`level`](super::level).
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,7 @@ use crate::id::SignalId;
 use crate::score::{Band, BandName, OutOfRange, Scale, Score};
 use crate::time::Time;
 
-/// The last score that counted for a subject on a scale. Part of the subject's state.
+/// A score with the band that it falls in.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Reading {
@@ -21,7 +22,8 @@ pub struct Reading {
 }
 
 /// Which way a subject moved.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Change {
     /// Into a worse band.
     Worse,
@@ -78,7 +80,7 @@ pub enum TransitionError {
 }
 
 impl Scale {
-    /// The reading of a score: what becomes a subject's last reading unless the score is late.
+    /// The reading of a score.
     ///
     /// # Errors
     /// [`OutOfRange`] if the scale ends before the score.
@@ -87,7 +89,8 @@ impl Scale {
         Ok(Reading { score, at, band, signal })
     }
 
-    /// What `score` at `at` means for a subject whose last reading is `previous`.
+    /// What `score` at `at` means for a subject whose last reading is `previous`, by the bands
+    /// alone: [`Scale::observe`] asks for hysteresis and hold as well.
     ///
     /// A score of the same instant as the last one is not late: of two signals of one instant the
     /// later to arrive is the newer. (A signal that arrives twice is recognised by its id, before
@@ -102,9 +105,8 @@ impl Scale {
         at: Time,
     ) -> Result<Transition, TransitionError> {
         let to = self.place(score)?;
-        let name = |rank: usize| self.bands()[rank].name.clone();
         let Some(previous) = previous else {
-            return Ok(Transition::First { to: name(to) });
+            return Ok(Transition::First { to: self.bands()[to].name.clone() });
         };
         if at < previous.at {
             return Ok(Transition::Late);
@@ -113,9 +115,15 @@ impl Scale {
             scale: self.id().clone(),
             band: previous.band.clone(),
         })?;
+        Ok(self.between(from, to))
+    }
+
+    /// The move from one rank to another.
+    pub(super) fn between(&self, from: usize, to: usize) -> Transition {
+        let name = |rank: usize| self.bands()[rank].name.clone();
         let names = |bands: &[Band]| bands.iter().map(|band| band.name.clone()).collect::<Vec<_>>();
         let (change, skipped) = match from.cmp(&to) {
-            std::cmp::Ordering::Equal => return Ok(Transition::Stayed { band: name(to) }),
+            std::cmp::Ordering::Equal => return Transition::Stayed { band: name(to) },
             std::cmp::Ordering::Less => (Change::Worse, names(&self.bands()[from + 1..to])),
             std::cmp::Ordering::Greater => {
                 let mut skipped = names(&self.bands()[to + 1..from]);
@@ -123,7 +131,7 @@ impl Scale {
                 (Change::Better, skipped)
             }
         };
-        Ok(Transition::Moved { from: name(from), to: name(to), change, skipped })
+        Transition::Moved { from: name(from), to: name(to), change, skipped }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::enforcement::{Enforcement, Holding, Purpose};
 use crate::exemption::Exemptions;
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{Book, Control, Entry, RuleStats, Run, SubjectState, Sweep, Timer};
+use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer};
 use crate::time::Time;
 
 /// The format that this version writes. A later one adds fields; those are kept.
@@ -180,6 +180,7 @@ impl Body for Decision {
             (Facet::Source, self.signal.source.clone()),
             (Facet::Signal, self.signal.id.clone()),
         ]);
+        facets.extend(self.windows.iter().map(|stand| (Facet::Rule, stand.rule.to_string())));
         for outcome in &self.outcomes {
             facets.extend(outcome.rule.as_ref().map(|rule| (Facet::Rule, rule.id.to_string())));
             facets.push((Facet::Action, outcome.action.to_string()));
@@ -200,11 +201,28 @@ impl Body for Decision {
 impl Body for SubjectState {
     const KIND: Kind = Kind::Subject;
 
+    fn due_at(&self) -> Option<Time> {
+        self.next_due().map(|(_, due)| due)
+    }
+
     fn facets(&self) -> Vec<(Facet, String)> {
         let mut facets = of_subject(&self.subject);
-        let bands =
-            self.scores.iter().map(|(scale, reading)| (Facet::Band, format!("{scale}/{}", reading.band)));
+        let bands = self.scores.iter().map(|(scale, level)| (Facet::Band, format!("{scale}/{}", level.band)));
         facets.extend(bands);
+        facets
+    }
+}
+
+impl Body for Tally {
+    const KIND: Kind = Kind::Tally;
+
+    fn due_at(&self) -> Option<Time> {
+        self.keep_until
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        facets.push((Facet::Rule, self.rule.to_string()));
         facets
     }
 }
@@ -265,6 +283,18 @@ impl Body for Sweep {
 
     fn due_at(&self) -> Option<Time> {
         (!self.done).then_some(self.since)
+    }
+}
+
+impl Body for BandRun {
+    const KIND: Kind = Kind::Change;
+
+    fn at(&self) -> Time {
+        self.at
+    }
+
+    fn due_at(&self) -> Option<Time> {
+        (!self.done).then_some(self.at)
     }
 }
 

@@ -16,6 +16,7 @@ words! {
     Kind, "kind of record" {
         Approval: "approval", "a request for people's agreement";
         Book: "book", "which rules of the tenant are in force";
+        Change: "change", "a change of bands on its way through the subjects";
         Control: "control", "what people have stopped";
         Effect: "effect", "a restriction of a subject, and who holds it";
         Enforcement: "enforcement", "one action on one subject";
@@ -27,6 +28,7 @@ words! {
         Stats: "stats", "what a rule has done";
         Subject: "subject", "what is known of a subject";
         Sweep: "sweep", "the letting go of what a rule, or an exempted subject's rules, held";
+        Tally: "tally", "what a rule remembers of a subject: what its window counted, for what it rests";
         Timer: "timer", "where a timetable stands";
         Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
     }

@@ -129,6 +129,78 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
             "/0/guards/cooldown/for",
             "accepted: 1s to 366d",
         ),
+        (
+            triggered(r#"{ "event": { "pattern": { "a": [1] }, "window": { "count": §0, "in": "1h" } } }"#),
+            "/0/trigger/event/window/count",
+            "a whole number from 1 to 1000",
+        ),
+        (
+            triggered(r#"{ "event": { "pattern": { "a": [1] }, "window": §{ "count": 3 } } }"#),
+            "/0/trigger/event/window",
+            "the field `in` is missing",
+        ),
+        (
+            triggered(r#"{ "event": { "pattern": { "a": [1] }, "window": { "count": 3, "in": §"32d" } } }"#),
+            "/0/trigger/event/window/in",
+            "accepted: 1s to 31d",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "distinct": §"a..b", "count": 3, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/distinct",
+            "accepted: names joined by dots",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "distinct": "a", "count": §101, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/count",
+            "a whole number from 1 to 100",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "then": { "pattern": { "b": §[] } }, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/then/pattern/b",
+            "name at least one alternative",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "then": { "pattern": { "b": [1] } }, "in": "1h", "count": §2 } } }"#,
+            ),
+            "/0/trigger/event/window/count",
+            "nothing beside `then`",
+        ),
+        (
+            triggered(
+                r#"{ "event": { "pattern": { "a": [1] }, "window": { "then": { "pattern": { "b": [1] }, "sources": §["x", "x"] }, "in": "1h" } } }"#,
+            ),
+            "/0/trigger/event/window/then/sources",
+            "`x` stands twice",
+        ),
+        (
+            beside("\"guards\": { \"cooldown\": { \"per\": §\"source\", \"for\": \"1h\" } },"),
+            "/0/guards/cooldown/per",
+            "accepted: subject, field",
+        ),
+        (
+            beside("\"guards\": { \"cooldown\": §{ \"per\": \"field\", \"for\": \"1h\" } },"),
+            "/0/guards/cooldown",
+            "the field `field` is missing",
+        ),
+        (
+            beside(
+                "\"guards\": { \"cooldown\": { \"per\": \"subject\", \"field\": §\"a\", \"for\": \"1h\" } },",
+            ),
+            "/0/guards/cooldown/field",
+            "no `field` where the rule rests per `subject`",
+        ),
+        (
+            beside("\"guards\": { \"cooldown\": { \"field\": §\"a\", \"for\": \"1h\" } },"),
+            "/0/guards/cooldown/field",
+            "accepted here: `per` `subject`",
+        ),
         (beside("\"revision\": §0,"), "/0/revision", "a whole number from 1 to 4294967295"),
         (
             triggered(r#"{ "event": { "pattern": { "a": §[] } } }"#),

@@ -44,7 +44,10 @@ fn unchanged<E>(world: &World, audited: Option<&str>, call: impl FnOnce() -> E) 
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [signals(), rules(), votes(), moves(), effects(), stores(), hosts()].into_iter().flatten().collect()
+    [signals(), rules(), bands(), votes(), moves(), effects(), stores(), hosts()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn signals() -> Vec<Row> {
@@ -54,9 +57,11 @@ fn signals() -> Vec<Row> {
     let silent = ManualStart { reason: " ".to_owned(), ..start(order("escalate_to_hr", Params::new())) };
     let wordy = ManualStart { reason: "x".repeat(MAX_REASON_BYTES + 1), ..silent.clone() };
     let other = world.event("s2", "ana", at(0), r#"{ "do": "tell", "more": 1 }"#);
+    let elsewhere = ScoreReading { scale: id("elsewhere"), ..world.score("x2", "ana", at(0), "1") };
     let mut rows = Vec::new();
     for (signal, audited, accepted) in [
         (Signal::from(world.score("x1", "ana", at(0), "101")), None, "`0` to `100`"),
+        (elsewhere.into(), None, "unknown scale `elsewhere`; accepted: `default`"),
         (start(order("lock", Params::new())).into(), None, "unknown action type `lock`"),
         (
             start(order("assign_training", Params::new())).into(),
@@ -114,6 +119,57 @@ fn rules() -> Vec<Row> {
         row(&unfit, "unknown group `h`"),
         row(&ghost, "no rule `ghost`"),
         row(&mute, "accepted: 1 to 4096"),
+    ]
+}
+
+/// A change of bands, and the dismissal of a level.
+fn bands() -> Vec<Row> {
+    let world = world();
+    for user in ["ana", "bea"] {
+        world.submit(world.score("x1", user, at(0), "90"), at(0));
+    }
+    let set = |green: u32| {
+        let text = format!(
+            r#"{{ "scales": [{{ "id": "default", "low": 0, "high": 100, "high_is": "safe", "bands": [
+                {{ "name": "green", "from": {green} }}, {{ "name": "red", "from": 0 }}] }}] }}"#
+        );
+        RuleSet::from_json(&text).unwrap()
+    };
+    let found = go(world.engine.preview_bands(&world.tenant, &set(95), at(1)));
+    let apply = |set: &RuleSet, digest: Hash, most: u64, reason: &str| {
+        world.engine.apply_bands(&tenant(), set, digest, most, &id("olga"), reason, at(1)).into_error()
+    };
+    let silent = unchanged(&world, None, || {
+        let whole = RULES.replace(r#""rules""#, r#""scales": [{ "id": "default", "low": 0, "high": 9, "high_is": "safe", "bands": [{ "name": "red", "from": 0 }] }], "rules""#);
+        let set = RuleSet::from_json(&whole).unwrap();
+        refused(world.engine.add_rules(&world.tenant, &set, &Actor::Host, at(1)))
+    });
+    let stale = unchanged(&world, None, || apply(&set(95), Hash::ZERO, 9, "r"));
+    let many = unchanged(&world, None, || apply(&set(95), found.digest, 1, "r"));
+    unchanged(&world, None, || apply(&set(95), found.digest, 9, " "));
+    let olga = id("olga");
+    go(world.engine.apply_bands(&world.tenant, &set(95), found.digest, 2, &olga, "r", at(1)));
+    let next = go(world.engine.preview_bands(&world.tenant, &set(20), at(1)));
+    let moving = unchanged(&world, None, || apply(&set(20), next.digest, 9, "r"));
+    let order = Dismissal {
+        tenant: tenant(),
+        id: id("d1"),
+        operator: id("ana"),
+        subject: Subject::user(id("ana")),
+        scale: id("default"),
+        at: at(2),
+        reason: "r".to_owned(),
+    };
+    world.run(at(2));
+    let own = unchanged(&world, None, || refused(world.engine.dismiss_level(&order, at(2))));
+    let EngineError::Plan(inner) = &own else { panic!("{own}") };
+    vec![
+        row(&silent, "preview the change and apply it"),
+        row(&stale, "look at the preview"),
+        row(&many, "2 move(s), but 1 were agreed to"),
+        row(&moving, "run what is due first"),
+        row(&own, "somebody else must dismiss the level"),
+        row(inner, "somebody else must dismiss the level"),
     ]
 }
 

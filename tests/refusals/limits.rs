@@ -21,6 +21,25 @@ fn rule(members: &str) -> String {
     format!(r#"[{{ "id": "r", {members}, "trigger": {{ "manual": {{}} }}, "actions": [{ACT}] }}]"#)
 }
 
+fn heard(more: &str, guards: &str) -> String {
+    let event = format!(r#""event": {{ "pattern": {{ "a": [{{ "exists": true }}] }}{more} }}"#);
+    rule(&format!(r#""guards": {{ {guards} }}"#)).replace(r#""manual": {}"#, &event)
+}
+
+fn counted(window: &str) -> String {
+    heard(&format!(r#", "window": {window}"#), "")
+}
+
+fn resting(per: &str) -> String {
+    heard("", &format!(r#""cooldown": {{ {per}"for": "1h" }}"#))
+}
+
+/// One event for such a rule.
+fn turn(world: &World, n: usize, minute: i64, value: usize) -> Decision {
+    let text = format!(r#"{{ "a": {value} }}"#);
+    world.submit(world.event(&format!("s{n}"), "ana", at(minute), &text), at(10_000))
+}
+
 fn asks(approval: &str) -> String {
     let people: Vec<String> = (0..40).map(|n| format!(r#""p{n}""#)).collect();
     let group = people.join(",");
@@ -91,6 +110,44 @@ fn evidence(n: usize) -> usize {
     world.submit(world.event("s1", "ana", at(0), &format!("{{ {} }}", fields("1"))), at(0)).evidence.len()
 }
 
+/// A subject after that many scores, each of which enters another band.
+fn scored(n: usize, attributes: usize) -> Level {
+    let scale = Scale::standard();
+    let mut level = None;
+    for i in 0..n {
+        let score = if i % 2 == 0 { "90" } else { "10" };
+        let mut seen = Observation::new(id(score), at(i as i64), id(&format!("s{i}")));
+        seen.attributes = Some(format!(r#"{{"a":"{}"}}"#, "x".repeat(attributes.saturating_sub(8))));
+        level = Some(scale.observe(level.as_ref(), seen).unwrap().level);
+    }
+    level.unwrap()
+}
+
+fn scale(setting: &str) -> bool {
+    loads(&format!(
+        r#"{{ "scales": [{{ "id": "s", "low": 0, "high": 9, "high_is": "safe", {setting},
+            "bands": [{{ "name": "b", "from": 0 }}, {{ "name": "c", "from": 5 }}] }}] }}"#
+    ))
+}
+
+/// How many subjects a preview names of so many who make the same move.
+fn sampled(n: usize) -> usize {
+    let rules = |from: u32| {
+        format!(
+            r#"{{ "scales": [{{ "id": "default", "low": 0, "high": 9, "high_is": "safe",
+                "bands": [{{ "name": "b", "from": 0 }}, {{ "name": "c", "from": {from} }}] }}],
+              "rules": [{{ "id": "r", "trigger": {{ "score": {{ "enters": ["b"] }} }}, "actions": [{ACT}] }}] }}"#
+        )
+    };
+    let world = World::new(&rules(5));
+    for i in 0..n {
+        world.submit(world.score("s1", &format!("u{i}"), at(0), "6"), at(0));
+    }
+    let set = RuleSet::from_json(&rules(7)).unwrap();
+    let preview = go(world.engine.preview_bands(&world.tenant, &set, at(1)));
+    preview.moves.values().map(|count| count.sample.len()).sum()
+}
+
 fn history(n: usize) -> usize {
     let world = crowd(1);
     for i in 0..n {
@@ -156,6 +213,18 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
             Scale::new(id("s"), 0.into(), 99.into(), Polarity::HighIsSafe, bands).is_ok()
         }),
         ("MAX_BAND_NAME_BYTES", MAX_BAND_NAME_BYTES, |n| "x".repeat(n).parse::<BandName>().is_ok()),
+        ("MIN_DWELL", ms(MIN_DWELL), |n| {
+            scale(&format!(r#""hysteresis": {{ "dwell": "{}" }}"#, Span::millis(n as u64)))
+        }),
+        ("MAX_DWELL", ms(MAX_DWELL), |n| {
+            scale(&format!(r#""hysteresis": {{ "dwell": "{}" }}"#, Span::millis(n as u64)))
+        }),
+        ("MIN_HOLD", ms(MIN_HOLD), |n| scale(&format!(r#""hold": "{}""#, Span::millis(n as u64)))),
+        ("MAX_HOLD", ms(MAX_HOLD), |n| scale(&format!(r#""hold": "{}""#, Span::millis(n as u64)))),
+        ("MAX_KEPT_ATTRIBUTES", MAX_KEPT_ATTRIBUTES, |n| scored(1, n).attributes.is_some()),
+        ("MAX_KEPT_READINGS", MAX_KEPT_READINGS, |n| scored(n, 9).history.readings.len() == n),
+        ("MAX_KEPT_ENTRIES", MAX_KEPT_ENTRIES, |n| scored(n, 9).history.entries.len() == n),
+        ("MAX_MOVE_SAMPLE", MAX_MOVE_SAMPLE, |n| sampled(n) == n),
         ("MAX_ACTION_TYPES", MAX_ACTION_TYPES, |n| {
             loads(&format!(
                 r#"{{ "types": [{}] }}"#,
@@ -220,6 +289,35 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
         ("MAX_COOLDOWN", ms(MAX_COOLDOWN), |n| {
             spanned(n, |span| rule(&format!(r#""guards": {{ "cooldown": {{ "for": "{span}" }} }}"#)))
         }),
+        ("MAX_WINDOW", ms(MAX_WINDOW), |n| {
+            spanned(n, |span| counted(&format!(r#"{{ "count": 2, "in": "{span}" }}"#)))
+        }),
+        ("MAX_WINDOW_COUNT", MAX_WINDOW_COUNT as usize, |n| {
+            loads(&counted(&format!(r#"{{ "count": {n}, "in": "1h" }}"#)))
+        }),
+        ("MAX_WINDOW_VALUES", MAX_WINDOW_VALUES as usize, |n| {
+            loads(&counted(&format!(r#"{{ "distinct": "a", "count": {n}, "in": "1h" }}"#)))
+        }),
+        ("MAX_FIELD_BYTES", MAX_FIELD_BYTES, |n| {
+            loads(&counted(&format!(r#"{{ "distinct": "{}", "count": 2, "in": "1h" }}"#, "x".repeat(n))))
+        }),
+        ("MAX_WINDOW_SIGNALS", MAX_WINDOW_SIGNALS, |n| {
+            let world = World::new(&counted(&format!(r#"{{ "count": {n}, "in": "1h" }}"#)));
+            (0..n).for_each(|i| drop(turn(&world, i, 0, 1)));
+            world.the("escalate_to_hr").windows[0].signals.len() == n
+        }),
+        ("MAX_RESTING_VALUES", MAX_RESTING_VALUES, |n| {
+            let world = World::new(&resting(r#""field": "a", "#));
+            (0..n).for_each(|i| drop(turn(&world, i, 0, i)));
+            world.log().len() == n
+        }),
+        ("MAX_RESTS", MAX_RESTS, |n| {
+            // Each is later than the one before by the rest's span; then the first but one again.
+            let world = World::new(&resting(""));
+            (0..n).for_each(|i| drop(turn(&world, i, 60 * i as i64, 1)));
+            turn(&world, n, 0, 1);
+            world.log()[0].repeats == 1
+        }),
         ("MAX_CONFIRM_WITHIN", ms(MAX_CONFIRM_WITHIN), |n| {
             spanned(n, |span| {
                 rule(r#""title": "t""#).replace(
@@ -245,7 +343,7 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
                 world.engine.approve(&world.tenant, request.id, &p1, request.digest, Some(&comment), at(1));
             ready(call).unwrap().is_ok()
         }),
-        ("MAX_HOLD", ms(MAX_HOLD), |n| spanned(n, |span| held(&format!(r#""{span}""#)))),
+        ("MAX_EFFECT_HOLD", ms(MAX_EFFECT_HOLD), |n| spanned(n, |span| held(&format!(r#""{span}""#)))),
         ("MAX_DELAY", ms(MAX_DELAY), |n| spanned(n, |span| timed(&format!(r#""delay": "{span}""#)))),
         ("MAX_RUNGS", MAX_RUNGS, |n| loads(&held(&rungs(n)))),
         ("MIN_RUNGS", MIN_RUNGS, |n| loads(&held(&rungs(n)))),

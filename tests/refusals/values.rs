@@ -198,6 +198,19 @@ fn scores() -> Vec<Row> {
         assert_eq!(faults.len(), 1, "{faults:?}");
         rows.push(row(&faults[0], accepted));
     }
+    let gated = |margin: i32, dwell| Hysteresis { margin: margin.into(), dwell, ..Hysteresis::default() };
+    for (hysteresis, accepted) in [
+        (gated(0, Span::ZERO), "a `margin` above 0, a `dwell`, or both"),
+        (gated(21, Span::ZERO), "a smaller margin"),
+        (gated(0, Span::days(31)), "1s to 30d"),
+    ] {
+        let faults = Scale::standard().with_hysteresis(hysteresis).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        rows.push(row(&faults[0], accepted));
+    }
+    rows.push(row(&Scale::standard().with_hold(Span::days(31)).unwrap_err(), "5d to 30d"));
+    let unknown = Settings::default().known_scale(&id("elsewhere")).unwrap_err();
+    rows.push(row(&unknown, "accepted: `default`"));
     let scale = Scale::standard();
     let score: Score = id("101");
     rows.push(row(&scale.band(&score).unwrap_err(), "`0` to `100`, both included"));

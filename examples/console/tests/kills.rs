@@ -27,6 +27,11 @@ const RULES: &str = r#"{
     { "id": "lock", "trigger": { "event": { "pattern": { "kind": ["breach"] } } }, "actions": [{ "key": "a", "type": "lock_account" }] },
     { "id": "lock-too", "trigger": { "event": { "pattern": { "kind": ["breach"], "risk": [{ "numeric": [">", 20] }] } } },
       "actions": [{ "key": "a", "type": "lock_account" }] },
+    { "id": "often", "trigger": { "event": { "pattern": { "kind": ["login"] }, "window": { "distinct": "risk", "count": 3, "in": "45m" } } },
+      "actions": [{ "key": "a", "type": "escalate_to_hr" }] },
+    { "id": "then", "trigger": { "event": { "pattern": { "kind": ["login"] },
+        "window": { "then": { "pattern": { "kind": ["breach"] } }, "in": "30m", "every": true } } },
+      "actions": [{ "key": "a", "type": "escalate_to_manager" }], "guards": { "cooldown": { "field": "risk", "for": "2h" } } },
     { "id": "red", "trigger": { "score": { "enters": ["red", "critical"] } }, "actions": [{ "key": "a", "type": "require_step_up_mfa" }] },
     { "id": "hourly", "trigger": { "schedule": { "cron": "0 * * * *", "audience": { "band": ["red", "critical"] } } },
       "actions": [{ "key": "a", "type": "assign_training", "params": { "course": "basics" } }] } ] }"#;

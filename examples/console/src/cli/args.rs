@@ -56,12 +56,17 @@ pub(super) enum Command {
     /// The rules of the tenant.
     #[command(subcommand)]
     Rules(Rules),
+    /// The bands of scores: what a change of them would do, and doing it.
+    #[command(subcommand)]
+    Bands(Bands),
     /// Start an action by hand, or a rule with a manual trigger (`rule:ID`).
     Start(Start),
     /// The enforcements; `log show ID` tells all about one.
     Log(Log),
     /// The signals that concerned a rule, and what was decided.
     Signals(Signals),
+    /// Tell why rules act on an event or a score, or why not, part by part. Nothing is written.
+    Explain(Explain),
     /// The requests for people's agreement.
     #[command(subcommand)]
     Approvals(Approvals),
@@ -99,6 +104,30 @@ pub(super) struct Replay {
     pub(super) drill: bool,
 }
 
+/// What to explain.
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// By this rule; may be repeated. Without it, by every rule of the tenant.
+    #[arg(long, value_name = "ID")]
+    pub(super) rule: Vec<RuleId>,
+    /// A file of events and scores, as `replay` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) event: PathBuf,
+    /// Which of its lines, from 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = line_number)]
+    pub(super) line: usize,
+    /// How to read lines of another form.
+    #[arg(long, value_name = "FILE")]
+    pub(super) map: Option<PathBuf>,
+    /// What is known of people: attributes by user, for rules that ask for them.
+    #[arg(long, value_name = "FILE")]
+    pub(super) people: Option<PathBuf>,
+}
+
+fn line_number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "accepted: 1 or more".to_owned())
+}
+
 /// The rules of the tenant.
 #[derive(Debug, Subcommand)]
 pub(super) enum Rules {
@@ -130,6 +159,37 @@ pub(super) enum Rules {
         /// The document.
         file: PathBuf,
     },
+}
+
+/// The bands of scores.
+#[derive(Debug, Subcommand)]
+pub(super) enum Bands {
+    /// Count who would move from where to where, and what would follow. Nothing is changed.
+    Preview {
+        /// A document with the new scales: the tenant's whole, or one of scales alone.
+        file: PathBuf,
+    },
+    /// Put the new bands in force as they were previewed. `run` moves the subjects then.
+    Apply(Apply),
+}
+
+/// A change of bands that somebody agreed to.
+#[derive(Args, Debug)]
+pub(super) struct Apply {
+    /// The document that was previewed.
+    pub(super) file: PathBuf,
+    /// The digest that `bands preview` printed.
+    #[arg(long, value_name = "HEX")]
+    pub(super) digest: Hash,
+    /// Refuse more moves than that; without it, the digest says how many.
+    #[arg(long, value_name = "N")]
+    pub(super) max_moves: Option<u64>,
+    /// Who says so.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) by: ActorId,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
 }
 
 /// What to start.

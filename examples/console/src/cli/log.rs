@@ -74,6 +74,8 @@ fn follows(decision: &Decision) -> String {
         }
     };
     let mut lines: Vec<String> = decision.outcomes.iter().map(line).collect();
+    let stands = decision.windows.iter().map(|stand| format!("{}: {stand}", stand.rule));
+    lines.splice(0..0, stands);
     if let Some(moved) = &decision.moved {
         let from = moved.from.as_ref().map_or("unknown", |band| band.as_str());
         let late = if moved.late { ", late" } else { "" };
@@ -138,6 +140,12 @@ fn one(host: &Host, id: EnforcementId) -> Result<Output, Failure> {
     line("recorded", record.recorded_at.to_string());
     line("settled", record.settled_at.map_or_else(|| "not yet".to_owned(), |at| at.to_string()));
     line("attempts", format!("{} of {}", record.attempts, record.retry.attempts));
+    for window in &record.windows {
+        line("window", format!("{window}: {}", window.signals.join(", ")));
+    }
+    if let Some(last) = record.last_repeat {
+        line("repeated", format!("{} times, last at {last}", record.repeats));
+    }
     for attempt in &record.history {
         let outcome = attempt.outcome.as_ref().map_or_else(|| "no answer".to_owned(), |o| format!("{o:?}"));
         let report = &attempt.report;

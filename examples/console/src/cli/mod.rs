@@ -3,8 +3,10 @@
 mod approvals;
 mod args;
 mod audit;
+mod bands;
 mod catalog;
 mod demo;
+mod explain;
 mod feed;
 mod host;
 mod log;
@@ -72,8 +74,10 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Replay(replay) => replay::run(cli, replay),
         Command::Run => Host::open(cli)?.run_now(),
         Command::Rules(command) => rules::run(cli, command),
+        Command::Bands(command) => bands::run(&Host::open(cli)?, command),
         Command::Start(start) => start::run(&Host::open(cli)?, start),
         Command::Log(log) => log::run(&Host::open(cli)?, log),
+        Command::Explain(what) => explain::run(cli, what),
         Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),

@@ -23,18 +23,8 @@ const QUIET: u64 = 64;
 pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
     let set = RuleSet::from_json(&read(&replay.rules)?)
         .map_err(|error| format!("{}: {error}", replay.rules.display()))?;
-    let layout = match &replay.map {
-        Some(file) => {
-            let map: Map = read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?;
-            Layout::Mapped(Arc::new(map))
-        }
-        None => Layout::Native,
-    };
-    let people: People = match &replay.people {
-        Some(file) => read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?,
-        None => People::default(),
-    };
-    let people = Arc::new(people);
+    let layout = layout(replay.map.as_deref())?;
+    let people = Arc::new(people(replay.people.as_deref())?);
     // All that is to be read is looked at before anything is made or replaced.
     let rejects = replay.rejects.clone().unwrap_or_else(|| beside(cli, "rejects.ndjson"));
     let bar = bar(replay, &rejects)?;
@@ -81,6 +71,19 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
         fed.signals, fed.concerned, fed.repeats, fed.firings
     ));
     Ok(Output::ok(text))
+}
+
+/// How lines are read: by a map, or as they stand.
+pub(super) fn layout(map: Option<&Path>) -> Result<Layout, Failure> {
+    let Some(file) = map else { return Ok(Layout::Native) };
+    let map: Map = read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(Layout::Mapped(Arc::new(map)))
+}
+
+/// What is known of people.
+pub(super) fn people(file: Option<&Path>) -> Result<People, Failure> {
+    let Some(file) = file else { return Ok(People::default()) };
+    Ok(read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
 fn install(engine: &ConsoleEngine, cli: &Cli, set: &RuleSet, at: Time) -> Result<(), Failure> {

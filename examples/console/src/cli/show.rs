@@ -76,6 +76,11 @@ fn short(id: &str) -> String {
     }
 }
 
+/// How many further signals were counted on a record.
+fn more(row: &Enforcement) -> String {
+    if row.repeats == 0 { String::new() } else { format!(" and {} more", row.repeats) }
+}
+
 /// The enforcement table.
 pub(super) fn enforcements(rows: &[Enforcement]) -> Table {
     let mut out = table(&[
@@ -97,7 +102,7 @@ pub(super) fn enforcements(rows: &[Enforcement]) -> Table {
             status(row.status()),
             Cell::new(row.reason()),
             Cell::new(asked_by(row)),
-            Cell::new(format!("{} {}", row.origin.kind, short(&row.origin.signal))),
+            Cell::new(format!("{} {}{}", row.origin.kind, short(&row.origin.signal), more(row))),
             Cell::new(outcome(row)),
             Cell::new(row.id),
         ]);

@@ -44,6 +44,7 @@ fn every_command_speaks_json_and_nothing_but_text() {
     let dir = world();
     let dir = dir.path();
     let id = all_rows(dir, &["log"])[0]["id"].as_str().expect("an id").to_owned();
+    let events = dir.join("events.ndjson").display().to_string();
     for args in [
         &["run"][..],
         &["rules", "list"],
@@ -55,6 +56,7 @@ fn every_command_speaks_json_and_nothing_but_text() {
         &["audit", "verify"],
         &["audit", "head"],
         &["catalog"],
+        &["explain", "--event", &events],
         &["rules", "deactivate", "note"],
         &["rules", "activate", "note"],
         &["start", "rule:leave", "u-1", "--reason", "x"],

@@ -1,7 +1,9 @@
 //! Every command as people and scripts call it: what it prints, what it refuses, how it ends.
 
+mod bands;
 mod calls;
 mod demo;
+mod explain;
 mod people;
 mod replays;
 mod rules;

@@ -1,0 +1,85 @@
+//! What rules remember of a subject, and the records on which storms are counted.
+
+use std::collections::BTreeMap;
+
+use super::intake::{enforcement_key, replace};
+use super::run::step_id;
+use super::tx::Tx;
+use super::{Engine, EngineError};
+use crate::delivery::Delivery;
+use crate::enforcement::Enforcement;
+use crate::hash::Hasher;
+use crate::id::{RuleId, Subject, TenantId};
+use crate::plan::Plan;
+use crate::rule::CompiledRule;
+use crate::signal::Signal;
+use crate::state::Tally;
+use crate::store::{Key, Kind, Store};
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Loads what the concerned rules remember of the subject: only those that remember anything.
+    pub(super) async fn tallies(
+        &self,
+        tx: &mut Tx<'_, S>,
+        concerned: &[std::sync::Arc<CompiledRule>],
+        signal: &Signal,
+    ) -> Result<BTreeMap<RuleId, Tally>, EngineError> {
+        let mut known = BTreeMap::new();
+        if !matches!(signal, Signal::Event(_)) {
+            return Ok(known);
+        }
+        let remember = concerned.iter().filter(|rule| rule.tallies());
+        let key = |rule: &CompiledRule| {
+            tally_key(signal.tenant(), &rule.rule.id, signal.subject(), rule.is_shadow())
+        };
+        let keys: Vec<(RuleId, Key)> = remember.map(|rule| (rule.rule.id.clone(), key(rule))).collect();
+        tx.load(keys.iter().map(|(_, key)| key.clone())).await?;
+        for (rule, key) in keys {
+            if let Some(tally) = tx.get::<Tally>(&key)? {
+                known.insert(rule, tally.body);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Puts what rules remember from now on, and raises the counts of the storms' records.
+    pub(super) async fn put_counts(&self, tx: &mut Tx<'_, S>, planned: &Plan) -> Result<(), EngineError> {
+        let tenant = &planned.decision.tenant;
+        for tally in planned.tallies.values() {
+            let key = tally_key(tenant, &tally.rule, &tally.subject, tally.shadow);
+            // What is not counted leaves no record.
+            let nothing = tally.emptied();
+            let known = tx.get::<Tally>(&key)?.map_or(nothing, |known| known.body);
+            if *tally != known {
+                replace(tx, key, tally.clone())?;
+            }
+        }
+        let keys: Vec<Key> = planned.repeated.iter().map(|made| enforcement_key(tenant, *made)).collect();
+        tx.load(keys.clone()).await?;
+        for key in keys {
+            // One that somebody removed counts no more; the rest that it began knows the number.
+            if let Some(known) = tx.get::<Enforcement>(&key)? {
+                let next = known.body.clone().repeated(planned.decision.signal.at);
+                tx.put_held(&key, &known.with(next));
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a tally when nothing in it can count any more. The record stays, empty, because a
+    /// store keeps what it has; nothing is audited, as nothing that was decided changes.
+    pub(super) async fn forget_tally(&self, mut tx: Tx<'_, S>, key: &Key) -> Result<(), EngineError> {
+        let Some(stored) = tx.get::<Tally>(key)? else { return Ok(()) };
+        let id = step_id(&tx, key);
+        let emptied = stored.body.emptied();
+        tx.put(key.clone(), &stored.with(emptied));
+        tx.commit(id).await?;
+        Ok(())
+    }
+}
+
+/// One tally a rule, subject and mode; a hash, as the three together are longer than keys may be.
+fn tally_key(tenant: &TenantId, rule: &RuleId, subject: &Subject, shadow: bool) -> Key {
+    let hasher = Hasher::new("tipstaff/tally/1").text(rule.as_str()).number(shadow.into());
+    Key::new(tenant, Kind::Tally, subject.feed(hasher).finish().to_string())
+}
