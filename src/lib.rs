@@ -51,6 +51,7 @@ mod signal;
 mod state;
 mod store;
 mod time;
+mod watch;
 mod words;
 
 pub use action::{
@@ -77,7 +78,7 @@ pub use enforcement::{
 };
 pub use engine::{
     ActionCount, ApprovalView, BandMove, BandPreview, Engine, EngineError, Fault, MAX_MOVE_SAMPLE, MoveCount,
-    RuleChange, RuleRow, RunReport, ScaleList,
+    RuleChange, RuleRow, RunReport, ScaleList, TimetableRow,
 };
 pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
 pub use guard::{Suppressed, Suppression};
@@ -88,7 +89,7 @@ pub use id::{
     UserId, WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
-pub use matcher::{Matcher, RuleIx, Scratch};
+pub use matcher::{Matcher, MatcherReader, RuleIx, Scratch, SharedMatcher};
 pub use memory::MemoryStore;
 #[doc(hidden)]
 pub use pattern::Choice;
@@ -104,15 +105,19 @@ pub use plan::{
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    ApprovalPolicy, ApprovalSetting, Audience, CompiledAction, CompiledRule, Cooldown, CooldownScope,
-    DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, DocumentError, DocumentFault, Guards, Hold, Ladder,
-    Listened, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY,
-    MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES,
-    MAX_RUNGS, MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES,
-    MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning,
-    Settings, Timing, Trigger, UnknownScale, Window, WindowKind,
+    Absent, ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
+    Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, Deadline, DocumentError,
+    DocumentFault, EventFilter, Guards, Hold, Ladder, Listened, MAX_ABSENT_WITHIN, MAX_ACTIONS,
+    MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY, MAX_DOCUMENT_BYTES,
+    MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_RUNGS, MAX_SCALES,
+    MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS,
+    Mode, Policy, Quorum, Reopened, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings,
+    Timing, Trigger, UnknownScale, Window, WindowKind,
 };
-pub use schedule::{CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone, ZoneError};
+pub use schedule::{
+    Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
+    ZoneError,
+};
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
 pub use score::{
@@ -123,19 +128,20 @@ pub use score::{
     Transition, TransitionError, TriggerFault,
 };
 pub use signal::{
-    DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
+    Absence, DefaultedField, Dismissal, Event, EventError, EventFault, LevelTurn, LevelWhy, MAX_REASON_BYTES,
     ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope, MAX_RESTING_VALUES,
-    MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Rests, Roster, RuleStats, Run, Stop, SubjectState, Sweep,
-    SweepCause, Tally, Timer, WindowOutcome, WindowStand,
+    Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
+    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Rests, Roster,
+    RuleStats, Run, Stop, SubjectState, Sweep, SweepCause, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,
     MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
 };
 pub use time::{Span, SpanError, Time, TimeError};
+pub use watch::{Open, Watch};
 pub use words::WordError;
 
 /// The README's code is tested as it stands.

@@ -215,6 +215,19 @@ pub struct Turn {
     pub subject: Subject,
     /// The instant of the timetable.
     pub at: Time,
+    /// What is known of them, for rules that ask for it.
+    pub attributes: Option<Payload>,
+    /// What has not happened, where the rule asks for that.
+    pub absence: Option<Absence>,
+}
+
+/// What has not happened before a turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Absence {
+    /// Since when it has not: the beginning of the span, or the opening of the deadline.
+    pub since: Time,
+    /// When it happened last, as far as the rule has heard.
+    pub last: Option<Time>,
 }
 
 /// Anything that comes in.
@@ -322,14 +335,15 @@ impl Signal {
         }
     }
 
-    /// The subject's attributes, where the host gave them.
+    /// The subject's attributes, where the host gave them; of a turn, those that are known.
     #[must_use]
     pub fn attributes(&self) -> Option<&Payload> {
         match self {
             Self::Event(s) => s.attributes.as_ref(),
             Self::Score(s) => s.attributes.as_ref(),
             Self::Level(s) => s.attributes.as_ref(),
-            Self::Manual(_) | Self::Schedule(_) => None,
+            Self::Schedule(s) => s.attributes.as_ref(),
+            Self::Manual(_) => None,
         }
     }
 
@@ -350,7 +364,11 @@ impl Signal {
             }
             Self::Schedule(s) => {
                 let id = s.occurrence.to_string();
-                (TriggerKind::Schedule, s.rule.to_string(), id, None, BTreeSet::new())
+                let says = s.absence.map(|absence| match absence.last {
+                    Some(last) => format!("nothing since {}; the last at {last}", absence.since),
+                    None => format!("nothing since {}", absence.since),
+                });
+                (TriggerKind::Schedule, s.rule.to_string(), id, says, BTreeSet::new())
             }
             Self::Level(s) => {
                 let (kind, id, says) = s.told();

@@ -1,7 +1,9 @@
 //! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
 //! successor back.
 
+mod offences;
 mod rests;
+mod sweep;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
 use crate::audit::Actor;
-use crate::exemption::ExemptionScope;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
+use crate::pattern::Payload;
 use crate::score::{BandName, Level};
-use crate::time::{Span, Time};
+use crate::time::Time;
 
+pub use offences::Offences;
 pub use rests::{Cooling, MAX_RESTS, Rests};
+pub use sweep::{Sweep, SweepCause};
 pub use tally::{Counted, MAX_RESTING_VALUES, MAX_WINDOW_SIGNALS, Tally, WindowOutcome, WindowStand};
 
 /// What is known of a subject.
@@ -39,32 +43,27 @@ pub struct SubjectState {
     /// How far up they are on the ladders of rules.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offences: BTreeMap<RuleId, Offences>,
+    /// Since when they are known, by decision time; none for records of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_since: Option<Time>,
+    /// What the host last told of a user; their sessions have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Attributes>,
 }
 
-/// How far up a subject is on a rule's ladder: only effects that came about count, and they count at
-/// the time of the signal that led to them.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Offences {
-    /// The rung for the next offence, from 0, before decay.
-    pub next: u32,
-    /// The time of the latest signal that counted.
-    pub last: Time,
-}
+/// The longest attributes that are kept of a user, in bytes. They are read for every member of an
+/// audience; what a directory says of a person that rules may ask for is far shorter.
+pub const MAX_ATTRIBUTE_BYTES: usize = 16 * 1024;
 
-impl Offences {
-    /// The rung for an offence at that time: each whole `decay` since the last takes one back.
-    #[must_use]
-    pub fn rung(&self, at: Time, decay: Span) -> u32 {
-        let periods = (at - self.last).as_millis() / decay.as_millis().max(1);
-        self.next.saturating_sub(u32::try_from(periods).unwrap_or(u32::MAX))
-    }
-
-    /// After an offence on that rung; a late one does not pull the count back.
-    #[must_use]
-    pub fn counted(known: Option<Self>, rung: u32, of: u32, at: Time) -> Self {
-        let fresh = Self { next: rung.saturating_add(1).min(of.saturating_sub(1)), last: at };
-        known.filter(|known| known.last > at).unwrap_or(fresh)
-    }
+/// What the host told of a user: department, employment, whether privileged.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Attributes {
+    /// When it was so: the time of the signal that told it, or of [`Engine::describe`](crate::Engine::describe).
+    pub at: Time,
+    /// A JSON object as it was told; none where it was taken back, or was longer than
+    /// [`MAX_ATTRIBUTE_BYTES`]: what is older is no longer true then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// A score rule acted on a move.
@@ -87,15 +86,37 @@ impl SubjectState {
     /// Of whom nothing is known yet.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
-        let (scores, cooldowns) = (BTreeMap::new(), BTreeMap::new());
         Self {
             subject,
-            scores,
+            scores: BTreeMap::new(),
             fired: Vec::new(),
-            cooldowns,
+            cooldowns: BTreeMap::new(),
             shadow_cooldowns: BTreeMap::new(),
             offences: BTreeMap::new(),
+            known_since: None,
+            attributes: None,
         }
+    }
+
+    /// The attributes that are known of them.
+    #[must_use]
+    pub fn known_attributes(&self) -> Option<Payload> {
+        let text = self.attributes.as_ref()?.text.clone()?;
+        Payload::new(text).ok()
+    }
+
+    /// Takes in what the host told of them at a time; what is older than what is known says nothing
+    /// new. Says whether it says anything else than before.
+    pub(crate) fn learn(&mut self, told: Option<&Payload>, at: Time) -> bool {
+        let before = self.attributes.as_ref();
+        if before.is_some_and(|known| known.at > at) {
+            return false;
+        }
+        let fits = told.filter(|payload| payload.text().len() <= MAX_ATTRIBUTE_BYTES);
+        let text = fits.map(|payload| payload.text().to_owned());
+        let changed = before.and_then(|known| known.text.as_ref()) != text.as_ref();
+        self.attributes = Some(Attributes { at, text });
+        changed
     }
 
     /// The level whose dwell or hold ends first, and when.
@@ -176,44 +197,6 @@ pub struct RuleStats {
     /// How many of its effects were taken back.
     #[serde(default)]
     pub undone: u64,
-}
-
-/// What must let go of effects, page by page: it goes on after a crash where it stopped.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Sweep {
-    /// What lets go.
-    pub cause: SweepCause,
-    /// Who brought that about; none for the engine itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<ActorId>,
-    /// Why, where somebody said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// When: what began later stays.
-    pub since: Time,
-    /// Whether the effects are done, and what waits is called off next.
-    pub waiting: bool,
-    /// How far it has come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-    /// Whether it is over.
-    pub done: bool,
-}
-
-/// What lets go of effects.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum SweepCause {
-    /// A rule that acts no more.
-    Rule(RuleId),
-    /// A subject who was exempted: from what, whatever became of the exemption since.
-    Exempt {
-        /// Who.
-        subject: Subject,
-        /// From what.
-        scope: ExemptionScope,
-    },
 }
 
 /// What names the set of rules that is in force: it changes whenever a rule or a setting does, so
@@ -356,9 +339,32 @@ pub struct Timer {
     /// The next occurrence, if the timetable has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Time>,
+    /// Every occurrence up to here has been dealt with. What comes next is reckoned from it anew
+    /// when the timer is stepped, so that a change of the zone's data moves an occurrence and
+    /// neither loses nor doubles it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     /// The occurrence that still works through its audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<OccurrenceId>,
+    /// Missed occurrences that are still to be made up for, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Time>,
+    /// The last occurrence that was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+    /// Since when the rule has listened without a gap, where it waits for events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Time>,
+}
+
+impl Timer {
+    /// The timer of a rule, not wound up.
+    #[must_use]
+    pub const fn new(rule: RuleId) -> Self {
+        let waiting = Vec::new();
+        Self { rule, next: None, since: None, running: None, waiting, last: None, listening: None }
+    }
 }
 
 /// One run of a timetable over its audience. The revision is pinned when it begins.
@@ -379,6 +385,9 @@ pub struct Run {
     pub visited: u64,
     /// Whether it is over.
     pub done: bool,
+    /// When it was begun, by decision time: whoever is first seen later is not visited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Time>,
     /// The bands of the audience; none for everybody.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub bands: BTreeSet<String>,

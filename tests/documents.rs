@@ -42,6 +42,14 @@ fn bands() -> impl Strategy<Value = Vec<BandName>> {
         .prop_map(|names| names.into_iter().map(id).collect())
 }
 
+fn filter() -> impl Strategy<Value = EventFilter> {
+    let sources = prop::collection::btree_set(name(), 0..3);
+    (sources, pattern()).prop_map(|(sources, pattern)| EventFilter {
+        sources: sources.iter().map(|name| id(name)).collect(),
+        pattern,
+    })
+}
+
 fn field() -> impl Strategy<Value = String> {
     "[a-z\"\\\\é@:/ ~]{1,6}(\\.[a-z]{1,3}){0,2}"
 }
@@ -84,12 +92,24 @@ fn trigger() -> impl Strategy<Value = Trigger> {
     let line = prop::sample::select(vec!["0 9 * * MON", "@daily", "*/5  0-6\t* jan,DEC FRI-SUN"]);
     let zone = prop::sample::select(vec!["UTC", "Europe/Berlin", "Asia/Kolkata"]);
     let banded = bands().prop_map(|bands| Audience::Bands { scale: id("default"), bands });
-    let audience = prop_oneof![Just(Audience::All), banded];
-    let schedule = (line, zone, audience).prop_map(|(line, zone, audience)| Trigger::Schedule {
-        timetable: Timetable::new(line, id(zone)).unwrap(),
-        audience,
-    });
-    prop_oneof![event, score, schedule, Just(Trigger::Manual)]
+    let audience = prop_oneof![Just(Audience::All), banded, pattern().prop_map(Audience::Attributes)];
+    let catch_up = prop::option::of(prop::sample::select(CatchUp::ALL));
+    let absent = (filter(), span(MIN_DEADLINE, MAX_ABSENT_WITHIN));
+    let absent = prop::option::of(absent.prop_map(|(awaited, within)| Absent { awaited, within }));
+    let schedule =
+        (line, zone, audience, catch_up, absent).prop_map(|(line, zone, audience, catch_up, absent)| {
+            Trigger::Schedule {
+                timetable: Timetable::new(line, id(zone)).unwrap(),
+                audience,
+                catch_up,
+                absent,
+            }
+        });
+    let reopened = prop::sample::select(Reopened::ALL);
+    let deadline = (filter(), filter(), span(MIN_DEADLINE, MAX_ABSENT_WITHIN), reopened).prop_map(
+        |(opens, closes, within, reopened)| Trigger::Deadline(Deadline { opens, closes, within, reopened }),
+    );
+    prop_oneof![event, score, schedule, deadline, Just(Trigger::Manual)]
 }
 
 fn approval() -> impl Strategy<Value = ApprovalSetting> {

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["audit", "pattern", "matcher", "score", "schedule"],
     &["action", "signal"],
     &["rule"],
-    &["approval", "exemption", "state"],
+    &["approval", "exemption", "state", "watch"],
     &["enforcement", "effect"],
     &["guard"],
     &["plan"],

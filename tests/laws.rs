@@ -255,6 +255,7 @@ fn every_kind_of_record_reads_back() {
         Kind::Tally,
         Kind::Timer,
         Kind::Trigger,
+        Kind::Watch,
     ];
     assert_eq!(kinds, Kind::ALL);
 }

@@ -14,12 +14,21 @@ fn rules() -> Vec<Pattern> {
     let tests = [
         "\"x\"".to_owned(),
         "7".to_owned(),
+        "true".to_owned(),
+        "null".to_owned(),
         "{\"prefix\":\"ab\"}".to_owned(),
+        "{\"prefix\":{\"equals-ignore-case\":\"AB\"}}".to_owned(),
+        "{\"suffix\":\"yz\"}".to_owned(),
         "{\"suffix\":{\"equals-ignore-case\":\"YZ\"}}".to_owned(),
         "{\"equals-ignore-case\":\"STRASSE\"}".to_owned(),
         "{\"wildcard\":\"a*b*c\"}".to_owned(),
         "{\"anything-but\":[\"x\",\"y\"]}".to_owned(),
+        "{\"anything-but\":[7,8.50]}".to_owned(),
         "{\"anything-but\":{\"wildcard\":\"*z*\"}}".to_owned(),
+        "{\"anything-but\":{\"prefix\":[\"ab\",\"x\"]}}".to_owned(),
+        "{\"anything-but\":{\"suffix\":\"yz\"}}".to_owned(),
+        "{\"anything-but\":{\"equals-ignore-case\":[\"Straße\"]}}".to_owned(),
+        "{\"numeric\":[\"=\",1e400]}".to_owned(),
         "{\"numeric\":[\">\",0.5,\"<=\",12345678901234567890123]}".to_owned(),
         "{\"cidr\":\"10.0.0.0/9\"}".to_owned(),
         "{\"cidr\":\"2001:db8::/32\"}".to_owned(),
@@ -76,6 +85,7 @@ fn a_warm_scratch_is_enough() {
     let mut all = |found: &mut Vec<_>| {
         for event in &events {
             matcher.matches(Some("source"), event.as_bytes(), &mut scratch, found).expect("valid JSON");
+            matcher.matches_early(Some("source"), event.as_bytes(), &mut scratch, found).expect("valid JSON");
         }
         let count = found.len();
         found.clear();

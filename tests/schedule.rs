@@ -33,6 +33,13 @@ fn every_fault_names_its_place_and_what_to_write() {
         (" 0 9 * * ", None, 1, "0 9 * *", CronFault::FewFields(4)),
         ("0 0 9 * * MON", None, 0, "0 0 9 * * MON", CronFault::SecondsOrYear(6)),
         ("0 0 9 * * * 2026", None, 0, "0 0 9 * * * 2026", CronFault::SecondsOrYear(7)),
+        (
+            "0 9 * * * root /usr/bin/true",
+            None,
+            0,
+            "0 9 * * * root /usr/bin/true",
+            CronFault::SecondsOrYear(7),
+        ),
         ("0 9 * * * run this now", None, 0, "0 9 * * * run this now", CronFault::ManyFields(8)),
         ("0 9 * * MON, FRI", None, 8, "MON,", CronFault::SlippedSpace),
         ("0 9 * * MON -FRI", None, 12, "-FRI", CronFault::SlippedSpace),
@@ -94,11 +101,16 @@ fn every_fault_names_its_place_and_what_to_write() {
         ("0 9 ** * *", DayOfMonth),
         ("H 9 * * *", Minute),
         ("0 9 * * MO", DayOfWeek),
+        ("0 9 * * \u{1b}[2J\u{202e}", DayOfWeek),
         ("0 9 * *\u{a0}MON *", Month),
     ] {
         let error = Timetable::new(line, Zone::UTC).unwrap_err();
         assert!(matches!(error.fault, CronFault::NoValue(_)), "{line}: {error}");
         assert_eq!(error.field, Some(field), "{line}");
+        assert!(
+            !error.to_string().contains(['\u{1b}', '\u{202e}']),
+            "nothing that a terminal obeys: {error}"
+        );
     }
     assert_eq!(
         Timetable::new("0 22-2 * * *", Zone::UTC).unwrap_err().to_string(),

@@ -258,13 +258,14 @@ fn scales_do_not_disturb_each_other() {
     };
     let together = story(&[0, 1, 2]);
     let mut ids: Vec<EnforcementId> = Vec::new();
-    for scale in 0..3 {
+    for (scale, name) in scales.iter().enumerate() {
         let alone = story(&[scale]);
-        assert_eq!(level(&alone, "ana", scales[scale]), level(&together, "ana", scales[scale]));
+        assert_eq!(level(&alone, "ana", name), level(&together, "ana", name));
         ids.extend(alone.log().iter().map(|row| row.id));
     }
     let mut all: Vec<EnforcementId> = together.log().iter().map(|row| row.id).collect();
-    (all.sort(), ids.sort());
+    all.sort();
+    ids.sort();
     assert_eq!(all, ids);
     assert!(all.len() > 6, "{}", all.len());
 }

@@ -143,7 +143,7 @@ fn trainings(world: &World) -> Vec<(String, Time)> {
 
 #[test]
 fn a_timetable_over_a_fortnight() {
-    // 120 people are three pages; noon of Monday the 2nd is `at(0)`.
+    // Noon of Monday the 2nd is `at(0)`.
     let world = crowd(&format!("[{WEEKLY}, {WATCH}]"), 120);
     let mut visited = Vec::new();
     for day in 1..=14 {
@@ -208,7 +208,7 @@ fn a_process_dies_in_the_middle_of_an_audience() {
 
 #[test]
 fn an_edit_in_the_middle_of_an_audience_changes_nothing_for_it() {
-    let world = crowd(&format!("[{WEEKLY}, {WATCH}]"), 120);
+    let world = crowd(&format!("[{WEEKLY}, {WATCH}]"), 250);
     let frail = support::Frail::new(world.store.clone(), 2);
     let engine = Engine::new(frail, world.target.clone(), RuleSet::from_json("[]").unwrap());
     assert!(ready(engine.run_due(at(7 * DAY))).unwrap().is_err(), "one page is done");
@@ -224,7 +224,7 @@ fn an_edit_in_the_middle_of_an_audience_changes_nothing_for_it() {
             .filter(|job| job.params["course"] == course.into())
             .count()
     };
-    assert_eq!((courses("phish"), courses("passwords")), (120, 120));
+    assert_eq!((courses("phish"), courses("passwords")), (250, 250));
     world.verified();
 }
 
@@ -252,6 +252,8 @@ fn a_turn_is_only_for_a_rule_with_a_timetable() {
             occurrence,
             subject: Subject::user(id("ana")),
             at: at(0),
+            attributes: None,
+            absence: None,
         })
     };
     assert!(world.submit(turn("watch"), at(0)).is_empty(), "its trigger is a score");

@@ -301,6 +301,8 @@ codes! {
         "A subject's exemption was taken back before its end";
     PolicyPersonalDataErased: Notice, Policy, "POLICY_PERSONAL_DATA_ERASED", Privacy,
         "The personal fields of records were erased; the records themselves still verify";
+    PolicySubjectDescribed: Notice, Policy, "POLICY_SUBJECT_DESCRIBED", Administrative,
+        "The host told something else of a person than before; the record does not say what";
 
     ApprovalRequested: Notice, Approval, "APPROVAL_REQUESTED", Administrative,
         "An action waits until people agree to it";
@@ -358,6 +360,16 @@ codes! {
         "The whole audience of one run of a timetable was visited";
     ScheduleOccurrenceSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCE_SKIPPED", Security,
         "One run of a timetable was left out, for the reason that the details name";
+    ScheduleOccurrencesSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCES_SKIPPED", Security,
+        "Many runs of a timetable in a row were left out; the details count them";
+    ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
+        "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
+    ScheduleDeadlineOpened: Info, Schedule, "SCHEDULE_DEADLINE_OPENED", Activity,
+        "An event began a span within which a rule waits for another one";
+    ScheduleDeadlineClosed: Info, Schedule, "SCHEDULE_DEADLINE_CLOSED", Activity,
+        "What a rule waited for happened in time";
+    ScheduleDeadlineDropped: Notice, Schedule, "SCHEDULE_DEADLINE_DROPPED", Security,
+        "A deadline passed and nothing follows from it, for the reason that the details name";
 }
 
 impl AuditCode {

@@ -225,7 +225,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                         Reread::Look { mut turn, moves } => {
                             let over = moves && run.moved >= run.agreed;
                             turn.why = LevelWhy::Reread { revision: scale.revision(), over };
-                            match self.look(tx, installed, turn, now).await {
+                            match self.look(tx, installed, *turn, now).await {
                                 Ok(_) => {
                                     run.moved += u64::from(moves);
                                     continue;
@@ -292,7 +292,7 @@ pub(super) enum Reread {
     /// Nothing.
     Nothing,
     /// Their level changes; `moves` if it is another band.
-    Look { turn: LevelTurn, moves: bool },
+    Look { turn: Box<LevelTurn>, moves: bool },
     /// Their last score is no score of this scale.
     Unreadable,
 }
@@ -310,7 +310,7 @@ pub(super) fn reread(installed: &Installed, state: &SubjectState, scale: &Scale)
     }
     let why = LevelWhy::Reread { revision: scale.revision(), over: false };
     let turn = LevelTurn::new(&installed.tenant, &state.subject, scale.id(), level, at, why);
-    Reread::Look { turn, moves: !matches!(step.transition, Transition::Stayed { .. }) }
+    Reread::Look { turn: Box::new(turn), moves: !matches!(step.transition, Transition::Stayed { .. }) }
 }
 
 fn needs_look(installed: &Installed, state: &SubjectState, scale: &Scale) -> bool {

@@ -80,6 +80,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             self.before_score(&mut tx, &installed, reading, now).await?;
         }
         let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
+        self.hear(&mut tx, &concerned, signal, now).await?;
         let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
         match tx.commit(commit).await? {
             Committed::Applied => Ok(planned.decision),
@@ -134,7 +135,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<Plan, EngineError> {
         let facts = self.facts(tx, rules, concerned, signal).await?;
         let new_subject = tx.record(&subject_key(signal.tenant(), signal.subject())).is_none();
-        let planned = plan(signal, concerned, &facts, now)?;
+        let mut planned = plan(signal, concerned, &facts, now)?;
+        if new_subject {
+            planned.subject.known_since = Some(now);
+        }
+        self.learn(tx, signal, &mut planned, now).await?;
         self.put_plan(tx, &planned, &facts, new_subject)?;
         self.put_counts(tx, &planned).await?;
         Ok(planned)

@@ -1,9 +1,12 @@
 //! The shell around the core: the only place that awaits. It loads, plans, commits, claims,
 //! delivers and settles; every decision is made by pure functions on lower floors.
 
+mod absence;
 mod approvals;
+mod audience;
 mod bands;
 mod control;
+mod describe;
 mod effects;
 mod enforcements;
 mod exemptions;
@@ -15,6 +18,7 @@ mod preview;
 mod queries;
 mod rules;
 mod run;
+mod schedules;
 mod sweeps;
 mod tallies;
 mod timetable;
@@ -43,6 +47,7 @@ pub use bands::ScaleList;
 pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
+pub use schedules::TimetableRow;
 
 use rules::Installed;
 use tx::Tx;
@@ -173,6 +178,9 @@ pub enum EngineError {
     /// The subject has more exemptions than [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
     #[error("{0} exemptions of one subject; accepted: at most 100")]
     TooManyExemptions(usize),
+    /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
+    #[error("the attributes have {0} bytes; accepted: at most 16384")]
+    Attributes(usize),
     /// What the decision was made on kept changing: try again.
     #[error("the records concerned keep changing; try again")]
     Busy,

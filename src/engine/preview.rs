@@ -196,7 +196,7 @@ impl BandPreview {
                 Reread::Look { turn, moves } => (turn, moves),
             };
             let from = state.scores.get(&id).map(|level| level.band.clone());
-            let signal = Signal::Level(turn);
+            let signal = Signal::Level(*turn);
             let concerned = next.rules.concerned(&signal);
             let facts = Facts {
                 rules: &next.rules,

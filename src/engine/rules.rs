@@ -7,7 +7,7 @@ use super::bands::{ScaleList, band_sets, numbered};
 use super::intake::{replace, stats_key};
 use super::preview::Agreement;
 use super::sweeps::{begin_sweep, rule_sweep};
-use super::timetable::occurrence;
+use super::timetable::{scheduled, skips, step};
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -322,9 +322,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             }
             tx.put_new(document, RuleDocument { document: numbered.to_json() });
             replace(&mut tx, entry_key(tenant, id), next)?;
-            self.set_timer(&mut tx, tenant, &numbered, true, now).await?;
+            let before = known.as_ref().and_then(|known| known.rules.rule(id));
+            self.set_timer(&mut tx, tenant, before, &numbered, true, now).await?;
             // One that was live and is not any more lets go of what it holds.
-            if numbered.mode != Mode::Live && all.get(id).is_some_and(|(old, _)| old.mode == Mode::Live) {
+            if numbered.mode != Mode::Live && before.is_some_and(|old| old.rule.mode == Mode::Live) {
                 begin_sweep(&mut tx, tenant, rule_sweep(id, actor, now)).await?;
             }
             let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRuleAdded, actor.clone(), now)
@@ -430,7 +431,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let revision = entry.body.revision;
         let next = Entry { active, since: now, ..entry.body };
         replace(&mut tx, entry_key(tenant, rule), next)?;
-        self.set_timer(&mut tx, tenant, &compiled.rule, active, now).await?;
+        self.set_timer(&mut tx, tenant, Some(compiled), &compiled.rule, active, now).await?;
         // One whose only revision leaves nothing that stands has nothing to let go of.
         let held = compiled.revision > 1 || compiled.actions.iter().any(|action| action.inverse.is_some());
         if !active && held {
@@ -449,36 +450,55 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(())
     }
 
-    /// Winds the timer of a scheduled rule up, or stops it.
+    /// Winds the timer of a scheduled rule up, or stops it. What came due before the change is dealt
+    /// with as `before` says, the rule that was in force: nothing of it is lost, and the new
+    /// timetable answers for nothing that lies before it.
     async fn set_timer(
         &self,
         tx: &mut Tx<'_, S>,
         tenant: &TenantId,
+        before: Option<&Arc<CompiledRule>>,
         rule: &Rule,
         active: bool,
         now: Time,
     ) -> Result<(), EngineError> {
         let key = timer_key(tenant, &rule.id);
         tx.load([key.clone()]).await?;
-        let old = tx.get::<Timer>(&key)?.map(|stored| stored.body);
-        // What was due before the change is not lost: it is made up for, or told.
-        let due = old.as_ref().and_then(|timer| timer.next).filter(|at| *at <= now);
+        let known = tx.get::<Timer>(&key)?.map(|stored| stored.body);
+        let is_new = known.is_none();
+        let mut timer = known.unwrap_or_else(|| Timer::new(rule.id.clone()));
+        if let Some((before, timetable, _)) = before.filter(|before| before.acts()).and_then(scheduled) {
+            loop {
+                let stepped = step(&timer, timetable, before.catch_up(), now);
+                tx.log(skips(tenant, &rule.id, &stepped.skipped, now));
+                timer = stepped.timer;
+                if !stepped.more {
+                    break;
+                }
+            }
+        }
         let next = match &rule.trigger {
             Trigger::Schedule { timetable, .. } if active && rule.mode != crate::rule::Mode::Off => {
-                due.or_else(|| timetable.after(now))
+                timetable.after(now)
             }
             _ => None,
         };
-        if let (Some(at), None) = (due, next) {
-            let skipped = occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, &rule.id, at, now);
-            tx.log([skipped.detail("reason", "stopped")]);
+        if next.is_none() {
+            let stopped: Vec<_> = timer.waiting.drain(..).map(|at| (at, "stopped")).collect();
+            tx.log(skips(tenant, &rule.id, &stopped, now));
         }
+        let acts = active && rule.mode != crate::rule::Mode::Off;
+        let same =
+            before.is_some_and(|before| before.acts() && before.rule.trigger.watches_as(&rule.trigger));
+        let listening = match acts && rule.trigger.watches() {
+            true => timer.listening.filter(|_| same).or(Some(now)),
+            false => None,
+        };
         // A disabled rule creates no timer; one that had a timer keeps it, stopped.
-        if old.is_none() && next.is_none() {
+        if is_new && next.is_none() && listening.is_none() {
             return Ok(());
         }
-        let running = old.and_then(|timer| timer.running);
-        replace(tx, key, Timer { rule: rule.id.clone(), next, running })
+        replace(tx, key, Timer { next, since: Some(now), listening, ..timer })
     }
 }
 

@@ -125,6 +125,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Kind::Sweep => self.step_sweep(tx, key, now).await?,
                 Kind::Subject => self.step_levels(tx, key, now).await?,
                 Kind::Change => self.step_bands(tx, key, now).await?,
+                Kind::Watch => self.step_watch(tx, key, now).await?,
                 _ => {
                     let fault = "it has a timer, but records of its kind have none".to_owned();
                     return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());

@@ -1,6 +1,5 @@
-//! Scheduled rules: occurrences begin, and work through their audience page by page.
+//! Scheduled rules: which occurrences begin, which are left out.
 
-use super::intake::{replace, trigger_key};
 use super::rules::timer_key;
 use super::run::step_id;
 use super::tx::Tx;
@@ -8,22 +7,22 @@ use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::id::{OccurrenceId, RuleId, TenantId};
-use crate::plan::Decision;
-use crate::rule::{Audience, Trigger};
+use crate::rule::{Audience, CATCH_UP_GRACE, CatchUp, CompiledRule, MAX_CATCH_UP, Trigger};
 use crate::schedule::Timetable;
-use crate::signal::{Signal, Turn};
-use crate::state::{Run, SubjectState, Timer};
-use crate::store::{Facet, Key, Kind, Order, Query, Store, decode};
+use crate::state::{Run, Timer};
+use crate::store::{Key, Kind, Store};
 use crate::time::Time;
+use crate::watch::too_young;
 
-/// How many occurrences one step looks at; more are left to the next.
-const OCCURRENCES: usize = 100;
-/// How many subjects one commit visits.
-const SUBJECTS: usize = 50;
+/// How many occurrences one step looks at; more are left to the next. So a year of a line that runs
+/// every minute takes six steps.
+const OCCURRENCES: usize = 100_000;
+/// How many of those that a step leaves out have an audit record of their own: the newest. Those
+/// before them share one, which counts them and names the first and the last.
+const TOLD: usize = 100;
 
 impl<S: Store, D: Delivery> Engine<S, D> {
-    /// Begins the latest occurrence that is due. Those before it, and one whose predecessor still
-    /// works through its audience, are skipped, and each is audited.
+    /// Begins the occurrence whose turn it is; those that are left out are audited.
     pub(super) async fn step_timetable(
         &self,
         mut tx: Tx<'_, S>,
@@ -34,130 +33,111 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let Some(stored) = tx.get::<Timer>(key)? else { return Ok(()) };
         let id = step_id(&tx, key);
         let installed = self.rules_in(&mut tx, tenant, now).await?;
-        let timer = &stored.body;
+        let timer = stored.body.clone();
         let rule = installed.rules.rule(&timer.rule).filter(|rule| rule.acts());
-        let schedule = rule.and_then(|rule| match &rule.rule.trigger {
-            Trigger::Schedule { timetable, audience } => Some((rule, timetable, audience)),
-            _ => None,
-        });
-        let Some((rule, timetable, audience)) = schedule else {
+        let Some((rule, timetable, audience)) = rule.and_then(|rule| scheduled(rule)) else {
             // The rule was switched off without its timer: it stops here.
-            tx.put(key.clone(), &stored.clone().with(Timer { next: None, ..timer.clone() }));
+            let skipped: Vec<_> = timer.waiting.iter().map(|at| (*at, "stopped")).collect();
+            tx.log(skips(tenant, &timer.rule, &skipped, now));
+            tx.put(key.clone(), &stored.with(Timer { next: None, waiting: Vec::new(), ..timer }));
             tx.commit(id).await?;
             return Ok(());
         };
-        let (missed, latest, next) = due(timetable, timer.next, now);
-        let mut running = timer.running;
-        let mut skip = |at: Time, why: &str| {
-            tx.log([occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, &timer.rule, at, now)
-                .detail("reason", why)]);
-        };
-        missed.iter().for_each(|at| skip(*at, "missed"));
-        match latest {
-            Some(at) if running.is_some() => skip(at, "overlap"),
-            Some(at) => {
-                let run = begin(tenant, rule, audience, at);
-                running = Some(run.id);
-                tx.log([occurrence(tenant, AuditCode::ScheduleOccurrenceStarted, &timer.rule, at, now)]);
-                tx.put_new(Key::new(tenant, Kind::Run, run.id.to_string()), run);
+        let mut stepped = step(&timer, timetable, rule.catch_up(), now);
+        // One that is known has begun before, by a clock that was ahead: nobody is visited twice.
+        while !stepped.more && timer.running.is_none() && !stepped.timer.waiting.is_empty() {
+            let at = stepped.timer.waiting.remove(0);
+            let absent = rule.rule.trigger.absent();
+            if absent.is_some_and(|absent| too_young(absent, timer.listening, at)) {
+                stepped.skipped.push((at, "unheard"));
+                continue;
             }
-            None => {}
+            let run = begin(tenant, rule, audience, at, now);
+            let run_key = Key::new(tenant, Kind::Run, run.id.to_string());
+            tx.load([run_key.clone()]).await?;
+            if tx.record(&run_key).is_some() {
+                stepped.skipped.push((at, "done"));
+                continue;
+            }
+            stepped.timer.running = Some(run.id);
+            stepped.timer.last = Some(at);
+            tx.log([occurrence(tenant, AuditCode::ScheduleOccurrenceStarted, &timer.rule, at, now)]);
+            tx.put_new(run_key, run);
+            break;
         }
-        tx.put(key.clone(), &stored.clone().with(Timer { next, running, ..timer.clone() }));
+        tx.log(skips(tenant, &timer.rule, &stepped.skipped, now));
+        tx.put(key.clone(), &stored.with(stepped.timer));
         tx.commit(id).await?;
         // What has begun is worked through at once; a crash in between leaves it due.
         Ok(())
     }
+}
 
-    /// Visits the next page of the audience.
-    pub(super) async fn step_run(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
-        let tenant = &key.tenant;
-        let Some(stored) = tx.get::<Run>(key)? else { return Ok(()) };
-        let id = step_id(&tx, key);
-        let run = stored.body.clone();
-        let rules = self.rules_at(&mut tx, key, &run.rule, run.revision, now).await?;
-        let query = Query {
-            tenant: tenant.clone(),
-            kind: Kind::Subject,
-            from: None,
-            until: None,
-            facets: if run.bands.is_empty() {
-                Vec::new()
-            } else {
-                vec![(Facet::Band, run.bands.iter().cloned().collect())]
-            },
-            order: Order::Oldest,
-            after: run.cursor.as_ref().and_then(|cursor| cursor.parse().ok()),
-            limit: SUBJECTS,
-        };
-        let page = self.store.query(&query).await?;
-        let visited = run.visited + page.rows.len() as u64;
-        for record in &page.rows {
-            let subject = match decode::<SubjectState>(record) {
-                Ok(known) => known.body.subject,
-                // A damaged record holds up nobody else.
-                Err(_) => {
-                    let skipped =
-                        occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, &run.rule, run.at, now);
-                    tx.log([skipped.detail("reason", "damaged").detail("record", record.key.id.as_str())]);
-                    continue;
-                }
-            };
-            let turn = Turn {
-                tenant: tenant.clone(),
-                rule: run.rule.clone(),
-                occurrence: run.id,
-                subject,
-                at: run.at,
-            };
-            let signal = Signal::Schedule(turn);
-            let trigger = trigger_key(tenant, signal.trigger_id());
-            tx.load([trigger.clone()]).await?;
-            if tx.get::<Decision>(&trigger)?.is_none() {
-                let concerned = rules.concerned(&signal);
-                self.plan_into(&mut tx, &rules, &concerned, &signal, now).await?;
-            }
-        }
-        let done = page.next.is_none();
-        if done {
-            let timer = timer_key(tenant, &run.rule);
-            tx.load([timer.clone()]).await?;
-            if let Some(known) = tx.get::<Timer>(&timer)?.filter(|timer| timer.body.running == Some(run.id)) {
-                let idle = Timer { running: None, ..known.body.clone() };
-                tx.put(timer, &known.with(idle));
-            }
-            let draft = occurrence(tenant, AuditCode::ScheduleOccurrenceCompleted, &run.rule, run.at, now);
-            tx.log([draft.detail("visited", visited)]);
-        }
-        let cursor = page.next.map(|cursor| cursor.to_string());
-        replace(&mut tx, key.clone(), Run { cursor, visited, done, ..run })?;
-        tx.commit(id).await?;
-        Ok(())
+/// The rule with its timetable and audience, if it has them.
+pub(super) fn scheduled(
+    rule: &std::sync::Arc<CompiledRule>,
+) -> Option<(&std::sync::Arc<CompiledRule>, &Timetable, &Audience)> {
+    match &rule.rule.trigger {
+        Trigger::Schedule { timetable, audience, .. } => Some((rule, timetable, audience)),
+        _ => None,
     }
 }
 
-/// The occurrences that were missed, the latest one that is due, and the next after `now`. Where
-/// more than a step's worth is due, all of these were missed, and the rest is left to the next step.
-fn due(timetable: &Timetable, next: Option<Time>, now: Time) -> (Vec<Time>, Option<Time>, Option<Time>) {
+/// What a step of a timer comes to: the occurrences that are left out with the reason, and the
+/// timer after it. What it waits for then is begun, the oldest first.
+pub(super) struct Stepped {
+    pub(super) skipped: Vec<(Time, &'static str)>,
+    pub(super) timer: Timer,
+    /// Whether more is due than one step looks at.
+    pub(super) more: bool,
+}
+
+/// Deals with every occurrence that is due. While one still works through its audience, those that
+/// come due are left out, whatever the policy (Kubernetes calls this `Forbid`).
+pub(super) fn step(timer: &Timer, timetable: &Timetable, policy: CatchUp, now: Time) -> Stepped {
+    let first = timer.since.map_or(timer.next, |since| timetable.after(since));
+    let mut next = first;
     let mut due = Vec::new();
-    let mut next = next;
-    while let Some(at) = next.filter(|at| *at <= now) {
-        if due.len() >= OCCURRENCES {
-            return (due, None, next);
-        }
+    let is_due = |next: Option<Time>| next.filter(|at| *at <= now);
+    while let Some(at) = is_due(next).filter(|_| due.len() < OCCURRENCES) {
         due.push(at);
         next = timetable.after(at);
     }
-    let latest = due.pop();
-    (due, latest, next)
+    let more = is_due(next).is_some();
+    let since = due.last().copied().or(timer.since);
+    let overlap = timer.running.is_some();
+    let mut skipped = Vec::new();
+    let mut waiting = timer.waiting.clone();
+    match policy {
+        CatchUp::All if overlap => skipped.extend(due.into_iter().map(|at| (at, "overlap"))),
+        CatchUp::All => {
+            waiting.append(&mut due);
+            let beyond = waiting.len().saturating_sub(MAX_CATCH_UP);
+            skipped.extend(waiting.drain(..beyond).map(|at| (at, "beyond_limit")));
+        }
+        CatchUp::Skip | CatchUp::Latest => {
+            // What waits was missed under another policy, before the rule was edited.
+            waiting.append(&mut due);
+            let latest = if more { None } else { waiting.pop() };
+            skipped.extend(waiting.drain(..).map(|at| (at, "missed")));
+            match latest {
+                Some(at) if policy == CatchUp::Skip && now > at.after(CATCH_UP_GRACE) => {
+                    skipped.push((at, "missed"));
+                }
+                Some(at) if overlap => skipped.push((at, "overlap")),
+                latest => waiting.extend(latest),
+            }
+        }
+    }
+    Stepped { skipped, timer: Timer { next, since, waiting, ..timer.clone() }, more }
 }
 
-fn begin(tenant: &TenantId, rule: &crate::rule::CompiledRule, audience: &Audience, at: Time) -> Run {
+fn begin(tenant: &TenantId, rule: &CompiledRule, audience: &Audience, at: Time, now: Time) -> Run {
     let id = OccurrenceId::derive(|h| {
         h.text(tenant.as_str()).text(rule.rule.id.as_str()).number(at.micros().cast_unsigned())
     });
     let bands = match audience {
-        Audience::All => Vec::new(),
+        Audience::All | Audience::Attributes(_) => Vec::new(),
         Audience::Bands { scale, bands } => bands.iter().map(|band| format!("{scale}/{band}")).collect(),
     };
     Run {
@@ -168,8 +148,36 @@ fn begin(tenant: &TenantId, rule: &crate::rule::CompiledRule, audience: &Audienc
         cursor: None,
         visited: 0,
         done: false,
+        begun: Some(now),
         bands: bands.into_iter().collect(),
     }
+}
+
+pub(super) fn timer_of(tenant: &TenantId, run: &Run) -> Key {
+    timer_key(tenant, &run.rule)
+}
+
+/// The audit records of occurrences that were left out.
+pub(super) fn skips(
+    tenant: &TenantId,
+    rule: &RuleId,
+    skipped: &[(Time, &'static str)],
+    now: Time,
+) -> Vec<AuditDraft> {
+    let (together, single) = skipped.split_at(skipped.len().saturating_sub(TOLD));
+    let mut drafts = Vec::new();
+    for same in together.chunk_by(|a, b| a.1 == b.1) {
+        let [(first, reason), ..] = same else { continue };
+        let last = same.last().map_or(*first, |(at, _)| *at);
+        let code = AuditCode::ScheduleOccurrencesSkipped;
+        let draft = AuditDraft::new(tenant.clone(), code, Actor::Engine, now).target(rule.as_str());
+        let draft = draft.detail("count", same.len()).detail("first", *first).detail("last", last);
+        drafts.push(draft.detail("reason", *reason));
+    }
+    drafts.extend(single.iter().map(|(at, reason)| {
+        occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, rule, *at, now).detail("reason", *reason)
+    }));
+    drafts
 }
 
 pub(super) fn occurrence(

@@ -7,7 +7,7 @@ use super::line;
 use super::paths::{Literal, Path, UNNAMED};
 use super::ruler::{OPEN, Ruler};
 use super::table::KeyMap;
-use super::values::{Kind, Seen, Values};
+use super::values::{Kind, Only, Seen, Values};
 use crate::pattern::{Field, Test, TextTest};
 
 /// The sets that every column has, by their place.
@@ -65,45 +65,33 @@ pub(super) struct Asks<'r> {
 }
 
 /// What a column says of an event.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum View<'c> {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum View {
     /// The event has several values at the path.
-    #[default]
     Many,
-    One(One<'c>),
+    One(One),
 }
 
-/// The slots that accept one value.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct One<'c> {
-    named: Changed<'c>,
-    ranges: &'c [u64],
-    unsure: &'c [u64],
-    seldom: Option<&'c Seldom>,
-    kind: usize,
+/// Where the slots stand that accept one value. It is small: a group keeps one for each column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct One {
+    set: u32,
+    /// The changes of that set, as a range of all changes.
+    flips: (u32, u32),
+    /// Who accepts the value by a range; who is unsure stands behind.
+    ranges: u32,
+    is_text: bool,
     mark: u64,
 }
 
-impl View<'_> {
-    /// Whether a slot that was unsure accepts the event's one value.
-    pub(super) fn is_within(&self, slot: usize) -> bool {
-        match self {
-            Self::Many => true,
-            Self::One(one) => {
-                let bounds = one.seldom.and_then(|seldom| match one.kind {
-                    TEXTS => seldom.networks.get(slot),
-                    _ => seldom.numbers.get(slot),
-                });
-                bounds.is_none_or(|(from, to)| (*from..*to).contains(&one.mark))
-            }
-        }
+impl One {
+    const fn of(set: usize) -> Self {
+        Self { set: set as u32, flips: (0, 0), ranges: NO_SET, is_text: false, mark: 0 }
     }
 }
 
-impl One<'_> {
-    pub(super) fn meet(&self, left: &mut Left) -> bool {
-        left.meet(self.named, self.ranges, self.unsure)
-    }
+impl View {
+    pub(super) const NONE: Self = Self::One(One::of(NONE));
 }
 
 impl Column {
@@ -138,27 +126,44 @@ impl Column {
     }
 
     /// The slots that accept what the event has at the column's path.
-    pub(super) fn view(&self, values: &Values) -> View<'_> {
-        match values.first(self.path) {
-            None => View::One(One { named: self.fixed(NONE), ..One::default() }),
-            Some(_) if values.tangled & self.part != 0 => View::Many,
-            Some(first) if values.next(first).is_some() => View::Many,
-            Some(first) => View::One(self.one(first)),
+    #[inline]
+    pub(super) fn view(&self, values: &Values) -> View {
+        match values.only(self.path) {
+            Only::None => View::NONE,
+            Only::One(seen) if values.tangled & self.part == 0 => View::One(self.one(seen)),
+            Only::One(_) | Only::Many => View::Many,
         }
     }
 
+    /// Leaves the slots that accept the one value; whether anything is left.
+    #[inline]
+    pub(super) fn meet_one(&self, one: &One, left: &mut Left) -> bool {
+        let (ranges, unsure) = self.ranges(one);
+        left.meet(self.changed(one), ranges, unsure)
+    }
+
     /// Leaves the slots that accept one of several values; whether anything is left.
-    pub(super) fn meet(&self, values: &Values, left: &mut Left) -> bool {
+    pub(super) fn meet_many(&self, values: &Values, left: &mut Left) -> bool {
         left.begin_sum();
         for seen in values.at(self.path) {
             let one = self.one(seen);
-            left.add(one.named, one.ranges);
+            left.add(self.changed(&one), self.ranges(&one).0);
         }
         // Of an element that is picked, it may yet be true that it has none of these values.
         if values.tangled & self.part != 0 {
-            left.add(self.fixed(ABSENT), &[]);
+            left.add(self.changed(&One::of(ABSENT)), &[]);
         }
         left.meet_sum()
+    }
+
+    /// Whether a slot that was unsure accepts the event's one value.
+    pub(super) fn is_within(&self, view: &View, slot: usize) -> bool {
+        let View::One(one) = view else { return true };
+        if one.ranges == NO_SET {
+            return true;
+        }
+        let bounds = if one.is_text { &self.seldom.networks } else { &self.seldom.numbers };
+        bounds.get(slot).is_none_or(|(from, to)| (*from..*to).contains(&one.mark))
     }
 
     /// Whether slots may be unsure.
@@ -166,52 +171,62 @@ impl Column {
         self.numbers != NO_SET || self.networks != NO_SET
     }
 
-    fn one(&self, seen: &Seen) -> One<'_> {
+    #[inline]
+    fn one(&self, seen: &Seen) -> One {
         let (kind, ranges) = match seen.kind {
-            Kind::Null => return One { named: self.fixed(NULLS), ..One::default() },
-            Kind::Bool(false) => return One { named: self.fixed(FALSES), ..One::default() },
-            Kind::Bool(true) => return One { named: self.fixed(TRUES), ..One::default() },
+            Kind::Null => return One::of(NULLS),
+            Kind::Bool(false) => return One::of(FALSES),
+            Kind::Bool(true) => return One::of(TRUES),
             Kind::Text => (TEXTS, self.networks),
             Kind::Number => (NUMBERS, self.numbers),
         };
-        let named = match seen.literal {
-            literal if literal < self.in_order => self.fixed(FIXED + literal as usize),
-            UNNAMED => self.fixed(kind),
-            _ if self.in_order > 0 => self.fixed(kind),
+        let mut one = match seen.literal {
+            literal if literal < self.in_order => One::of(FIXED + literal as usize),
+            UNNAMED => One::of(kind),
+            _ if self.in_order > 0 => One::of(kind),
             literal => self.named(kind, literal),
         };
-        match seen.stretch {
-            Some(stretch) if ranges != NO_SET => {
-                let at = ranges as usize + 2 * usize::from(stretch);
-                One {
-                    named,
-                    ranges: self.fixed(at).set,
-                    unsure: self.fixed(at + 1).set,
-                    seldom: Some(&self.seldom),
-                    kind,
-                    mark: seen.mark,
-                }
-            }
-            _ => One { named, ..One::default() },
+        if let (Some(stretch), true) = (seen.stretch, ranges != NO_SET) {
+            one.ranges = ranges + 2 * u32::from(stretch);
+            one.is_text = kind == TEXTS;
+            one.mark = seen.mark;
         }
+        one
     }
 
     /// The set of a literal, where they do not lie in order.
-    fn named(&self, kind: usize, literal: u32) -> Changed<'_> {
+    fn named(&self, kind: usize, literal: u32) -> One {
         match self.seldom.named.get(u64::from(literal)) {
-            None => self.fixed(kind),
-            Some(set) if set & CHANGES == 0 => self.fixed(set as usize),
+            None => One::of(kind),
+            Some(set) if set & CHANGES == 0 => One::of(set as usize),
             Some(changes) => {
                 let place = (changes & !CHANGES) as usize;
-                let (from, to) = (self.seldom.starts[place] as usize, self.seldom.starts[place + 1] as usize);
-                Changed { flips: &self.seldom.flips[from..to], ..self.fixed(kind) }
+                One { flips: (self.seldom.starts[place], self.seldom.starts[place + 1]), ..One::of(kind) }
             }
         }
     }
 
-    fn fixed(&self, which: usize) -> Changed<'_> {
-        let words = self.words as usize;
-        Changed { set: &self.sets[which * words..(which + 1) * words], flips: &[] }
+    #[inline]
+    fn changed(&self, one: &One) -> Changed<'_> {
+        let flips = match one.flips {
+            (0, 0) => &[],
+            (from, to) => &self.seldom.flips[from as usize..to as usize],
+        };
+        Changed { set: self.set(one.set), flips }
+    }
+
+    #[inline]
+    fn ranges(&self, one: &One) -> (&[u64], &[u64]) {
+        match one.ranges {
+            NO_SET => (&[], &[]),
+            at => (self.set(at), self.set(at + 1)),
+        }
+    }
+
+    #[inline]
+    fn set(&self, which: u32) -> &[u64] {
+        let (which, words) = (which as usize, self.words as usize);
+        &self.sets[which * words..(which + 1) * words]
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::bits::WORD;
 use super::column::{Asks, Column};
 use super::compile::{ALWAYS, Check, Member, PRESENT, Rule};
+use super::early::bit;
 use super::paths::Paths;
 use super::table::KeyMap;
 
@@ -31,6 +32,8 @@ pub(super) struct Group {
     pub(super) slots: Arc<[Member]>,
     pub(super) columns: Arc<[Column]>,
     pub(super) below: Option<Arc<Below>>,
+    /// The bits of the paths that its rules, and those below, ask for.
+    pub(super) asks: u64,
 }
 
 /// Groups inside a group, by key.
@@ -57,8 +60,9 @@ impl<'r, R: Fn(u32) -> Option<&'r Rule>> Builder<'_, R> {
         let mut members = members;
         members.sort_unstable();
         members.dedup();
+        let asks = members.iter().fold(0, |bits, member| bits | self.asks(*member));
         if members.len() < FEW {
-            return Group { slots: members.into(), ..Group::default() };
+            return Group { slots: members.into(), asks, ..Group::default() };
         }
         let mut filed: BTreeMap<u64, Vec<Member>> = BTreeMap::new();
         if members.len() > MANY && level < LEVELS {
@@ -91,7 +95,13 @@ impl<'r, R: Fn(u32) -> Option<&'r Rule>> Builder<'_, R> {
             below.groups.push(self.group(members, level + 1));
         }
         let below = (!below.groups.is_empty()).then(|| Arc::new(below));
-        Group { slots: members.into(), columns, below }
+        Group { slots: members.into(), columns, below, asks }
+    }
+
+    /// The bits of all paths that a member asks for.
+    fn asks(&self, member: Member) -> u64 {
+        let Some(rule) = (self.rules)(member.rule) else { return 0 };
+        rule.conjunct(member).checks.iter().fold(0, |bits, check| bits | bit(check.path))
     }
 
     fn open(&self, member: Member) -> impl Iterator<Item = (usize, Check)> {

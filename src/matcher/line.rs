@@ -173,32 +173,50 @@ pub(super) fn address(text: &[u8]) -> Option<u128> {
     })
 }
 
-/// Four numbers up to 255 without leading zeros.
+/// Four numbers up to 255 without leading zeros. All texts of a length take the same steps: where
+/// the dots stand differs from event to event, and a guess about it would mostly be wrong.
 fn dotted(text: &[u8]) -> Option<u32> {
+    const ZEROS: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
+    const HIGH: u128 = 0x8080_8080_8080_8080_8080_8080_8080_8080;
+    const ONES: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
+    /// A dot as a digit would be: '.' ^ '0'.
+    const DOT: u128 = 0x1e1e_1e1e_1e1e_1e1e_1e1e_1e1e_1e1e_1e1e;
     if !(7..=15).contains(&text.len()) {
         return None;
     }
-    let (mut address, mut part, mut digits, mut dots) = (0_u32, 0_u32, 0, 0);
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => {
-                if digits > 0 && part == 0 {
-                    return None;
-                }
-                part = part * 10 + u32::from(byte - b'0');
-                digits += 1;
-                if part > 255 {
-                    return None;
-                }
-            }
-            b'.' if digits > 0 && dots < 3 => {
-                address = address << 8 | part;
-                (part, digits, dots) = (0, 0, dots + 1);
-            }
-            _ => return None,
+    let mut bytes = [b'.'; 16];
+    match text.first_chunk::<8>() {
+        // Two copies of fixed length, which may overlap.
+        Some(head) => {
+            bytes[..8].copy_from_slice(head);
+            bytes[text.len() - 8..text.len()].copy_from_slice(&text[text.len() - 8..]);
         }
+        None => bytes[..7].copy_from_slice(&text[..7]),
     }
-    (dots == 3 && digits > 0).then_some(address << 8 | part)
+    let digits = u128::from_le_bytes(bytes) ^ ZEROS;
+    // A digit is at most 9 now; its high bit stays clear when 118 is added.
+    let no_digits = (digits | ((digits & !HIGH) + ONES * 118)) & HIGH;
+    let no_dots = digits ^ DOT;
+    let no_dots = (no_dots | ((no_dots & !HIGH) + ONES * 127)) & HIGH;
+    if no_digits != no_dots ^ HIGH {
+        return None;
+    }
+    // What is left are digits and dots, one dot behind the last part.
+    let (mut dots, mut from, mut address, mut good) = (no_digits, 0, 0, true);
+    for _ in 0..4 {
+        let to = dots.trailing_zeros() / 8;
+        dots &= dots.wrapping_sub(1);
+        let length = to.wrapping_sub(from);
+        let part = digits.checked_shr(8 * from).unwrap_or(0) as u32 & 0x00ff_ffff;
+        good &= (1..=3).contains(&length) && (length == 1 || part & 0xff != 0);
+        // The last digit comes to stand in the third byte.
+        let part = part << (8 * 3_u32.saturating_sub(length));
+        let value = (part & 0xff) * 100 + (part >> 8 & 0xff) * 10 + (part >> 16 & 0xff);
+        good &= value <= 255;
+        address = address << 8 | value;
+        from = to + 1;
+    }
+    (good && from as usize == text.len() + 1).then_some(address)
 }
 
 /// The places of a network's addresses, both ends included: two pieces where a network of IPv6

@@ -12,11 +12,14 @@ mod bits;
 mod check;
 mod column;
 mod compile;
+mod early;
 mod group;
 mod line;
 mod paths;
 mod ruler;
+mod run;
 mod scan;
+mod shared;
 mod table;
 mod update;
 mod values;
@@ -26,14 +29,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::json::{self, Node, SyntaxError};
+use crate::json::{self, SyntaxError};
 use crate::pattern::Pattern;
 
+pub use shared::{MatcherReader, SharedMatcher};
+
 use bits::Left;
-use column::View;
-use compile::{ALWAYS, Check, Member, Rule, Wanted, any_key, key};
-use group::{Builder, COLUMNS, Group};
+use compile::{ALWAYS, Member, Rule, any_key, key};
+use early::{Early, Whole};
+use group::{Builder, Group};
 use paths::{Paths, UNNAMED};
+use run::Run;
 use scan::Stop;
 use table::KeyMap;
 use values::Values;
@@ -82,6 +88,8 @@ impl RuleIx {
 /// the rules that are left. So no event costs more than [`Pattern::matches`] of every rule would.
 /// Only such an event allocates, once the scratch has seen the likes of it; an event that is no
 /// JSON does too.
+///
+#[doc = include_str!("matching.md")]
 #[derive(Clone, Default)]
 pub struct Matcher {
     inner: Arc<Inner>,
@@ -94,8 +102,16 @@ struct Inner {
     /// From keys to places in `groups`.
     root: Arc<KeyMap>,
     groups: Vec<Group>,
-    /// For each path, by what the root finds groups there.
-    keyed: Vec<u8>,
+    keyed: Keyed,
+}
+
+/// Where the root finds groups.
+#[derive(Clone, Default)]
+struct Keyed {
+    /// For each path, by what.
+    ways: Vec<u8>,
+    /// The bits of these paths.
+    bits: u64,
 }
 
 const BY_LITERAL: u8 = 1;
@@ -137,9 +153,9 @@ impl Matcher {
         let mut root = KeyMap::default();
         let mut groups = Vec::with_capacity(filed.len());
         let builder = Builder { rules: |number: u32| rules[number as usize].as_deref(), paths: &paths };
-        let mut keyed = vec![0; paths.len()];
+        let mut keyed = Keyed { ways: vec![0; paths.len()], bits: 0 };
         for (key, members) in filed {
-            note(key, &mut keyed);
+            keyed.note(key);
             root.insert(key, groups.len() as u32);
             groups.push(builder.group(members, 0));
         }
@@ -159,52 +175,70 @@ impl Matcher {
         scratch: &mut Scratch,
         found: &mut Vec<RuleIx>,
     ) -> Result<(), SyntaxError> {
-        let Inner { paths, groups, root, .. } = &*self.inner;
-        let Scratch { values, marks, met, left } = scratch;
-        let is_text = event.is_ascii() || std::str::from_utf8(event).is_ok();
-        let walked = if is_text { Walk::new(event, paths, values, marks).event(source) } else { Err(Stop) };
+        let Scratch { values, marks, .. } = scratch;
+        let walked = if is_text(event) {
+            Walk::new(event, &self.inner.paths, values, marks, Whole).event(source)
+        } else {
+            Err(Stop::Fault)
+        };
         match walked {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+            Ok(true) => self.find(event, scratch, found),
+            Ok(false) => {}
             // The tree reader says what is wrong, and where.
-            Err(Stop) => return json::parse(event).map(drop),
+            Err(_) => return json::parse(event).map(drop),
         }
+        Ok(())
+    }
+
+    /// As [`matches`](Self::matches), but reads only until no rule can change its answer any more:
+    /// what stands behind is not looked at, and not validated.
+    ///
+    /// For events that their writer is known to write well: the answer is that of `matches` if the
+    /// event is JSON, no name repeats in an object, and no dotted name stands beside what it could
+    /// be nested in (`{"a": {"b": 1}, "a.c": 2}`). Of other events a copy behind the stop is not
+    /// seen. An array of objects at a named path is read to its end, and so is then the event.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] where the part that was read is no JSON; nothing is added then.
+    pub fn matches_early(
+        &self,
+        source: Option<&str>,
+        event: &[u8],
+        scratch: &mut Scratch,
+        found: &mut Vec<RuleIx>,
+    ) -> Result<(), SyntaxError> {
+        let Scratch { values, marks, .. } = scratch;
+        let mut walk = Walk::new(event, &self.inner.paths, values, marks, Early::new(&self.inner));
+        let (read, object) = match walk.event(source) {
+            Ok(object) => (event.len(), object),
+            Err(Stop::Enough) => (walk.read(), true),
+            Err(Stop::Fault) => return json::parse(event).map(drop),
+        };
+        if !event.get(..read).is_some_and(is_text) {
+            return json::parse(event).map(drop);
+        }
+        if object {
+            self.find(event, scratch, found);
+        }
+        Ok(())
+    }
+
+    /// Finds the rules that what a walk has met concerns.
+    fn find(&self, event: &[u8], scratch: &mut Scratch, found: &mut Vec<RuleIx>) {
+        let groups = &self.inner.groups;
+        let Scratch { values, met, left, .. } = scratch;
         if met.len() < groups.len() {
             met.resize(groups.len(), 0);
         }
         let before = found.len();
-        let mut run = Run { inner: &self.inner, event, values, tree: None };
-        let mut visit = |place: u32| {
+        let mut run = Run::new(&self.inner, event, values);
+        self.inner.each_place(values, |place| {
             let last = &mut met[place as usize];
-            if std::mem::replace(last, run.values.event) != run.values.event {
+            if std::mem::replace(last, values.event) != values.event {
                 run.group(&groups[place as usize], left, found);
             }
-        };
-        if let Some(place) = root.get(ALWAYS) {
-            visit(place);
-        }
-        for (i, seen) in values.list.iter().enumerate() {
-            let keyed = self.inner.keyed[seen.path as usize];
-            if keyed & BY_LITERAL != 0
-                && seen.literal != UNNAMED
-                && let Some(place) = root.get(key(seen.path, seen.literal))
-            {
-                visit(place);
-            }
-            if keyed & BY_PRESENCE != 0
-                && values.is_first(i)
-                && let Some(place) = root.get(any_key(seen.path))
-            {
-                visit(place);
-            }
-        }
-        for part in &values.parts.keys {
-            if let Some(place) = root.get(*part) {
-                visit(place);
-            }
-        }
+        });
         in_order(found, before);
-        Ok(())
     }
 
     /// How many rules it was made from, those that were taken out included.
@@ -220,136 +254,51 @@ impl Matcher {
     }
 }
 
-/// One event on its way through the groups.
-struct Run<'r> {
-    inner: &'r Inner,
-    event: &'r [u8],
-    values: &'r Values,
-    tree: Option<Node<'r>>,
-}
-
-impl Run<'_> {
-    fn group(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
-        if group.columns.is_empty() {
-            for member in group.slots.iter() {
-                if self.accepts(*member) {
-                    found.push(RuleIx(member.rule));
-                }
-            }
-        } else {
-            self.columns(group, left, found);
+impl Inner {
+    /// The places of the groups that an event's values lead to; some may come several times.
+    #[inline]
+    fn each_place(&self, values: &Values, mut visit: impl FnMut(u32)) {
+        let Self { root, keyed, .. } = self;
+        if let Some(place) = root.get(ALWAYS) {
+            visit(place);
         }
-        let Some(below) = &group.below else { return };
-        let values = self.values;
         for (i, seen) in values.list.iter().enumerate() {
-            let named = (seen.literal != UNNAMED).then(|| key(seen.path, seen.literal));
-            let any = values.is_first(i).then(|| any_key(seen.path));
-            for group in [named, any].into_iter().flatten().filter_map(|key| below.get(key)) {
-                self.group(group, left, found);
+            let way = keyed.ways[seen.path as usize];
+            if way & BY_LITERAL != 0
+                && seen.literal != UNNAMED
+                && let Some(place) = root.get(key(seen.path, seen.literal))
+            {
+                visit(place);
+            }
+            if way & BY_PRESENCE != 0
+                && values.is_first(i)
+                && let Some(place) = root.get(any_key(seen.path))
+            {
+                visit(place);
             }
         }
-        for group in values.parts.keys.iter().filter_map(|key| below.get(*key)) {
-            self.group(group, left, found);
-        }
-    }
-
-    /// Intersects what each column accepts, and finds what is left.
-    fn columns(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
-        left.begin(group.words());
-        // All are looked up before any is used, so that the look-ups wait for memory together.
-        let mut views = [View::default(); COLUMNS];
-        for (column, view) in group.columns.iter().zip(&mut views) {
-            *view = column.view(self.values);
-        }
-        let views = &views[..group.columns.len()];
-        let mut recheck = false;
-        for (column, view) in group.columns.iter().zip(views) {
-            let any = match view {
-                View::One(one) => one.meet(left),
-                View::Many => {
-                    recheck |= column.has_ranges();
-                    column.meet(self.values, left)
-                }
-            };
-            if !any {
-                return;
-            }
-        }
-        for (i, (word, unsure)) in left.left.iter().zip(&left.unsure).enumerate() {
-            let mut word = *word;
-            while word != 0 {
-                let bit = word.trailing_zeros() as usize;
-                let slot = i * bits::WORD + bit;
-                word &= word - 1;
-                // Bits beyond the last slot are set.
-                let Some(member) = group.slots.get(slot) else { break };
-                let is_unsure = unsure >> bit & 1 == 1;
-                if is_unsure && !views.iter().all(|view| view.is_within(slot)) {
-                    continue;
-                }
-                if recheck && !self.holds_ranges(*member, group, views) {
-                    continue;
-                }
-                if self.accepts(*member) {
-                    found.push(RuleIx(member.rule));
-                }
-            }
-        }
-    }
-
-    /// Checks a member at the paths where the event has several values and rules have ranges.
-    fn holds_ranges(&self, member: Member, group: &Group, views: &[View<'_>]) -> bool {
-        let Some(rule) = self.inner.rules[member.rule as usize].as_deref() else { return false };
-        let several = |check: &&Check| {
-            let columns = group.columns.iter().zip(views);
-            columns.into_iter().any(|(column, view)| column.path == check.path && matches!(view, View::Many))
-        };
-        rule.conjunct(member).checks.iter().filter(several).all(|check| self.holds(rule, *check))
-    }
-
-    fn accepts(&mut self, member: Member) -> bool {
-        if member.open == 0 && self.values.tangled == 0 {
-            return true;
-        }
-        let Some(rule) = self.inner.rules[member.rule as usize].as_deref() else { return false };
-        let conjunct = rule.conjunct(member);
-        if !rule.open(member).all(|(_, check)| self.holds(rule, check)) {
-            return false;
-        }
-        if conjunct.joined & self.values.tangled == 0 {
-            return true;
-        }
-        if self.tree.is_none() {
-            self.tree = json::parse(self.event).ok();
-        }
-        self.tree.as_ref().is_some_and(|tree| rule.pattern.branch_accepts(conjunct.branch, tree))
-    }
-
-    fn holds(&self, rule: &Rule, check: Check) -> bool {
-        match rule.wanted(check) {
-            Wanted::Sources(sources) => {
-                self.values.first(check.path).is_some_and(|seen| sources.contains(&seen.literal))
-            }
-            Wanted::Field(field) => {
-                let mut none = true;
-                for seen in self.values.at(check.path) {
-                    none = false;
-                    if check::passes(field, self.values.value(seen, self.event)) {
-                        return true;
-                    }
-                }
-                field.absent && (none || self.inner.paths.path(check.path).part & self.values.tangled != 0)
+        for part in &values.parts.keys {
+            if let Some(place) = root.get(*part) {
+                visit(place);
             }
         }
     }
 }
 
-/// Notes by what a key finds its group.
-fn note(key: u64, keyed: &mut [u8]) {
-    if key != ALWAYS {
-        let way = if key as u32 == UNNAMED { BY_PRESENCE } else { BY_LITERAL };
-        keyed[(key >> 32) as usize] |= way;
+impl Keyed {
+    /// Notes by what a key finds its group.
+    fn note(&mut self, key: u64) {
+        if key != ALWAYS {
+            let (path, literal) = ((key >> 32) as u32, key as u32);
+            self.ways[path as usize] |= if literal == UNNAMED { BY_PRESENCE } else { BY_LITERAL };
+            self.bits |= early::bit(path);
+        }
     }
+}
+
+/// Whether bytes are UTF-8.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
 /// Sorts what was added and leaves each once: branches of one rule and several of its keys may

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::affix::Affixes;
+use super::early::bit;
 use super::line;
 use super::ruler::Ruler;
-use super::table::{Name, Table, hash, hash_number};
+use super::table::{Short, ShortMap, Table, hash, hash_number};
 use crate::pattern::Test;
 
 /// The whole event.
@@ -37,12 +38,21 @@ pub(super) struct Paths {
 
 /// One step's place.
 #[derive(Clone, Debug, Default)]
-struct Node {
-    children: Table,
-    names: Vec<(Name, u32, Box<str>)>,
+pub(super) struct Node {
+    short: ShortMap,
+    /// The bits of the names in `short`: most other names have none of them.
+    filter: u64,
+    /// The places of longer names in `names`.
+    long: Table,
+    /// Each with the step that it leads to.
+    names: Vec<(Box<str>, u32)>,
     /// The path that ends here.
     path: Option<u32>,
     part: u64,
+    /// The bits of the paths that end here or below.
+    below: u64,
+    /// Whether there are steps behind the next one.
+    goes_on: bool,
 }
 
 /// What is known of one path.
@@ -60,7 +70,8 @@ pub(super) struct Path {
     /// Where ranges begin and behind which they end, until rulers are made of them.
     number_ends: Vec<u128>,
     address_ends: Vec<u128>,
-    texts: Table,
+    short_texts: ShortMap,
+    long_texts: Table,
     places: Table,
     literals: Vec<Literal>,
 }
@@ -138,20 +149,28 @@ impl Paths {
         self.nodes[node as usize].part
     }
 
+    /// The bits of the paths that end at a step or below it.
+    pub(super) fn below(&self, node: u32) -> u64 {
+        self.nodes[node as usize].below
+    }
+
     pub(super) fn has_children(&self, node: u32) -> bool {
         !self.nodes[node as usize].names.is_empty()
     }
 
     pub(super) fn child(&self, node: u32, name: &[u8]) -> Option<u32> {
-        let node = &self.nodes[node as usize];
-        let names = &node.names;
-        let wanted = Name::new(name);
-        let is = |id: u32| {
-            let (found, _, text) = &names[id as usize];
-            *found == wanted && (wanted.is_whole() || text.as_bytes() == name)
-        };
-        let found = node.children.find(wanted.hash, is)?;
-        Some(names[found as usize].1)
+        match Short::new(name) {
+            Some(name) => self.node(node).child(name),
+            None => {
+                let Node { long, names, .. } = &self.nodes[node as usize];
+                let found = long.find(hash(name), |id| names[id as usize].0.as_bytes() == name)?;
+                Some(names[found as usize].1)
+            }
+        }
+    }
+
+    pub(super) fn node(&self, node: u32) -> &Node {
+        &self.nodes[node as usize]
     }
 
     /// The path of these steps, made where it is new.
@@ -163,6 +182,13 @@ impl Paths {
         let path = self.paths.len() as u32;
         self.paths.push(Arc::new(Path::new(self.part(node))));
         self.nodes[node as usize].path = Some(path);
+        let mut node = ROOT;
+        self.nodes[node as usize].below |= bit(path);
+        for (i, step) in steps.iter().enumerate() {
+            self.nodes[node as usize].goes_on |= i + 1 < steps.len();
+            node = self.step(node, step);
+            self.nodes[node as usize].below |= bit(path);
+        }
         path
     }
 
@@ -174,11 +200,30 @@ impl Paths {
         let node = &mut self.nodes[from as usize];
         let id = node.names.len() as u32;
         let part = if from == ROOT { 1 << (id % 64) } else { node.part };
-        let known = Name::new(name.as_bytes());
-        node.names.push((known, child, name.into()));
-        node.children.insert(known.hash, id);
+        match Short::new(name.as_bytes()) {
+            Some(name) => {
+                node.filter |= name.bit();
+                node.short.insert(name, child);
+            }
+            None => node.long.insert(hash(name.as_bytes()), id),
+        }
+        node.names.push((name.into(), child));
         self.nodes.push(Node { part, ..Node::default() });
         child
+    }
+}
+
+impl Node {
+    /// Where a short name leads.
+    #[inline]
+    pub(super) fn child(&self, name: Short) -> Option<u32> {
+        if self.filter & name.bit() == 0 { None } else { self.short.get(name) }
+    }
+
+    /// Whether a dotted name can lead anywhere.
+    #[inline]
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on
     }
 }
 
@@ -208,8 +253,20 @@ impl Path {
     }
 
     pub(super) fn text(&self, text: &[u8]) -> Option<u32> {
-        let is = |id| matches!(&self.literals[id as usize], Literal::Text(t) if t.as_bytes() == text);
-        self.texts.find(hash(text), is)
+        self.text_between(text, 0, text.len())
+    }
+
+    /// The literal that stands between two places of a text.
+    #[inline]
+    pub(super) fn text_between(&self, bytes: &[u8], from: usize, to: usize) -> Option<u32> {
+        match Short::between(bytes, from, to) {
+            Some(short) => self.short_texts.get(short),
+            None => {
+                let text = &bytes[from..to];
+                let is = |id| matches!(&self.literals[id as usize], Literal::Text(t) if t.as_bytes() == text);
+                self.long_texts.find(hash(text), is)
+            }
+        }
     }
 
     pub(super) fn number(&self, place: u128) -> Option<u32> {
@@ -221,7 +278,10 @@ impl Path {
         self.text(text.as_bytes()).unwrap_or_else(|| {
             let id = self.literals.len() as u32;
             self.literals.push(Literal::Text(text.into()));
-            self.texts.insert(hash(text.as_bytes()), id);
+            match Short::new(text.as_bytes()) {
+                Some(short) => self.short_texts.insert(short, id),
+                None => self.long_texts.insert(hash(text.as_bytes()), id),
+            }
             id
         })
     }

@@ -3,11 +3,17 @@
 //! It accepts exactly what the crate's tree reader accepts. What is wrong it does not say: the
 //! caller asks the tree reader, so that an event has one error whoever reads it.
 
+use super::table::Short;
 use crate::json::MAX_JSON_DEPTH;
 
-/// The text is no JSON.
+/// Why a walk ends before the text does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Stop;
+pub(super) enum Stop {
+    /// The text is no JSON.
+    Fault,
+    /// What stands behind does not matter.
+    Enough,
+}
 
 /// A string between its quotes.
 #[derive(Clone, Copy, Debug)]
@@ -15,28 +21,19 @@ pub(super) struct Span {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) escaped: bool,
-    /// Whether there may be a dot in it.
-    pub(super) dotted: bool,
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The high bit of each byte that equals one; above the first such byte there may be others.
-fn equal(word: u64, byte: u8) -> u64 {
-    let differing = word ^ (ONES * u64::from(byte));
-    differing.wrapping_sub(ONES) & !differing & HIGH
-}
-
-/// The high bit of each byte that ends a plain run in a string; bits above the first may be wrong.
-fn special(word: u64) -> u64 {
-    equal(word, b'"') | equal(word, b'\\') | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
-}
-
+/// The high bit of each byte that ends a plain run in a string: a quote, a backslash, a control
+/// character. Bits above the first may be wrong.
 #[inline]
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    let eight = bytes.get(at..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*eight))
+fn special(word: u64) -> u64 {
+    // A quote takes the place of the space behind the control characters.
+    let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !word & HIGH
 }
 
 /// The byte at a place; zero, which no JSON has outside its strings, behind the end.
@@ -46,70 +43,94 @@ pub(super) fn peek(bytes: &[u8], at: usize) -> u8 {
 }
 
 #[inline]
-pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn space(bytes: &[u8], at: usize) -> usize {
+    if peek(bytes, at) > b' ' { at } else { spaces(bytes, at) }
+}
+
+#[cold]
+fn spaces(bytes: &[u8], mut at: usize) -> usize {
     while matches!(peek(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
         at += 1;
     }
     at
 }
 
+/// The name whose opening quote stands before `from`, and where it ends, if it is short and plain:
+/// most are.
+#[inline]
+pub(super) fn short_name(bytes: &[u8], from: usize) -> Option<(Short, usize)> {
+    let chunk: &[u8; Short::LONGEST] = bytes.get(from..)?.first_chunk()?;
+    let (low, high) = chunk.split_first_chunk::<8>()?;
+    let (low, high) = (u64::from_le_bytes(*low), u64::from_le_bytes(*high.first_chunk()?));
+    let end = special(low);
+    if end != 0 {
+        let place = end.trailing_zeros() & !7;
+        let (short, length) = (low & below(end), place as usize / 8);
+        return ((low >> place) as u8 == b'"').then(|| (Short::of_low(short, length), from + length));
+    }
+    let end = special(high);
+    let place = end.trailing_zeros() & !7;
+    if end == 0 || (high >> place) as u8 != b'"' {
+        return None;
+    }
+    let length = 8 + place as usize / 8;
+    Some((Short::of_both(low, high & below(end), length), from + length))
+}
+
+/// The bytes before the first one whose high bit is set here.
+#[inline]
+fn below(highs: u64) -> u64 {
+    ((highs & highs.wrapping_neg()) >> 7).wrapping_sub(1)
+}
+
+/// Behind the bytes of a string that stand for themselves.
+#[inline]
+fn plain(bytes: &[u8], mut at: usize) -> usize {
+    let (chunks, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
+    for chunk in chunks {
+        let special = special(u64::from_le_bytes(*chunk));
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count()
+}
+
 /// The string whose opening quote stands before `from`. It ends before its closing quote.
 #[inline]
 pub(super) fn string(bytes: &[u8], from: usize) -> Result<Span, Stop> {
-    let (mut at, mut escaped, mut dots) = (from, false, 0);
+    let to = plain(bytes, from);
+    if peek(bytes, to) == b'"' {
+        return Ok(Span { from, to, escaped: false });
+    }
+    Ok(Span { from, to: escaped(bytes, to)?, escaped: true })
+}
+
+/// Before the closing quote of a string that is no longer plain.
+#[cold]
+fn escaped(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
     loop {
-        if let Some(word) = word(bytes, at) {
-            let special = special(word);
-            dots |= equal(word, b'.') & special.wrapping_sub(1) & !special;
-            if special == 0 {
-                at += 8;
-                continue;
-            }
-            at += special.trailing_zeros() as usize / 8;
-        }
         match peek(bytes, at) {
-            b'"' => return Ok(Span { from, to: at, escaped, dotted: dots != 0 }),
-            b'\\' => {
-                at = escape(bytes, at)?;
-                // A dot may be written as an escape.
-                (escaped, dots) = (true, 1);
-            }
-            0..=0x1f => return Err(Stop),
-            byte => {
-                dots |= u64::from(byte == b'.');
-                at += 1;
-            }
+            b'"' => return Ok(at),
+            b'\\' => at = plain(bytes, escape(bytes, at)?),
+            _ => return Err(Stop::Fault),
         }
     }
 }
 
 /// Behind the closing quote of the string whose opening quote stands before `at`.
 #[inline]
-fn skip_string(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
-    loop {
-        if let Some(word) = word(bytes, at) {
-            let special = special(word);
-            if special == 0 {
-                at += 8;
-                continue;
-            }
-            at += special.trailing_zeros() as usize / 8;
-        }
-        match peek(bytes, at) {
-            b'"' => return Ok(at + 1),
-            b'\\' => at = escape(bytes, at)?,
-            0..=0x1f => return Err(Stop),
-            _ => at += 1,
-        }
-    }
+fn skip_string(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    let to = plain(bytes, at);
+    if peek(bytes, to) == b'"' { Ok(to + 1) } else { escaped(bytes, to).map(|to| to + 1) }
 }
 
-#[cold]
 fn escape(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if hex(bytes, at + 2).is_some() => Ok(at + 6),
-        _ => Err(Stop),
+        _ => Err(Stop::Fault),
     }
 }
 
@@ -119,7 +140,7 @@ fn digits(bytes: &[u8], from: usize) -> Result<usize, Stop> {
     while peek(bytes, at).is_ascii_digit() {
         at += 1;
     }
-    if at > from { Ok(at) } else { Err(Stop) }
+    if at > from { Ok(at) } else { Err(Stop::Fault) }
 }
 
 /// Behind the number that stands here.
@@ -128,7 +149,7 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     let from = at + usize::from(peek(bytes, at) == b'-');
     let mut at = digits(bytes, from)?;
     if at > from + 1 && peek(bytes, from) == b'0' {
-        return Err(Stop);
+        return Err(Stop::Fault);
     }
     if peek(bytes, at) == b'.' {
         at = digits(bytes, at + 1)?;
@@ -143,22 +164,32 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Result<usize, Stop> {
 /// Behind the word that should stand here.
 pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Stop> {
     let to = at + word.len();
-    if bytes.get(at..to) == Some(word) { Ok(to) } else { Err(Stop) }
+    if bytes.get(at..to) == Some(word) { Ok(to) } else { Err(Stop::Fault) }
 }
 
 /// Behind the colon, and the space around it.
 #[inline]
 pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
-    let at = if peek(bytes, at) == b':' { at } else { space(bytes, at) };
-    if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop) }
+    if peek(bytes, at) == b':' {
+        return Ok(space(bytes, at + 1));
+    }
+    let at = space(bytes, at);
+    if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop::Fault) }
 }
 
 /// Behind the value that stands here, in `depth` others.
-pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+#[inline]
+pub(super) fn skip(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
     // What most values are.
+    if peek(bytes, at) == b'"' { skip_string(bytes, at + 1) } else { skip_other(bytes, at, depth) }
+}
+
+fn skip_other(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
     match peek(bytes, at) {
-        b'"' => return skip_string(bytes, at + 1),
         b'-' | b'0'..=b'9' => return number(bytes, at),
+        b't' => return literal(bytes, at, b"true"),
+        b'f' => return literal(bytes, at, b"false"),
+        b'n' => return literal(bytes, at, b"null"),
         _ => {}
     }
     // One bit for each open array or object: whether it is an object.
@@ -172,7 +203,7 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
             b'f' => at = literal(bytes, at, b"false")?,
             b'n' => at = literal(bytes, at, b"null")?,
             bracket @ (b'{' | b'[') => {
-                let bits = objects.get_mut(open / 64).ok_or(Stop)?;
+                let bits = objects.get_mut(open / 64).ok_or(Stop::Fault)?;
                 let bit = 1 << (open % 64);
                 *bits = if bracket == b'{' { *bits | bit } else { *bits & !bit };
                 at = space(bytes, at + 1);
@@ -186,7 +217,7 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
                     continue;
                 }
             }
-            _ => return Err(Stop),
+            _ => return Err(Stop::Fault),
         }
         loop {
             if open == depth {
@@ -205,7 +236,7 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
                 }
                 b'}' if object => {}
                 b']' if !object => {}
-                _ => return Err(Stop),
+                _ => return Err(Stop::Fault),
             }
             at += 1;
             open = inner;
@@ -213,9 +244,21 @@ pub(super) fn skip(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, S
     }
 }
 
+/// Behind the object in `depth` others whose members are read up to a place.
+pub(super) fn skip_members(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+    loop {
+        at = space(bytes, at);
+        match peek(bytes, at) {
+            b',' => at = skip(bytes, skip_name(bytes, space(bytes, at + 1))?, depth + 1)?,
+            b'}' => return Ok(at + 1),
+            _ => return Err(Stop::Fault),
+        }
+    }
+}
+
 fn skip_name(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     if peek(bytes, at) != b'"' {
-        return Err(Stop);
+        return Err(Stop::Fault);
     }
     colon(bytes, skip_string(bytes, at + 1)?)
 }

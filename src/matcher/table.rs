@@ -14,54 +14,94 @@ fn fold(a: u64, b: u64) -> u64 {
     (product ^ (product >> 64)) as u64
 }
 
-fn word(bytes: &[u8]) -> u64 {
-    bytes.try_into().map_or(0, u64::from_le_bytes)
+/// A text of at most 16 bytes as it is looked for and compared: without going to its bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Short {
+    low: u64,
+    high: u64,
+    length: u64,
 }
 
-/// The two words that make up a text of at most 16 bytes, given its length.
-fn ends(text: &[u8]) -> (u64, u64) {
-    let n = text.len();
-    match n {
-        8.. => (word(&text[..8]), word(&text[n - 8..])),
-        4..=7 => {
-            let half = |at: usize| text[at..at + 4].try_into().map_or(0, u32::from_le_bytes);
-            (u64::from(half(0)), u64::from(half(n - 4)))
-        }
-        1..=3 => (u64::from(text[0]) | u64::from(text[n / 2]) << 8, u64::from(text[n - 1])),
-        0 => (0, 0),
-    }
-}
+impl Short {
+    /// The longest, in bytes.
+    pub(super) const LONGEST: usize = 16;
 
-/// A text as it is looked for: short ones are compared without going to their bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Name {
-    pub(super) hash: u32,
-    length: u32,
-    ends: (u64, u64),
-}
-
-impl Name {
-    pub(super) fn new(text: &[u8]) -> Self {
-        let mut state = text.len() as u64;
-        let mut rest = text;
-        while let Some((head, tail)) = rest.split_at_checked(16).filter(|(_, tail)| !tail.is_empty()) {
-            state = fold(word(&head[..8]) ^ SALT[0] ^ state, word(&head[8..]) ^ SALT[1]);
-            rest = tail;
-        }
-        let ends = ends(rest);
-        let hash = (fold(ends.0 ^ SALT[0] ^ state, ends.1 ^ SALT[1]) >> 32) as u32;
-        Self { hash, length: u32::try_from(text.len()).unwrap_or(u32::MAX), ends }
+    /// None of a longer text.
+    pub(super) fn new(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::LONGEST];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        let words = u128::from_le_bytes(bytes);
+        Some(Self { low: words as u64, high: (words >> 64) as u64, length: text.len() as u64 })
     }
 
-    /// Whether equal names are equal texts.
-    pub(super) fn is_whole(self) -> bool {
-        self.length <= 16
+    /// Of less than 8 bytes, and nothing behind them.
+    #[inline]
+    pub(super) fn of_low(low: u64, length: usize) -> Self {
+        Self { low, high: 0, length: length as u64 }
+    }
+
+    /// Of 8 bytes and those in `high`, and nothing behind them.
+    #[inline]
+    pub(super) fn of_both(low: u64, high: u64, length: usize) -> Self {
+        Self { low, high, length: length as u64 }
+    }
+
+    /// What stands between two places of a longer text; none of more than 16 bytes.
+    #[inline]
+    pub(super) fn between(bytes: &[u8], from: usize, to: usize) -> Option<Self> {
+        let length = to - from;
+        if length > Self::LONGEST {
+            return None;
+        }
+        let Some(first) = bytes.get(from..).and_then(<[u8]>::first_chunk::<{ Self::LONGEST }>) else {
+            return Self::new(bytes.get(from..to)?);
+        };
+        let words = u128::from_le_bytes(*first);
+        let (low, high) = (words as u64, (words >> 64) as u64);
+        let kept = |bytes: usize| u64::MAX.checked_shr(64 - 8 * bytes as u32).unwrap_or(0);
+        Some(match length {
+            0..8 => Self::of_low(low & kept(length), length),
+            _ => Self::of_both(low, high & kept(length - 8), length),
+        })
+    }
+
+    /// Whether there is a dot in it.
+    #[inline]
+    pub(super) fn is_dotted(self) -> bool {
+        /// The high bit of each dot, and perhaps of bytes above one.
+        fn dots(word: u64) -> u64 {
+            let differing = word ^ 0x2e2e_2e2e_2e2e_2e2e;
+            differing.wrapping_sub(0x0101_0101_0101_0101) & !differing & 0x8080_8080_8080_8080
+        }
+        dots(self.low) | dots(self.high) != 0
+    }
+
+    /// One bit of 64, the same for equal texts.
+    #[inline]
+    pub(super) fn bit(self) -> u64 {
+        1 << ((self.low ^ self.high).wrapping_mul(SALT[0]) >> 58)
+    }
+
+    #[inline]
+    fn hash(self) -> u32 {
+        (fold(self.low ^ SALT[0], self.high ^ SALT[1] ^ self.length) >> 32) as u32
     }
 }
 
 /// The hash of a text.
-pub(super) fn hash(bytes: &[u8]) -> u32 {
-    Name::new(bytes).hash
+pub(super) fn hash(text: &[u8]) -> u32 {
+    let mut state = text.len() as u64;
+    let (chunks, rest) = text.as_chunks::<{ Short::LONGEST }>();
+    for chunk in chunks {
+        let words = u128::from_le_bytes(*chunk);
+        state = fold(words as u64 ^ SALT[0] ^ state, (words >> 64) as u64 ^ SALT[1]);
+    }
+    // Of a long text the last bytes once more, so that none are copied.
+    let rest = match text.last_chunk() {
+        Some(last) if !rest.is_empty() => u128::from_le_bytes(*last),
+        _ => Short::new(rest).map_or(0, |rest| u128::from(rest.high) << 64 | u128::from(rest.low)),
+    };
+    (fold(rest as u64 ^ SALT[0] ^ state, (rest >> 64) as u64 ^ SALT[1]) >> 32) as u32
 }
 
 /// The hash of a number.
@@ -114,6 +154,54 @@ impl Table {
             at = (at + 1) & mask;
         }
         self.slots[at] = (tag, id);
+    }
+}
+
+/// Finds ids by short texts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ShortMap {
+    slots: Vec<(Short, u32)>,
+    used: usize,
+}
+
+impl ShortMap {
+    #[inline]
+    pub(super) fn get(&self, text: Short) -> Option<u32> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = text.hash() as usize & mask;
+        loop {
+            let (found, id) = self.slots.get(at)?;
+            if *id == NONE {
+                return None;
+            }
+            if *found == text {
+                return Some(*id);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds a text that is not in it.
+    pub(super) fn insert(&mut self, text: Short, id: u32) {
+        if (self.used + 1) * 2 > self.slots.len() {
+            let grown = vec![(Short::default(), NONE); (self.slots.len() * 2).max(4)];
+            for (text, id) in std::mem::replace(&mut self.slots, grown) {
+                if id != NONE {
+                    self.place(text, id);
+                }
+            }
+        }
+        self.place(text, id);
+        self.used += 1;
+    }
+
+    fn place(&mut self, text: Short, id: u32) {
+        let mask = self.slots.len() - 1;
+        let mut at = text.hash() as usize & mask;
+        while self.slots[at].1 != NONE {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = (text, id);
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::compile::{Member, Rule};
 use super::group::{Builder, Group, file};
 use super::paths::PART;
-use super::{Inner, Matcher, RuleIx, note};
+use super::{Inner, Matcher, RuleIx};
 use crate::pattern::Pattern;
 
 impl Matcher {
-    /// A matcher with another rule in the place of one; this one stays as it is.
+    /// A matcher with another rule in the place of one, or, at the number [`len`](Self::len), one
+    /// rule more; this one stays as it is.
     ///
     /// Only the groups of the two rules are compiled, so of many rules this takes about as long as
     /// copying a pointer for each. What the new rule asks for is found as soon as ever if it names
@@ -18,7 +19,7 @@ impl Matcher {
     /// are checked one by one until it compiles again.
     ///
     /// # Panics
-    /// If there is no rule of that number.
+    /// If the number is greater than that.
     #[must_use]
     pub fn with(&self, rule: RuleIx, sources: &[&str], pattern: Pattern) -> Self {
         self.changed(rule, Some((sources, pattern)))
@@ -35,6 +36,9 @@ impl Matcher {
 
     fn changed(&self, number: RuleIx, rule: Option<(&[&str], Pattern)>) -> Self {
         let mut inner = Inner::clone(&self.inner);
+        if number.index() == inner.rules.len() && rule.is_some() {
+            inner.rules.push(None);
+        }
         let old = inner.rules[number.index()].take();
         let mut keys: BTreeSet<u64> = old.iter().flat_map(|rule| rule.keys.iter().copied()).collect();
         let mut added = BTreeSet::new();
@@ -50,7 +54,7 @@ impl Matcher {
             keys.extend(filed);
             inner.rules[number.index()] = Some(Arc::new(rule));
         }
-        inner.keyed.resize(inner.paths.len(), 0);
+        inner.keyed.ways.resize(inner.paths.len(), 0);
         for key in keys {
             let mut conjuncts = Vec::new();
             let place = inner.root.get(key);
@@ -66,7 +70,7 @@ impl Matcher {
                 None => {
                     Arc::make_mut(&mut inner.root).insert(key, inner.groups.len() as u32);
                     inner.groups.push(group);
-                    note(key, &mut inner.keyed);
+                    inner.keyed.note(key);
                 }
             }
         }

@@ -51,6 +51,14 @@ pub(super) enum Value<'a> {
     Text(&'a str, Option<u128>),
 }
 
+/// How many values a path has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Only<'v> {
+    None,
+    One(&'v Seen),
+    Many,
+}
+
 /// The values of one event. Marks of earlier events are told by their number, so that nothing has
 /// to be cleared.
 #[derive(Debug, Default)]
@@ -107,6 +115,7 @@ impl Values {
         }
     }
 
+    #[inline]
     pub(super) fn push(
         &mut self,
         path: u32,
@@ -150,6 +159,18 @@ impl Values {
         match self.ends.get(path as usize) {
             Some((event, first, _)) if *event == self.event => self.list.get(*first as usize),
             _ => None,
+        }
+    }
+
+    /// How many values a path has.
+    #[inline]
+    pub(super) fn only(&self, path: u32) -> Only<'_> {
+        match self.ends.get(path as usize) {
+            Some((event, first, last)) if *event == self.event => match self.list.get(*first as usize) {
+                Some(seen) if first == last => Only::One(seen),
+                _ => Only::Many,
+            },
+            _ => Only::None,
         }
     }
 

@@ -1,10 +1,11 @@
 //! One walk over an event's bytes: keeps the values at the paths that patterns name, goes past the
-//! rest, and validates all of it.
+//! rest, and validates all that it reads: all of it, unless it may stop early.
 //!
 //! As long as no named part of the event has an array of objects, arrays in arrays or copies of a
 //! key, a pattern holds where each of its fields holds by itself. Where a part has one, it is
 //! marked as tangled.
 
+use super::early::Watch;
 use super::line;
 use super::paths::{FALSE, NULL, Paths, ROOT, SOURCE, TRUE};
 use super::scan::{self, Span, Stop, peek, space, unescape};
@@ -22,24 +23,37 @@ const WAYS: u32 = 3;
 pub(super) struct Marks(Vec<u64>);
 
 /// A walk over bytes that are UTF-8. What reads a value returns where it ends.
-pub(super) struct Walk<'w, 'e> {
+pub(super) struct Walk<'w, 'e, W> {
     bytes: &'e [u8],
     paths: &'w Paths,
     values: &'w mut Values,
     marks: &'w mut Marks,
+    watch: W,
+    /// The paths to whose values nothing will be added, as far as is known.
+    complete: u64,
+    /// How far it came, where it stopped early.
+    read: usize,
+    /// In how many arrays of a named path the walk is: what stands in them may be repeated.
+    arrays: usize,
 }
 
-impl<'w, 'e> Walk<'w, 'e> {
+impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     pub(super) fn new(
         bytes: &'e [u8],
         paths: &'w Paths,
         values: &'w mut Values,
         marks: &'w mut Marks,
+        watch: W,
     ) -> Self {
         if marks.0.len() < paths.nodes() {
             marks.0.resize(paths.nodes(), 0);
         }
-        Self { bytes, paths, values, marks }
+        Self { bytes, paths, values, marks, watch, complete: 0, read: 0, arrays: 0 }
+    }
+
+    /// How much of the event was read, where it stopped early.
+    pub(super) fn read(&self) -> usize {
+        self.read
     }
 
     /// Walks an event from a source; whether it is an object.
@@ -52,40 +66,71 @@ impl<'w, 'e> Walk<'w, 'e> {
         let at = space(self.bytes, 0);
         let object = peek(self.bytes, at) == b'{';
         let end = if object { self.object(ROOT, at, 0)? } else { scan::skip(self.bytes, at, 0)? };
-        if space(self.bytes, end) == self.bytes.len() { Ok(object) } else { Err(Stop) }
+        if space(self.bytes, end) == self.bytes.len() { Ok(object) } else { Err(Stop::Fault) }
     }
 
     fn object(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         if depth >= MAX_JSON_DEPTH {
-            return Err(Stop);
+            return Err(Stop::Fault);
         }
         let bytes = self.bytes;
+        let paths = self.paths;
+        let here = paths.node(node);
         let mut at = space(bytes, at + 1);
         if peek(bytes, at) == b'}' {
             return Ok(at + 1);
         }
         loop {
             if peek(bytes, at) != b'"' {
-                return Err(Stop);
+                return Err(Stop::Fault);
             }
-            let name = scan::string(bytes, at + 1)?;
-            at = scan::colon(bytes, name.to + 1)?;
-            let child = if name.dotted {
-                self.dotted(node, name)
-            } else {
-                self.paths.child(node, &bytes[name.from..name.to])
+            let (child, to) = match scan::short_name(bytes, at + 1) {
+                Some((name, to)) if !here.goes_on() || !name.is_dotted() => (here.child(name), to),
+                _ => {
+                    let name = scan::string(bytes, at + 1)?;
+                    (self.long_child(node, name), name.to)
+                }
             };
+            at = scan::colon(bytes, to + 1)?;
             at = match child {
-                Some(child) => self.member(child, at, depth + 1)?,
+                Some(child) => {
+                    let to = self.member(child, at, depth + 1)?;
+                    if W::STOPS && self.arrays == 0 && self.is_done(node, child, to)? {
+                        return scan::skip_members(bytes, to, depth);
+                    }
+                    to
+                }
                 None => scan::skip(bytes, at, depth + 1)?,
             };
             at = space(bytes, at);
             match peek(bytes, at) {
                 b',' => at = space(bytes, at + 1),
                 b'}' => return Ok(at + 1),
-                _ => return Err(Stop),
+                _ => return Err(Stop::Fault),
             }
         }
+    }
+
+    /// Whether nothing else matters in the object at a step, now that the member that leads to
+    /// `child` has been read up to a place.
+    fn is_done(&mut self, node: u32, child: u32, to: usize) -> Result<bool, Stop> {
+        self.complete |= self.paths.below(child);
+        if self.watch.is_enough(self.complete, self.values) {
+            self.read = to;
+            return Err(Stop::Enough);
+        }
+        let tangled = self.values.tangled != 0;
+        Ok(!tangled && node != ROOT && self.watch.is_complete(self.paths.below(node), self.complete))
+    }
+
+    #[cold]
+    fn long_child(&mut self, node: u32, name: Span) -> Option<u32> {
+        let text = &self.bytes[name.from..name.to];
+        // A dot may be written as an escape.
+        if name.escaped || text.contains(&b'.') {
+            return self.dotted(node, name);
+        }
+        self.paths.child(node, text)
     }
 
     /// The step that a member's name leads to; a dotted name is several.
@@ -139,13 +184,14 @@ impl<'w, 'e> Walk<'w, 'e> {
 
     fn array(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         if depth >= MAX_JSON_DEPTH {
-            return Err(Stop);
+            return Err(Stop::Fault);
         }
         let bytes = self.bytes;
         let mut at = space(bytes, at + 1);
         if peek(bytes, at) == b']' {
             return Ok(at + 1);
         }
+        self.arrays += 1;
         loop {
             let bracket = peek(bytes, at);
             if bracket == b'[' || bracket == b'{' && self.paths.has_children(node) {
@@ -154,8 +200,11 @@ impl<'w, 'e> Walk<'w, 'e> {
             at = space(bytes, self.value(node, at, depth + 1)?);
             match peek(bytes, at) {
                 b',' => at = space(bytes, at + 1),
-                b']' => return Ok(at + 1),
-                _ => return Err(Stop),
+                b']' => {
+                    self.arrays -= 1;
+                    return Ok(at + 1);
+                }
+                _ => return Err(Stop::Fault),
             }
         }
     }
@@ -176,7 +225,7 @@ impl<'w, 'e> Walk<'w, 'e> {
                 self.values.push(path, Kind::Number, At::Event(from, to), literal, place);
                 return Ok(to);
             }
-            _ => return Err(Stop),
+            _ => return Err(Stop::Fault),
         };
         self.values.push(path, kind, At::Event(from, from), Some(literal), None);
         Ok(to)
@@ -185,14 +234,15 @@ impl<'w, 'e> Walk<'w, 'e> {
     fn text(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
         let span = scan::string(self.bytes, from + 1)?;
         let here = self.paths.path(path);
-        let (at, text) = if span.escaped {
+        let (at, bytes, from, to) = if span.escaped {
             let (raw, from) = (self.text_of(span), self.values.buffer.len());
             unescape(raw, &mut self.values.buffer);
-            (At::Buffer(from, self.values.buffer.len()), &self.values.buffer.as_bytes()[from..])
+            let to = self.values.buffer.len();
+            (At::Buffer(from, to), self.values.buffer.as_bytes(), from, to)
         } else {
-            (At::Event(span.from, span.to), &self.bytes[span.from..span.to])
+            (At::Event(span.from, span.to), self.bytes, span.from, span.to)
         };
-        let literal = here.text(text);
+        let (literal, text) = (here.text_between(bytes, from, to), &bytes[from..to]);
         if here.affixes.len() > 0 {
             self.values.parts.note(self.values.event, path, &here.affixes, text);
         }

@@ -175,6 +175,15 @@ impl Pattern {
         all.filter(|(_, pattern)| pattern.matches_node(&tree)).map(|(i, _)| i).collect()
     }
 
+    /// Whether the pattern matches what is known of somebody.
+    pub(crate) fn matches_known(&self, known: Option<&Payload>) -> bool {
+        match known {
+            Some(attributes) => self.matches(attributes),
+            // Of somebody of whom nothing is known, only `exists: false` is true.
+            None => json::parse(b"{}").is_ok_and(|empty| self.matches_node(&empty)),
+        }
+    }
+
     /// Whether the pattern matches an event that has been read already.
     pub(crate) fn matches_node(&self, event: &Node<'_>) -> bool {
         let mut judge = Judge::new(&self.inner.fields);

@@ -181,6 +181,10 @@ impl<'a> Planner<'a> {
     /// Decides on each action of a rule. Says whether any was taken: that starts its cooldowns.
     pub(super) fn rule(&mut self, rule: &CompiledRule, moment: Moment<'_>) -> bool {
         let Moment { fire, on_the_way, tree } = moment;
+        // A rule that only watches fires at its own time.
+        if matches!(self.signal, Signal::Event(_)) && rule.rule.trigger.watches() {
+            return false;
+        }
         let shadow = rule.rule.mode == Mode::Shadow && !matches!(self.signal, Signal::Manual(_));
         let (mut made, mut acted, mut rested) = (BTreeMap::new(), false, false);
         // Guards see what was known before: the actions of one rule do not hold each other back,

@@ -156,7 +156,9 @@ impl CompiledRule {
                 parts.push(pattern(&listened, &event.payload));
             }
         }
-        if let Some(wanted) = &self.rule.subject {
+        // What a rule watches for is noted of anybody; whom it fires for is asked at its own time.
+        let asked = !(matches!(signal, Signal::Event(_)) && self.rule.trigger.watches());
+        if let Some(wanted) = self.rule.subject.as_ref().filter(|_| asked) {
             // Of a subject of whom nothing is known, only `exists: false` is true.
             let nothing = Payload::new("{}").ok();
             let known = signal.attributes().or(nothing.as_ref());
@@ -187,7 +189,7 @@ impl CompiledRule {
                 ManualOrder::Action { action, .. } => (false, format!("an order of {action}, by no rule")),
             },
             (Signal::Schedule(turn), trigger) => {
-                let timed = matches!(trigger, Trigger::Schedule { .. });
+                let timed = matches!(trigger, Trigger::Schedule { .. } | Trigger::Deadline(_));
                 (timed && turn.rule == self.rule.id, format!("an occurrence of rule {}", turn.rule))
             }
         };
@@ -282,6 +284,16 @@ fn fired(rule: &CompiledRule, planned: &Plan, parts: &mut Vec<PartVerdict>) -> R
             holds: fires,
             wanted: format!("{} within {}", stand.of, stand.within),
             seen: stand.to_string(),
+            fields: None,
+        });
+    }
+    if !fires && rule.rule.trigger.watches() {
+        parts.push(PartVerdict {
+            part: Part::Window,
+            role: None,
+            holds: false,
+            wanted: "the rule's own time".to_owned(),
+            seen: "an event, which is noted until then".to_owned(),
             fields: None,
         });
     }

@@ -59,6 +59,10 @@ impl Source<'_> {
             "rule" => Some(self.rule.rule.id.to_string()),
             "rule.title" => Some(self.rule.rule.title.clone()),
             "occurrence.time" => Some(info.at.to_string()),
+            "absent.since" => match self.signal {
+                Signal::Schedule(turn) => turn.absence.as_ref().map(|absence| absence.since.to_string()),
+                _ => None,
+            },
             "band" => self.fire.map(|fire| fire.to.to_string()),
             "band.from" => self.fire.and_then(|fire| fire.from.as_ref()).map(ToString::to_string),
             "score" => match self.signal {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, MAX_ACTIONS, MAX_GROUPS, MAX_SCALES,
-    MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, timing, window,
+    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_GROUPS,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, timing, window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
@@ -72,7 +72,14 @@ pub(super) fn rule(
         Trigger::Schedule { audience: Audience::Bands { scale, bands: named }, .. } => {
             bands(&format!("{trigger}/schedule/audience"), "band", scale, named, settings, faults);
         }
-        Trigger::Schedule { audience: Audience::All, .. } | Trigger::Manual => {}
+        Trigger::Schedule { .. } | Trigger::Deadline(_) | Trigger::Manual => {}
+    }
+    if let Some(absent) = rule.trigger.absent() {
+        sources(&format!("{trigger}/schedule/absent"), &absent.awaited, faults);
+    }
+    if let Trigger::Deadline(deadline) = &rule.trigger {
+        sources(&format!("{trigger}/deadline/opens"), &deadline.opens, faults);
+        sources(&format!("{trigger}/deadline/closes"), &deadline.closes, faults);
     }
     let per_field = matches!(&rule.guards.cooldown, Some(cooldown) if cooldown.per != CooldownScope::Subject);
     if per_field && rule.trigger.listens().is_empty() {
@@ -102,6 +109,12 @@ pub(super) fn rule(
             approval(&action_pointer(pointer, i, "approval"), &policy, settings, faults);
         }
     }
+}
+
+fn sources(pointer: &str, filter: &EventFilter, faults: &mut Faults) {
+    let pointer = below(pointer, "sources");
+    count(&pointer, "sources", filter.sources.len(), 0, MAX_SOURCES, faults);
+    repeated(&pointer, filter.sources.iter(), faults);
 }
 
 /// The approval that an action needs, before the default group is filled in.
@@ -182,7 +195,10 @@ fn known(variable: &str, trigger: &Trigger) -> bool {
     let own = match trigger {
         Trigger::Event { .. } => variable.starts_with("event.") && variable.len() > "event.".len(),
         Trigger::Score(_) => ["score", "band", "band.from"].contains(&variable),
-        Trigger::Schedule { .. } => variable == "occurrence.time",
+        Trigger::Schedule { absent: None, .. } => variable == "occurrence.time",
+        Trigger::Schedule { .. } | Trigger::Deadline(_) => {
+            ["occurrence.time", "absent.since"].contains(&variable)
+        }
         Trigger::Manual => ["operator", "reason"].contains(&variable),
     };
     own || COMMON.contains(&variable)
@@ -195,6 +211,9 @@ const fn accepted(trigger: &Trigger) -> &'static str {
         }
         Trigger::Score(_) => {
             "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, score, band, band.from"
+        }
+        Trigger::Schedule { absent: Some(_), .. } | Trigger::Deadline(_) => {
+            "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, occurrence.time, absent.since"
         }
         Trigger::Schedule { .. } => {
             "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, occurrence.time"

@@ -1,6 +1,6 @@
 //! A rule's conditions in words, for people who do not read JSON.
 
-use super::{Audience, Listened, Rule, Trigger, Window};
+use super::{Listened, Rule, Trigger, Window};
 use crate::json::{self, Node, Value};
 use crate::score::{Direction, ScoreTrigger};
 
@@ -16,16 +16,20 @@ impl Rule {
                 format!("{counted}{}", events.join(", then "))
             }
             Trigger::Score(trigger) => score(trigger),
-            Trigger::Schedule { timetable, audience } => {
-                let whom = match audience {
-                    Audience::All => "every known subject".to_owned(),
-                    Audience::Bands { scale, bands } => {
-                        let names: Vec<&str> = bands.iter().map(|band| band.as_str()).collect();
-                        format!("every subject in {} of scale {scale}", names.join(" or "))
-                    }
-                };
-                format!("{} ({}), for {whom}", timetable.describe(), timetable.line())
+            Trigger::Schedule { timetable, audience, absent, .. } => {
+                let whom = super::schedule::whom(audience, fields);
+                let unless = absent.as_ref().map_or_else(String::new, |absent| {
+                    let events = super::absence::events(&absent.awaited, fields);
+                    format!(", if no {events} was seen within {}", absent.within)
+                });
+                format!("{} ({}), for {whom}{unless}", timetable.describe(), timetable.line())
             }
+            Trigger::Deadline(deadline) => format!(
+                "{} after an {}, unless an {} comes before",
+                deadline.within,
+                super::absence::events(&deadline.opens, fields),
+                super::absence::events(&deadline.closes, fields),
+            ),
             Trigger::Manual => "only when a person starts it".to_owned(),
         };
         match &self.subject {

@@ -1,6 +1,6 @@
 //! What a rule listens to: event patterns, each with the role that its events play.
 
-use super::{CompiledRule, Trigger, WindowKind};
+use super::{CompiledRule, EventFilter, Trigger, WindowKind};
 use crate::id::Source;
 use crate::json::Node;
 use crate::pattern::Pattern;
@@ -12,6 +12,8 @@ words! {
     Role, "role of an event" {
         First: "first", "the event that the rule is about; of an ordered pair, the one that begins it";
         Second: "second", "of an ordered pair, the event that completes it";
+        Awaited: "awaited", "an event whose absence the rule acts on: it closes a deadline";
+        Opens: "opens", "an event that opens a deadline";
     }
 }
 
@@ -42,9 +44,17 @@ impl Trigger {
                 });
                 std::iter::once(first).chain(second).collect()
             }
+            Self::Schedule { absent: Some(absent), .. } => vec![heard(Role::Awaited, &absent.awaited)],
+            Self::Deadline(deadline) => {
+                vec![heard(Role::Opens, &deadline.opens), heard(Role::Awaited, &deadline.closes)]
+            }
             Self::Score(_) | Self::Schedule { .. } | Self::Manual => Vec::new(),
         }
     }
+}
+
+const fn heard(role: Role, filter: &EventFilter) -> Listened<'_> {
+    Listened { role, sources: filter.sources.as_slice(), pattern: &filter.pattern }
 }
 
 impl Listened<'_> {

@@ -1,5 +1,6 @@
 //! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
 
+mod absence;
 mod check;
 mod cooldown;
 mod describe;
@@ -7,6 +8,7 @@ mod document;
 mod listen;
 mod read;
 mod read_scale;
+mod schedule;
 mod set;
 mod timing;
 mod window;
@@ -18,13 +20,15 @@ use crate::action::{ActionSpec, ActionType, ParamValue, Params};
 use crate::id::{ActionKey, ActorId, GroupId, RuleId, ScaleId, Source};
 use crate::pattern::Pattern;
 use crate::schedule::Timetable;
-use crate::score::{BandName, Scale, ScoreTrigger};
+use crate::score::{Scale, ScoreTrigger};
 use crate::time::Span;
 use crate::words::words;
 
+pub use absence::{Absent, Deadline, EventFilter, MAX_ABSENT_WITHIN, Reopened};
 pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
+pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
 pub use timing::{Hold, Ladder, MAX_DELAY, MAX_EFFECT_HOLD, MAX_RUNGS, MIN_RUNGS, Timing};
 pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
@@ -129,24 +133,15 @@ pub enum Trigger {
         timetable: Timetable,
         /// For whom.
         audience: Audience,
+        /// What becomes of missed occurrences; [`CompiledRule::catch_up`] where nothing is said.
+        catch_up: Option<CatchUp>,
+        /// What must not have happened, if it asks.
+        absent: Option<Absent>,
     },
+    /// At the end of a span that one event opened and no other closed.
+    Deadline(Deadline),
     /// Only when a person starts it.
     Manual,
-}
-
-/// The subjects of a scheduled rule.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Audience {
-    /// Every subject that the store knows of this tenant.
-    All,
-    /// The subjects whose last score lies in one of these bands.
-    Bands {
-        /// The scale.
-        scale: ScaleId,
-        /// The bands.
-        bands: Vec<BandName>,
-    },
 }
 
 /// One action of a rule.

@@ -6,15 +6,14 @@ use super::document::{Faults, Item, Object, RuleFault, below, cut};
 use super::read_scale::scale;
 use super::window::window;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED, MAX_RULES,
-    MIN_DEADLINE, Mode, Quorum, Rule, RuleAction, Settings, Trigger,
+    ApprovalPolicy, ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED, MAX_RULES, MIN_DEADLINE,
+    Mode, Quorum, Rule, RuleAction, Settings, Trigger,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
-use crate::id::{ScaleId, Source};
+use crate::id::Source;
 use crate::json::Value;
 use crate::pattern::Pattern;
-use crate::schedule::{Timetable, Zone};
 use crate::score::{Confidence, Direction, Scale, ScoreTrigger, Skipped};
 use crate::time::Span;
 use crate::words::WordError;
@@ -117,7 +116,7 @@ fn rule(item: &Item<'_>, faults: &mut Faults) -> Option<Rule> {
     })
 }
 
-fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
+pub(super) fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
     match Pattern::from_node(item.node, &item.pointer) {
         Ok(pattern) => Some(pattern),
         Err(errors) => {
@@ -130,8 +129,8 @@ fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
 }
 
 fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    const KINDS: &[&str] = &["event", "score", "schedule", "manual"];
-    const ACCEPTED: &str = "an object with one of `event`, `score`, `schedule`, `manual`";
+    const KINDS: &[&str] = &["event", "score", "schedule", "deadline", "manual"];
+    const ACCEPTED: &str = "an object with one of `event`, `score`, `schedule`, `deadline`, `manual`";
     let object = item.object(KINDS, ACCEPTED, faults)?;
     let given: Vec<_> = KINDS.iter().filter_map(|kind| Some((*kind, object.get(kind)?))).collect();
     let [(kind, body)] = given.as_slice() else {
@@ -142,7 +141,8 @@ fn trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
     match *kind {
         "event" => event_trigger(body, faults),
         "score" => score_trigger(body, faults),
-        "schedule" => schedule_trigger(body, faults),
+        "schedule" => super::schedule::read(body, faults),
+        "deadline" => super::absence::read_deadline(body, faults),
         _ => body.object(&[], "an empty object", faults).map(|_| Trigger::Manual),
     }
 }
@@ -198,34 +198,6 @@ pub(super) const DIRECTIONS: &[(&str, Direction)] =
 
 pub(super) fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::score::BandName> {
     item.parsed(faults)
-}
-
-fn schedule_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
-    let object = item.object(&["cron", "zone", "audience"], "an object", faults)?;
-    let zone = match object.get("zone") {
-        None => Some(Zone::UTC),
-        Some(item) => item.parsed(faults),
-    };
-    let cron = object.need("cron", faults);
-    let line = cron.as_ref().and_then(|cron| cron.text(faults));
-    let audience = object.need("audience", faults).and_then(|item| audience(&item, faults));
-    let timetable = Timetable::new(line?, zone?).map_err(|error| {
-        if let Some(cron) = &cron {
-            faults.add_at(&cron.pointer, cron.node.at, error);
-        }
-    });
-    Some(Trigger::Schedule { timetable: timetable.ok()?, audience: audience? })
-}
-
-fn audience(item: &Item<'_>, faults: &mut Faults) -> Option<Audience> {
-    if matches!(&item.node.value, Value::Text(text) if text == "all") {
-        return Some(Audience::All);
-    }
-    let object = item.object(&["scale", "band"], "`\"all\"` or an object with `band`", faults)?;
-    let scale: Option<ScaleId> = object.get("scale").and_then(|scale| scale.parsed(faults));
-    let bands = object.need("band", faults)?.items("an array of bands", faults)?;
-    let bands = bands.iter().filter_map(|band| band_name(band, faults)).collect();
-    Some(Audience::Bands { scale: scale.unwrap_or_else(|| Scale::standard().id().clone()), bands })
 }
 
 fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {

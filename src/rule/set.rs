@@ -244,11 +244,16 @@ impl RuleSet {
                 ManualOrder::Action { .. } => Vec::new(),
             },
             Signal::Schedule(turn) => {
-                let timed = |rule: &Arc<CompiledRule>| matches!(rule.rule.trigger, Trigger::Schedule { .. });
+                let timed = |rule: &Arc<CompiledRule>| {
+                    matches!(rule.rule.trigger, Trigger::Schedule { .. } | Trigger::Deadline(_))
+                };
                 self.acting(&turn.rule).filter(timed).into_iter().collect()
             }
         };
-        found.retain(|rule| rule.fits_attributes(signal));
+        // What a rule watches for concerns it, whoever the person is known to be by then: that is asked
+        // when it fires.
+        let watched = |rule: &CompiledRule| matches!(signal, Signal::Event(_)) && rule.rule.trigger.watches();
+        found.retain(|rule| watched(rule) || rule.fits_attributes(signal));
         found.sort_by(|a, b| a.rule.id.cmp(&b.rule.id));
         found
     }
@@ -403,11 +408,7 @@ impl CompiledRule {
 
     fn fits_attributes(&self, signal: &Signal) -> bool {
         let Some(pattern) = &self.rule.subject else { return true };
-        match signal.attributes() {
-            Some(attributes) => pattern.matches(attributes),
-            // Of a subject of whom nothing is known, only `exists: false` is true.
-            None => json::parse(b"{}").is_ok_and(|empty| pattern.matches_node(&empty)),
-        }
+        pattern.matches_known(signal.attributes())
     }
 }
 

@@ -5,8 +5,7 @@
 use std::fmt::Display;
 
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, Policy, Rule, RuleAction, Settings, Trigger,
-    Window,
+    ApprovalPolicy, ApprovalSetting, CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window,
 };
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::decimal::Decimal;
@@ -60,14 +59,10 @@ fn trigger(trigger: &Trigger) -> String {
             ("event", object([("sources", sources), ("pattern", pattern), ("window", window)]))
         }
         Trigger::Score(score) => ("score", score_trigger(score)),
-        Trigger::Schedule { timetable, audience } => (
-            "schedule",
-            object([
-                ("cron", Some(text(timetable.line()))),
-                ("zone", Some(text(timetable.zone()))),
-                ("audience", Some(audience_text(audience))),
-            ]),
-        ),
+        Trigger::Schedule { timetable, audience, catch_up, absent } => {
+            ("schedule", super::schedule::write(timetable, audience, *catch_up, absent.as_ref()))
+        }
+        Trigger::Deadline(deadline) => ("deadline", super::absence::write_deadline(deadline)),
         Trigger::Manual => ("manual", object([])),
     };
     object([(kind, Some(body))])
@@ -94,15 +89,6 @@ const fn direction(direction: Direction) -> &'static str {
         Direction::Worse => "worse",
         Direction::Better => "better",
         Direction::Either => "either",
-    }
-}
-
-fn audience_text(audience: &Audience) -> String {
-    match audience {
-        Audience::All => text("all"),
-        Audience::Bands { scale, bands } => {
-            object([("scale", Some(text(scale))), ("band", Some(array(bands.iter().map(text))))])
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From wall-clock times to instants: what a line does when the clock is put forward or back.
 
 use crate::schedule::readings::{Fold, Gap};
-use crate::schedule::wall::{Wall, WallSecs};
+use crate::schedule::wall::{Times, WallSecs};
 use crate::schedule::zone::{MAX_OFFSET, UtcSecs, Zone};
 
 /// A clock that is put back shows again what it showed at most this long ago, and no more than one
@@ -11,7 +11,7 @@ const LOOK_BACK: i64 = 2 * MAX_OFFSET;
 /// The next run after `after` of a line whose minute or hour is starred: it runs whenever the clock
 /// shows one of its times. So both passes of a repeated hour count, and nothing is moved out of a
 /// skipped one.
-pub(super) fn next_shown(wall: &Wall, zone: Zone, after: UtcSecs) -> Option<UtcSecs> {
+pub(super) fn next_shown(wall: &impl Times, zone: Zone, after: UtcSecs) -> Option<UtcSecs> {
     let mut from = after;
     loop {
         let time = wall.first_from(zone.wall(from) + 1)?;
@@ -35,7 +35,7 @@ pub(super) fn next_shown(wall: &Wall, zone: Zone, after: UtcSecs) -> Option<UtcS
 /// The next run after `after` of a line with a fixed minute and hour: it runs when the clock first
 /// reaches or passes one of its times. So a skipped time runs at the end of the skip, many of them
 /// as one, and a repeated one at its first pass.
-pub(super) fn next_reached(wall: &Wall, zone: Zone, after: UtcSecs) -> Option<UtcSecs> {
+pub(super) fn next_reached(wall: &impl Times, zone: Zone, after: UtcSecs) -> Option<UtcSecs> {
     // The first time that the clock has not reached by `after`.
     let mut ahead = zone.wall(after) + 1;
     let mut from = after - LOOK_BACK;
@@ -57,7 +57,13 @@ pub(super) fn next_reached(wall: &Wall, zone: Zone, after: UtcSecs) -> Option<Ut
 
 /// The next run after `after` by another library's choices, the slow and plain way: every time of
 /// the line that could lead there, one by one.
-pub(super) fn next_by(wall: &Wall, zone: Zone, after: UtcSecs, gap: Gap, fold: Fold) -> Option<UtcSecs> {
+pub(super) fn next_by(
+    wall: &impl Times,
+    zone: Zone,
+    after: UtcSecs,
+    gap: Gap,
+    fold: Fold,
+) -> Option<UtcSecs> {
     let mut best: Option<UtcSecs> = None;
     let mut from = zone.wall(after) - LOOK_BACK;
     while let Some(time) = wall.first_from(from) {

@@ -40,7 +40,7 @@ pub struct CronError {
     pub field: Option<CronField>,
     /// Bytes of the line before what was found.
     pub offset: usize,
-    /// What was found there.
+    /// What was found there: at most 60 characters, control characters escaped.
     pub found: String,
     /// What is wrong with it, and what would be accepted.
     pub fault: CronFault,
@@ -141,11 +141,18 @@ fn extension(sign: char) -> &'static str {
     }
 }
 
-/// At most that many characters of a user's text, for an error.
+/// At most that many characters of a user's text, for an error; none that a terminal would obey.
 pub(super) fn excerpt(text: &str) -> String {
     const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
+    let (shown, more) = match text.char_indices().nth(MOST) {
+        None => (text, ""),
+        Some((end, _)) => (&text[..end], "…"),
+    };
+    let mut plain = String::new();
+    for c in shown.chars() {
+        // Those that turn the direction of writing hide what was written.
+        let turns = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns { plain.extend(c.escape_default()) } else { plain.push(c) }
     }
+    plain + more
 }

@@ -1,8 +1,10 @@
 //! Timetables: crontab lines in a time zone, over the `cron` crate.
 
+mod calendar;
 mod clock;
 mod describe;
 mod fault;
+mod masks;
 mod reader;
 mod readings;
 mod wall;
@@ -14,6 +16,7 @@ use crate::time::Time;
 use reader::Line;
 use wall::Wall;
 
+pub use calendar::{Calendar, CalendarIx};
 pub use fault::{CronError, CronFault, CronField, MAX_CRON_BYTES};
 #[doc(hidden)]
 pub use readings::{CronReading, Fold, Gap};
@@ -102,7 +105,7 @@ impl Timetable {
     #[must_use]
     pub fn after(&self, after: Time) -> Option<Time> {
         // Occurrences are whole seconds, so the fraction of a second decides nothing.
-        let after = after.micros().div_euclid(1_000_000);
+        let after = to_secs(after);
         let next = match self.reading {
             CronReading::Clock(gap, fold) => clock::next_by(&self.wall, self.zone, after, gap, fold),
             _ if self.line.minutes.starred || self.line.hours.starred => {
@@ -110,8 +113,7 @@ impl Timetable {
             }
             _ => clock::next_reached(&self.wall, self.zone, after),
         };
-        let micros = next?.checked_mul(1_000_000)?;
-        (micros <= Time::MAX.micros()).then(|| Time::from_micros(micros))
+        to_time(next?)
     }
 
     /// The occurrences after `after`, in their order, each later than the one before.
@@ -135,6 +137,17 @@ impl Timetable {
         let offset = self.zone.offset(at.micros().div_euclid(1_000_000));
         Occurrence { at, zone: self.zone, offset }
     }
+}
+
+/// The second that an instant lies in.
+const fn to_secs(time: Time) -> zone::UtcSecs {
+    time.micros().div_euclid(1_000_000)
+}
+
+/// The instant at which a second begins, if it lies before the end of [`Time`].
+fn to_time(secs: zone::UtcSecs) -> Option<Time> {
+    let micros = secs.checked_mul(1_000_000)?;
+    (micros <= Time::MAX.micros()).then(|| Time::from_micros(micros))
 }
 
 impl fmt::Debug for Timetable {

@@ -125,7 +125,9 @@ fn expand(words: &[(usize, &str)]) -> Result<&'static str, CronError> {
 /// Why a line does not have five fields.
 fn count_error(text: &str, words: &[(usize, &str)]) -> CronError {
     let joint = |c: char| matches!(c, ',' | '-' | '/');
-    let slipped = |word: &str| word.starts_with(joint) || word.ends_with(joint);
+    // A part of a field has numbers and names of three letters; a command's path has others.
+    let part = |word: &str| word.split(|c: char| !c.is_alphabetic()).all(|name| name.len() <= 3);
+    let slipped = |word: &str| (word.starts_with(joint) || word.ends_with(joint)) && part(word);
     let zone = |word: &str| word.starts_with("TZ=") || word.starts_with("CRON_TZ=");
     let count = words.len();
     if let Some((offset, word)) = words.first().filter(|(_, word)| zone(word)) {

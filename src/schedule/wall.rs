@@ -14,7 +14,13 @@ pub(super) type WallSecs = i64;
 
 /// The years that are asked about end here; [`Time`](crate::Time) ends with 9999, and a zone may be
 /// a few hours ahead.
-const LAST_YEAR: i32 = 10_000;
+pub(super) const LAST_YEAR: i32 = 10_000;
+
+/// The wall-clock times of a line, whoever finds them.
+pub(super) trait Times {
+    /// The first wall-clock time of the line at `from` or later.
+    fn first_from(&self, from: WallSecs) -> Option<WallSecs>;
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Wall {
@@ -33,9 +39,10 @@ impl Wall {
         };
         Self { lines }
     }
+}
 
-    /// The first wall-clock time of the line at `from` or later.
-    pub(super) fn first_from(&self, from: WallSecs) -> Option<WallSecs> {
+impl Times for Wall {
+    fn first_from(&self, from: WallSecs) -> Option<WallSecs> {
         let mut from = from;
         let mut year = instant(from).year();
         while year <= LAST_YEAR {

@@ -17,6 +17,7 @@ use crate::id::Subject;
 use crate::plan::{Decision, Effect};
 use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer};
 use crate::time::Time;
+use crate::watch::Watch;
 
 /// The format that this version writes. A later one adds fields; those are kept.
 const FORMAT: u32 = 1;
@@ -231,7 +232,20 @@ impl Body for Timer {
     const KIND: Kind = Kind::Timer;
 
     fn due_at(&self) -> Option<Time> {
-        self.next
+        let waiting = self.waiting.first().filter(|_| self.running.is_none());
+        waiting.copied().into_iter().chain(self.next).min()
+    }
+}
+
+impl Body for Watch {
+    const KIND: Kind = Kind::Watch;
+
+    fn due_at(&self) -> Option<Time> {
+        self.open.as_ref().map(|open| open.due)
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        vec![(Facet::User, self.user.to_string()), (Facet::Rule, self.rule.to_string())]
     }
 }
 

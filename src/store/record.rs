@@ -31,6 +31,7 @@ words! {
         Tally: "tally", "what a rule remembers of a subject: what its window counted, for what it rests";
         Timer: "timer", "where a timetable stands";
         Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
+        Watch: "watch", "what a rule that waits for something has heard about a user";
     }
 }
 

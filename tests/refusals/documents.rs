@@ -50,7 +50,7 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         ("[\n{ \"id\": §}]".into(), "", "expected a JSON value"),
         ("§true".into(), "", "accepted: a rule, an array of rules, or an object with `rules`"),
         ("[§7]".into(), "/0", "accepted: a rule"),
-        (triggered("§[]"), "/0/trigger", "one of `event`, `score`, `schedule`, `manual`"),
+        (triggered("§[]"), "/0/trigger", "one of `event`, `score`, `schedule`, `deadline`, `manual`"),
         (triggered(r#"{ "manual": §7 }"#), "/0/trigger/manual", "accepted: an empty object"),
         (
             triggered(r#"{ "event": { "pattern": { "a": [1] }, "sources": §"okta" } }"#),
@@ -220,7 +220,7 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         (
             triggered(r#"{ "schedule": { "cron": "@daily", "audience": §7 } }"#),
             "/0/trigger/schedule/audience",
-            "`\"all\"` or an object with `band`",
+            "`\"all\"`, an object with `band`, or an object with `attributes`",
         ),
         (settings(&scale("")), "/scales/0", "accepted: 1 to 32 bands"),
         (

@@ -81,6 +81,11 @@ fn signals() -> Vec<Row> {
         // Again: nothing more is written, whatever was audited the first time.
         assert_eq!(unchanged(&world, None, || refused(world.engine.submit(signal, at(2)))), error);
     }
+    let long = Payload::new(format!(r#"{{ "x": "{}" }}"#, "x".repeat(MAX_ATTRIBUTE_BYTES))).unwrap();
+    let error = unchanged(&world, None, || {
+        refused(world.engine.describe(&world.tenant, &id("ana"), Some(&long), at(1)))
+    });
+    rows.push(row(&error, "accepted: at most 16384"));
     let nobody = World::new("[]");
     let lock = nobody.order("m1", "olga", "ana", order("lock_account", Params::new()));
     go(nobody.engine.rules(&nobody.tenant, at(0)));

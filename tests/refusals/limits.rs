@@ -21,6 +21,14 @@ fn rule(members: &str) -> String {
     format!(r#"[{{ "id": "r", {members}, "trigger": {{ "manual": {{}} }}, "actions": [{ACT}] }}]"#)
 }
 
+/// A rule every hour.
+fn timed(more: &str) -> String {
+    rule(r#""title": "t""#).replace(
+        r#""manual": {}"#,
+        &format!(r#""schedule": {{ "cron": "0 * * * *", "audience": "all"{more} }}"#),
+    )
+}
+
 fn heard(more: &str, guards: &str) -> String {
     let event = format!(r#""event": {{ "pattern": {{ "a": [{{ "exists": true }}] }}{more} }}"#);
     rule(&format!(r#""guards": {{ {guards} }}"#)).replace(r#""manual": {}"#, &event)
@@ -64,13 +72,13 @@ fn spanned(n: usize, text: impl Fn(Span) -> String) -> bool {
 }
 
 /// A rule with an action of that timing.
-fn timed(timing: &str) -> String {
+fn acting(timing: &str) -> String {
     let act = format!(r#"{{ "key": "a", "type": "lock_account", "approval": "none", {timing} }}"#);
     rule(r#""title": "t""#).replace(ACT, &act)
 }
 
 fn held(hold: &str) -> String {
-    timed(&format!(r#""for": {hold}"#))
+    acting(&format!(r#""for": {hold}"#))
 }
 
 fn rungs(n: usize) -> String {
@@ -326,6 +334,22 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
                 )
             })
         }),
+        ("MAX_CATCH_UP", MAX_CATCH_UP, |n| {
+            let world = World::new(&timed(r#", "catch_up": "all""#));
+            go(world.engine.describe(&world.tenant, &id("ana"), None, at(0)));
+            world.run(at(60 * n as i64));
+            world.count("SCHEDULE_OCCURRENCE_STARTED") == n
+        }),
+        ("MAX_ATTRIBUTE_BYTES", MAX_ATTRIBUTE_BYTES, |n| {
+            let world = World::new("[]");
+            let told = Payload::new(format!(r#"{{"x":"{}"}}"#, "x".repeat(n - 8))).unwrap();
+            ready(world.engine.describe(&world.tenant, &id("ana"), Some(&told), at(0))).unwrap().is_ok()
+        }),
+        ("MAX_ABSENT_WITHIN", ms(MAX_ABSENT_WITHIN), |n| {
+            spanned(n, |span| {
+                timed(&format!(r#", "absent": {{ "pattern": {{ "a": [1] }}, "within": "{span}" }}"#))
+            })
+        }),
         ("MAX_REASON_BYTES", MAX_REASON_BYTES, |n| {
             let world = crowd(1);
             let (olga, reason) = (id("olga"), "x".repeat(n));
@@ -344,7 +368,7 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
             ready(call).unwrap().is_ok()
         }),
         ("MAX_EFFECT_HOLD", ms(MAX_EFFECT_HOLD), |n| spanned(n, |span| held(&format!(r#""{span}""#)))),
-        ("MAX_DELAY", ms(MAX_DELAY), |n| spanned(n, |span| timed(&format!(r#""delay": "{span}""#)))),
+        ("MAX_DELAY", ms(MAX_DELAY), |n| spanned(n, |span| acting(&format!(r#""delay": "{span}""#)))),
         ("MAX_RUNGS", MAX_RUNGS, |n| loads(&held(&rungs(n)))),
         ("MIN_RUNGS", MIN_RUNGS, |n| loads(&held(&rungs(n)))),
         ("MAX_EXEMPTIONS", MAX_EXEMPTIONS, |n| {

@@ -1,19 +1,19 @@
 #![cfg_attr(not(all(feature = "quamina", feature = "zen")), allow(dead_code))]
-//! The engines, each behind the same three steps: prepare (not measured), build, ask.
+//! The engines, each behind the same steps: prepare (not measured), build, ask.
 
 #[cfg(feature = "quamina")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde_json::{Value, json};
 use tipstaff::{Matcher, Pattern, Payload, RuleIx, Scratch};
 
-use crate::workload::{Rule, country, department, kind, thousandths};
+use crate::workload::Workload;
 
-/// `ignore` is no engine: serde_json reads and ignores the event.
-pub const NAMES: &[&str] = &["ours", "naive", "quamina", "zen", "ignore"];
+/// `ignore` is no engine: serde_json reads and ignores the event. `early` is ours when it need not
+/// validate what stands behind the last thing that it needs; quamina always works so.
+pub const NAMES: &[&str] = &["ours", "early", "naive", "quamina", "zen", "ignore"];
 
 pub enum Prepared {
-    Ours(Vec<Pattern>),
+    Ours { patterns: Vec<Pattern>, early: bool },
     Naive(Vec<Pattern>),
     Quamina(Vec<String>),
     Zen(String),
@@ -21,7 +21,13 @@ pub enum Prepared {
 }
 
 pub enum Engine {
-    Ours { matcher: Matcher, scratch: Scratch, found: Vec<RuleIx>, _patterns: Vec<Pattern> },
+    Ours {
+        matcher: Matcher,
+        scratch: Scratch,
+        found: Vec<RuleIx>,
+        early: bool,
+        _patterns: Vec<Pattern>,
+    },
     Naive(Vec<Pattern>),
     #[cfg(feature = "quamina")]
     Quamina(Box<quamina::Quamina<usize>>),
@@ -31,24 +37,37 @@ pub enum Engine {
 }
 
 impl Engine {
-    pub fn prepare(name: &str, rules: &[Rule]) -> Result<Prepared, String> {
-        let texts = || rules.iter().map(Rule::pattern);
-        let patterns = || texts().map(|text| text.parse()).collect::<Result<Vec<Pattern>, _>>();
-        Ok(match name {
-            "ours" => Prepared::Ours(patterns().map_err(|e| e.to_string())?),
-            "naive" => Prepared::Naive(patterns().map_err(|e| e.to_string())?),
-            "quamina" => Prepared::Quamina(texts().collect()),
-            "zen" => Prepared::Zen(table(rules)),
+    /// What an engine is built from; none where it has no part in a workload.
+    pub fn prepare(name: &str, workload: &Workload) -> Result<Option<Prepared>, String> {
+        let patterns = || {
+            let parsed =
+                workload.patterns.iter().map(|text| text.parse()).collect::<Result<Vec<Pattern>, _>>();
+            parsed.map_err(|e| e.to_string())
+        };
+        Ok(Some(match name {
+            "ours" | "early" => Prepared::Ours { patterns: patterns()?, early: name == "early" },
+            "naive" => Prepared::Naive(patterns()?),
+            "quamina" => Prepared::Quamina(workload.patterns.clone()),
+            "zen" => match &workload.table {
+                Some(table) => Prepared::Zen(table.clone()),
+                None => return Ok(None),
+            },
             "ignore" => Prepared::Ignore,
             _ => return Err(format!("unknown engine `{name}`")),
-        })
+        }))
     }
 
     pub fn build(prepared: Prepared) -> Result<Self, String> {
         Ok(match prepared {
-            Prepared::Ours(patterns) => {
+            Prepared::Ours { patterns, early } => {
                 let matcher = Matcher::new(patterns.iter().map(|pattern| ([""; 0], pattern.clone())));
-                Self::Ours { matcher, scratch: Scratch::default(), found: Vec::new(), _patterns: patterns }
+                Self::Ours {
+                    matcher,
+                    scratch: Scratch::default(),
+                    found: Vec::new(),
+                    early,
+                    _patterns: patterns,
+                }
             }
             Prepared::Naive(patterns) => Self::Naive(patterns),
             Prepared::Ignore => Self::Ignore,
@@ -75,11 +94,17 @@ impl Engine {
         })
     }
 
+    /// How many rules match an event.
     pub fn count(&mut self, event: &str) -> Result<usize, String> {
         match self {
-            Self::Ours { matcher, scratch, found, .. } => {
+            Self::Ours { matcher, scratch, found, early, .. } => {
                 found.clear();
-                matcher.matches(None, event.as_bytes(), scratch, found).map_err(|e| e.to_string())?;
+                let answer = if *early {
+                    matcher.matches_early(None, event.as_bytes(), scratch, found)
+                } else {
+                    matcher.matches(None, event.as_bytes(), scratch, found)
+                };
+                answer.map_err(|e| e.to_string())?;
                 Ok(found.len())
             }
             Self::Naive(patterns) => {
@@ -93,10 +118,11 @@ impl Engine {
             }
             #[cfg(feature = "zen")]
             Self::Zen(decision) => {
-                let mut event: Value = serde_json::from_str(event).map_err(|e| e.to_string())?;
+                let mut event: serde_json::Value = serde_json::from_str(event).map_err(|e| e.to_string())?;
                 // It knows no networks; an address is a number to it.
-                let address = event["source"]["ip"].as_str().and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok());
-                event["address"] = json!(address.map(u32::from));
+                let address =
+                    event["source"]["ip"].as_str().and_then(|ip| ip.parse::<std::net::Ipv4Addr>().ok());
+                event["address"] = serde_json::json!(address.map(u32::from));
                 let answer = tipstaff::ready(decision.evaluate(event.into())).map_err(|e| e.to_string())?;
                 let answer = answer.map_err(|e| format!("{e:?}"))?;
                 Ok(answer.result.as_array().map_or(0, |found| found.borrow().len()))
@@ -108,51 +134,18 @@ impl Engine {
             }
         }
     }
-}
 
-/// The rules as one decision table that collects every row.
-fn table(rules: &[Rule]) -> String {
-    let quoted = |all: Vec<String>| all.iter().map(|one| format!("\"{one}\"")).collect::<Vec<_>>().join(", ");
-    let rows: Vec<Value> = rules
-        .iter()
-        .enumerate()
-        .map(|(i, rule)| {
-            let countries = quoted(rule.not_from.iter().map(|i| country(*i)).collect());
-            let risk = rule.risk.map(|(a, b)| format!("[{}..{})", thousandths(a), thousandths(b)));
-            let network = rule.network.map(|(base, bits)| {
-                let last = base | u32::MAX.checked_shr(bits).unwrap_or(0);
-                format!("[{base}..{last}]")
-            });
-            json!({
-                "_id": format!("r{i}"),
-                "type": format!("\"{}\"", kind(rule.kind)),
-                "department": quoted(rule.departments.iter().map(|i| department(*i)).collect()),
-                "risk": risk.unwrap_or_default(),
-                "address": network.unwrap_or_default(),
-                "country": if countries.is_empty() { countries } else { format!("not in [{countries}]") },
-                "rule": i.to_string(),
-            })
-        })
-        .collect();
-    let input = |id: &str, field: &str| json!({"id": id, "name": id, "field": field});
-    json!({
-        "nodes": [
-            {"id": "in", "name": "in", "type": "inputNode"},
-            {"id": "table", "name": "table", "type": "decisionTableNode", "content": {
-                "hitPolicy": "collect",
-                "inputs": [
-                    input("type", "type"), input("department", "actor.department"), input("risk", "risk"),
-                    input("address", "address"), input("country", "geo.country"),
-                ],
-                "outputs": [{"id": "rule", "name": "rule", "field": "rule"}],
-                "rules": rows,
-            }},
-            {"id": "out", "name": "out", "type": "outputNode"},
-        ],
-        "edges": [
-            {"id": "a", "sourceId": "in", "targetId": "table", "type": "edge"},
-            {"id": "b", "sourceId": "table", "targetId": "out", "type": "edge"},
-        ],
-    })
-    .to_string()
+    /// Another one for another thread, on the same rules; none where that is not measured.
+    pub fn beside(&self) -> Option<Self> {
+        match self {
+            Self::Ours { matcher, early, .. } => Some(Self::Ours {
+                matcher: matcher.clone(),
+                scratch: Scratch::default(),
+                found: Vec::new(),
+                early: *early,
+                _patterns: Vec::new(),
+            }),
+            _ => None,
+        }
+    }
 }

@@ -6,16 +6,36 @@
 
 use std::fmt::Write as _;
 
-pub const EVENT_BYTES: usize = 469;
+const EVENT_BYTES: usize = 469;
 const DEPARTMENTS: usize = 40;
 const COUNTRIES: usize = 60;
 const WANTED: f64 = 5.0;
+
+/// Patterns and events; the decision table holds the same rules, where it can.
+pub struct Workload {
+    pub patterns: Vec<String>,
+    pub events: Vec<String>,
+    pub table: Option<String>,
+}
+
+/// How many different events there are.
+const EVENTS: usize = 4_096;
+
+/// The workload of `matching.md`, without the table where nobody asks for it: it is large.
+pub fn scale(count: usize, types: usize, with_table: bool) -> Workload {
+    let rules = rules(count, types);
+    Workload {
+        patterns: rules.iter().map(Rule::pattern).collect(),
+        events: events(EVENTS, types),
+        table: with_table.then(|| crate::table::table(&rules)),
+    }
+}
 
 /// SplitMix64.
 pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -39,7 +59,7 @@ pub struct Rule {
     pub not_from: Vec<usize>,
 }
 
-pub fn rules(count: usize, types: usize) -> Vec<Rule> {
+fn rules(count: usize, types: usize) -> Vec<Rule> {
     let mut random = Random(7);
     let share = (WANTED * types as f64 / count as f64).min(1.0);
     (0..count)
@@ -91,7 +111,7 @@ pub fn thousandths(n: usize) -> String {
 }
 
 impl Rule {
-    pub fn pattern(&self) -> String {
+    fn pattern(&self) -> String {
         let mut text = format!("{{\"type\":[\"{}\"]", kind(self.kind));
         if !self.departments.is_empty() {
             let list: Vec<_> = self.departments.iter().map(|i| format!("\"{}\"", department(*i))).collect();
@@ -113,7 +133,7 @@ impl Rule {
 }
 
 /// Events of exactly [`EVENT_BYTES`].
-pub fn events(count: usize, types: usize) -> Vec<String> {
+fn events(count: usize, types: usize) -> Vec<String> {
     let mut random = Random(11);
     (0..count)
         .map(|i| {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use tipstaff::{
     ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, MAX_PAGE,
     Mode, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time, TriggerKind,
-    UserId,
+    UserId, Zone,
 };
 
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.
@@ -59,6 +59,9 @@ pub(super) enum Command {
     /// The bands of scores: what a change of them would do, and doing it.
     #[command(subcommand)]
     Bands(Bands),
+    /// Timetables: where they stand, when they run, what a crontab line means.
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Start an action by hand, or a rule with a manual trigger (`rule:ID`).
     Start(Start),
     /// The enforcements; `log show ID` tells all about one.
@@ -190,6 +193,34 @@ pub(super) struct Apply {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
+}
+
+/// Timetables.
+#[derive(Debug, Subcommand)]
+pub(super) enum Schedule {
+    /// List the rules with a timetable: what ran last, what runs now, what runs next.
+    List,
+    /// The coming occurrences, of all rules or of one, with zone and offset.
+    Next {
+        /// Only of this rule.
+        rule: Option<RuleId>,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = page_size)]
+        count: usize,
+    },
+    /// Say in plain English what a crontab line means and when it runs, or what is wrong with it.
+    /// It needs no database.
+    Check {
+        /// The line, such as "0 9 * * MON".
+        #[arg(allow_hyphen_values = true)]
+        line: String,
+        /// The zone whose clock it follows, by its IANA name.
+        #[arg(long, value_name = "ZONE", default_value = "UTC")]
+        zone: Zone,
+        /// How many occurrences to show.
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = page_size)]
+        count: usize,
+    },
 }
 
 /// What to start.

@@ -44,7 +44,7 @@ impl Host {
         Ok(Self {
             engine: Engine::new(store, outbox, none),
             tenant: cli.tenant.clone(),
-            now: cli.now.unwrap_or_else(|| Time::from(SystemTime::now())),
+            now: now(cli),
             json: cli.json,
         })
     }
@@ -71,6 +71,11 @@ impl Host {
         };
         Ok(Output { text, ok })
     }
+}
+
+/// The time to act at.
+pub(super) fn now(cli: &Cli) -> Time {
+    cli.now.unwrap_or_else(|| Time::from(SystemTime::now()))
 }
 
 /// The outbox that the command line names, or the one beside the database.

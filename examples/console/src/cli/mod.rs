@@ -13,6 +13,7 @@ mod log;
 mod operators;
 mod replay;
 mod rules;
+mod schedule;
 mod show;
 mod start;
 
@@ -75,6 +76,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Run => Host::open(cli)?.run_now(),
         Command::Rules(command) => rules::run(cli, command),
         Command::Bands(command) => bands::run(&Host::open(cli)?, command),
+        Command::Schedule(command) => schedule::run(cli, command),
         Command::Start(start) => start::run(&Host::open(cli)?, start),
         Command::Log(log) => log::run(&Host::open(cli)?, log),
         Command::Explain(what) => explain::run(cli, what),

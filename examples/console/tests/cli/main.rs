@@ -7,6 +7,7 @@ mod explain;
 mod people;
 mod replays;
 mod rules;
+mod schedule;
 #[path = "../support/mod.rs"]
 mod support;
 
