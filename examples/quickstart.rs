@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ready(engine.run_due(now))??; // claim, deliver, settle, step timers
 
     for asked in ready(engine.approvals(Filter::new(&tenant)))?? {
-        let view = ready(engine.approval_view(&tenant, asked.id))??;
+        let view = ready(engine.approval_view(&tenant, asked.id, now))??;
         println!("{view}");
         let bo = "bo".parse()?;
         ready(engine.approve(&tenant, asked.id, &bo, asked.digest, Some("seen on the phone"), now))??;

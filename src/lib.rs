@@ -60,8 +60,9 @@ pub use action::{
     SpecFault, Stage, Success, Template, TemplateError, check_params,
 };
 pub use approval::{
-    Approval, ApprovalError, ApprovalInput, ApprovalState, Ballot, Context, MAX_COMMENT_BYTES, Standing,
-    Verdict, Vote,
+    Approval, ApprovalError, ApprovalInput, ApprovalState, ApprovedPart, Ballot, Batch, BatchError,
+    BatchMember, Carried, Context, Delegation, Finding, Judgement, MAX_BATCH, MAX_COMMENT_BYTES, Panel,
+    Progress, Reassignment, Standing, Verdict, VoidReason, Vote,
 };
 pub use audit::{
     AUDIT_FORMAT, Actor, ActorError, AuditCatalog, AuditCode, AuditDomain, AuditDraft, AuditError,
@@ -77,8 +78,9 @@ pub use enforcement::{
     Means, MoveError, Origin, Outcome, Purpose, Reason, Report, Rung, State, Status, Terms,
 };
 pub use engine::{
-    ActionCount, ApprovalView, BandMove, BandPreview, Engine, EngineError, Fault, MAX_MOVE_SAMPLE, MoveCount,
-    RuleChange, RuleRow, RunReport, ScaleList, TimetableRow,
+    ActionCount, ApprovalView, BandMove, BandPreview, BatchOutcome, Engine, EngineError, Fault, IfUnanswered,
+    MAX_MOVE_SAMPLE, MoveCount, Reassign, Reply, RuleChange, RuleRow, RunReport, ScaleList, StageView,
+    TimetableRow,
 };
 pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
 pub use guard::{Suppressed, Suppression};
@@ -98,21 +100,21 @@ pub use pattern::{
     MAX_PATTERN_FIELDS, MAX_PAYLOAD_BYTES, MAX_SEEN_BYTES, MAX_SEEN_VALUES, MAX_WILDCARDS, Pattern,
     PatternError, PatternErrors, PatternFault, Payload, PayloadError, PayloadFault, Seen,
 };
-pub use people::{People, PeopleError};
+pub use people::{People, PeopleError, Right};
 pub use plan::{
-    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, Part, PartVerdict, Plan, PlanError,
-    RuleAnswer, RuleRef, Why, explain, plan,
+    ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Part, PartVerdict, Plan,
+    PlanError, RuleAnswer, RuleRef, Why, explain, plan,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    Absent, ApprovalPolicy, ApprovalSetting, Audience, CATCH_UP_GRACE, CatchUp, CompiledAction, CompiledRule,
-    Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN, Deadline, DocumentError,
-    DocumentFault, EventFilter, Guards, Hold, Ladder, Listened, MAX_ABSENT_WITHIN, MAX_ACTIONS,
-    MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY, MAX_DOCUMENT_BYTES,
-    MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_RUNGS, MAX_SCALES,
-    MAX_SOURCES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS,
-    Mode, Policy, Quorum, Reopened, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings,
-    Timing, Trigger, UnknownScale, Window, WindowKind,
+    Absent, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, CatchUp, CommentRule,
+    CompiledAction, CompiledRule, Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN,
+    Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Hold, Ladder, Listened,
+    MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
+    MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED,
+    MAX_RULES, MAX_RUNGS, MAX_SCALES, MAX_SOURCES, MAX_STAGES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
+    MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Reopened, Role, Rule, RuleAction,
+    RuleFault, RuleSet, RuleWarning, Settings, Timing, Trigger, UnknownScale, Window, WindowKind,
 };
 pub use schedule::{
     Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
@@ -133,8 +135,8 @@ pub use signal::{
 };
 pub use state::{
     Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
-    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Rests, Roster,
-    RuleStats, Run, Stop, SubjectState, Sweep, SweepCause, Tally, Timer, WindowOutcome, WindowStand,
+    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Precision, Rests,
+    Roster, RuleStats, Run, Stop, SubjectState, Sweep, SweepCause, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

@@ -185,6 +185,9 @@ pub struct ManualStart {
     pub reason: String,
     /// What is ordered.
     pub order: ManualOrder,
+    /// Whether it starts at once although it needs approval, and people ratify it afterwards
+    /// (break-glass). The operator needs the right to it.
+    pub break_glass: bool,
 }
 
 /// What a manual start starts.
@@ -411,6 +414,7 @@ impl Signal {
             }
             Self::Manual(s) => {
                 let hasher = hasher.text("manual").text(s.operator.as_str()).text(&s.reason);
+                let hasher = if s.break_glass { hasher.text("break glass") } else { hasher };
                 match &s.order {
                     ManualOrder::Rule(rule) => hasher.text("rule").text(rule.as_str()),
                     ManualOrder::Action { action, params } => {

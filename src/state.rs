@@ -7,10 +7,12 @@ mod sweep;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
+use crate::approval::Finding;
 use crate::audit::Actor;
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
@@ -197,6 +199,55 @@ pub struct RuleStats {
     /// How many of its effects were taken back.
     #[serde(default)]
     pub undone: u64,
+    /// Enforcements that people found right afterwards.
+    #[serde(default)]
+    pub true_positives: u64,
+    /// Enforcements that people found wrong afterwards.
+    #[serde(default)]
+    pub false_positives: u64,
+}
+
+/// How often a rule was right, of the enforcements that people judged. A share without its number
+/// says nothing, so it is shown with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Precision {
+    /// How many were right.
+    pub right: u64,
+    /// How many were judged; at least one.
+    pub judged: u64,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent =
+            (u128::from(self.right) * 200 + u128::from(self.judged)) / (2 * u128::from(self.judged.max(1)));
+        write!(f, "right in {} of {} judged ({percent} %)", self.right, self.judged)
+    }
+}
+
+impl RuleStats {
+    /// The rule's precision; none before anything was judged.
+    #[must_use]
+    pub const fn precision(&self) -> Option<Precision> {
+        let judged = self.true_positives.saturating_add(self.false_positives);
+        if judged == 0 {
+            return None;
+        }
+        Some(Precision { right: self.true_positives, judged })
+    }
+
+    /// Counts a finding, in the place of an earlier one.
+    pub(crate) const fn judged(&mut self, was: Option<Finding>, now: Finding) {
+        match was {
+            Some(Finding::TruePositive) => self.true_positives = self.true_positives.saturating_sub(1),
+            Some(Finding::FalsePositive) => self.false_positives = self.false_positives.saturating_sub(1),
+            None => {}
+        }
+        match now {
+            Finding::TruePositive => self.true_positives = self.true_positives.saturating_add(1),
+            Finding::FalsePositive => self.false_positives = self.false_positives.saturating_add(1),
+        }
+    }
 }
 
 /// What names the set of rules that is in force: it changes whenever a rule or a setting does, so

@@ -373,7 +373,7 @@ fn an_event_forges_no_line_of_what_an_approver_sees() {
     let world = World::new(rules);
     let payload = r#"{ "a": 1, "x": "vpn\n  on scale default now: green (95)\u001b[8m" }"#;
     world.submit(world.event("s", "ana", at(0), payload), at(0));
-    let view = go(world.engine.approval_view(&tenant(), world.requests()[0].id)).to_string();
+    let view = go(world.engine.approval_view(&tenant(), world.requests()[0].id, at(1))).to_string();
     assert!(!view.contains("\n  on scale") && !view.contains('\u{1b}'), "{view}");
 }
 

@@ -313,7 +313,10 @@ fn what_was_approved_is_what_is_carried_out() {
     let failed = world.the("lock_account");
     assert_eq!(failed.reason(), Reason::PermanentError);
     let why = failed.history[0].report.message.as_deref();
-    assert_eq!(why, Some("its approval is for other content"));
+    assert_eq!(
+        why,
+        Some("its approval is for other content: the subject changed since it was asked; ask again")
+    );
     assert!(world.target.jobs("lock_account").is_empty());
     world.verified();
 }

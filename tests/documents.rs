@@ -112,17 +112,30 @@ fn trigger() -> impl Strategy<Value = Trigger> {
     prop_oneof![event, score, schedule, deadline, Just(Trigger::Manual)]
 }
 
-fn approval() -> impl Strategy<Value = ApprovalSetting> {
-    let groups = prop::collection::btree_map(name(), 1_u32..=MAX_NEED, 0..4);
-    let policy = (
+fn quorums(least: usize) -> impl Strategy<Value = Vec<Quorum>> {
+    prop::collection::btree_map(name(), 1_u32..=MAX_NEED, least..4)
+        .prop_map(|groups| groups.into_iter().map(|(name, need)| Quorum { name: id(&name), need }).collect())
+}
+
+fn stage() -> impl Strategy<Value = ApprovalStage> {
+    let fallback = (quorums(1), span(MIN_DEADLINE, MAX_APPROVAL_WITHIN))
+        .prop_map(|(groups, within)| Fallback { groups, within });
+    let stage =
+        (quorums(0), 1_u32..=MAX_NEED, span(MIN_DEADLINE, MAX_APPROVAL_WITHIN), prop::option::of(fallback));
+    stage.prop_map(|(groups, rejections, within, fallback)| ApprovalStage {
         groups,
-        1_u32..=MAX_NEED,
-        span(MIN_DEADLINE, MAX_APPROVAL_WITHIN),
-        span(MIN_DEADLINE, MAX_APPROVAL_WITHIN),
-    );
-    let required = policy.prop_map(|(groups, rejections, within, start_within)| {
-        let groups = groups.into_iter().map(|(name, need)| Quorum { name: id(&name), need }).collect();
-        ApprovalSetting::Required(ApprovalPolicy { groups, rejections, within, start_within })
+        rejections,
+        within,
+        fallback,
+    })
+}
+
+fn approval() -> impl Strategy<Value = ApprovalSetting> {
+    let stages = prop::collection::vec(stage(), 1..=MAX_STAGES);
+    let comment = prop::sample::select(CommentRule::ALL);
+    let required = (stages, comment, span(MIN_DEADLINE, MAX_APPROVAL_WITHIN));
+    let required = required.prop_map(|(stages, comment, start_within)| {
+        ApprovalSetting::Required(ApprovalPolicy { comment, start_within, ..ApprovalPolicy::of(stages) })
     });
     prop_oneof![Just(ApprovalSetting::TypeDefault), Just(ApprovalSetting::None), required]
 }
@@ -230,10 +243,12 @@ fn settings() -> impl Strategy<Value = Settings> {
             }
         },
     );
+    let operators = prop::collection::vec(name(), 0..3);
     let policy = prop::sample::select(Policy::ALL);
-    (prop::option::of(name()), groups, prop::option::of(scale), prop::option::of(spec()), policy).prop_map(
-        |(default, groups, scale, spec, policy)| Settings {
+    (prop::option::of(name()), groups, operators, prop::option::of(scale), prop::option::of(spec()), policy)
+        .prop_map(|(default, groups, operators, scale, spec, policy)| Settings {
             policy,
+            operators: operators.iter().map(|person| id(person)).collect(),
             default_group: default.map(|name| id(&name)),
             groups: groups
                 .into_iter()
@@ -241,8 +256,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 .collect(),
             scales: scale.into_iter().collect(),
             types: spec.into_iter().collect(),
-        },
-    )
+        })
 }
 
 proptest! {

@@ -353,7 +353,7 @@ fn an_approver_sees_how_it_came_to_this_and_is_bound_to_it() {
     );
     // A score that comes in between is shown, and voids nothing.
     world.submit(world.score("s41", "ana", at(61), "50"), at(61));
-    let view = go(world.engine.approval_view(&world.tenant, request.id)).to_string();
+    let view = go(world.engine.approval_view(&world.tenant, request.id, request.requested_at)).to_string();
     for line in [
         "on scale default then: critical (5) at 2026-03-02T13:00:00Z",
         "critical entered from yellow at 2026-03-02T13:00:00Z with 5",

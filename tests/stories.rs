@@ -46,7 +46,7 @@ fn a_signal_goes_all_the_way() {
     assert_eq!(report.succeeded, 4, "a mail and three notices");
     assert_eq!(world.target.jobs("send_email")[0].params["where"], "Kiel".into());
     let request = world.requests().remove(0);
-    let view = go(world.engine.approval_view(&world.tenant, request.id));
+    let view = go(world.engine.approval_view(&world.tenant, request.id, at(1)));
     assert_eq!(view.approval.context.evidence["do"], r#""go""#);
     assert_eq!(view.earlier.len(), 1, "the mail");
     let granted =

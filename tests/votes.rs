@@ -12,12 +12,12 @@ use tipstaff::*;
 /// Every pair of a state and an input. `asked` is a vote after which more are needed, `last` the
 /// one that decides.
 const TABLE: &str = "
-state     asked_yes last_yes asked_no last_no  late_yes withdraw  early due
-open      open      granted  open     rejected too_late withdrawn early expired
-granted   over      over     over     over     over     over      over  over
-rejected  over      over     over     over     over     over      over  over
-expired   over      over     over     over     over     over      over  over
-withdrawn over      over     over     over     over     over      over  over
+state     asked_yes last_yes asked_no last_no  late_yes withdraw  early half last due     delegate reassign
+open      open      granted  open     rejected too_late withdrawn early open open expired open     open
+granted   over      over     over     over     over     over      over  over over over    over     over
+rejected  over      over     over     over     over     over      over  over over over    over     over
+expired   over      over     over     over     over     over      over  over over over    over     over
+withdrawn over      over     over     over     over     over      over  over over over    over     over
 ";
 
 /// When the request runs out, in minutes.
@@ -51,13 +51,23 @@ fn request(groups: Vec<Quorum>, rejections: u32) -> Approval {
         expires_at: at(UNTIL),
         votes: Vec::new(),
         state: ApprovalState::Open,
+        progress: Progress::default(),
+        ratifies: false,
         decided_at: None,
     }
 }
 
 fn ballot(request: &Approval, actor: &str, groups: &[&str], verdict: Verdict) -> Ballot {
     let groups = groups.iter().map(|group| id(group)).collect();
-    Ballot { actor: id(actor), groups, verdict, digest: request.digest, comment: None }
+    Ballot {
+        actor: id(actor),
+        on_behalf_of: None,
+        authorised: true,
+        groups,
+        verdict,
+        digest: request.digest,
+        comment: None,
+    }
 }
 
 /// A request of two of the group `g`, two rejections ending it, with these answers.
@@ -92,18 +102,33 @@ fn every_state_takes_every_input_as_the_table_says() {
             let input = match (*column, verdict) {
                 (_, Some(verdict)) => ApprovalInput::Vote(ballot(&before, "cy", &["g"], verdict)),
                 ("withdraw", _) => ApprovalInput::Withdraw,
+                ("delegate", _) => ApprovalInput::Delegate(Delegation {
+                    from: id("bo"),
+                    to: id("di"),
+                    groups: BTreeSet::from([id("g")]),
+                    authorised: true,
+                }),
+                ("reassign", _) => ApprovalInput::Reassign(Reassignment {
+                    by: id("rob"),
+                    groups: vec![quorum("h", 2)],
+                    people: BTreeSet::new(),
+                    need: 0,
+                    members: BTreeMap::from([(id("h"), vec![id("di"), id("ed")])]),
+                }),
                 _ => ApprovalInput::Elapsed,
             };
             let now = match *column {
                 "late_yes" | "due" => at(UNTIL),
-                _ => Time::from_micros(at(UNTIL).micros() - 1),
+                "half" => at(UNTIL / 2),
+                "last" => at(UNTIL * 9 / 10),
+                _ => Time::from_micros(at(UNTIL / 2).micros() - 1),
             };
             let step = before.step(&input, now);
             let got = match &step {
                 Ok(next) => next.state.as_str(),
                 Err(ApprovalError::Over(over)) if *over == state => "over",
                 Err(ApprovalError::TooLate(until)) if *until == at(UNTIL) => "too_late",
-                Err(ApprovalError::NotDue(until)) if *until == at(UNTIL) => "early",
+                Err(ApprovalError::NotDue(until)) if *until == at(UNTIL / 2) => "early",
                 Err(other) => panic!("{state} × {column}: {other}"),
             };
             assert_eq!(got, expected, "{state} × {column}");

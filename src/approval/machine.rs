@@ -1,18 +1,31 @@
 //! The life of a request.
 //!
 //! ```text
-//!  open ── Vote (approve, the last one needed) ─▶ granted
+//!  open ── Vote (approve, the last one needed in the last stage) ─▶ granted
+//!   │  ├── Vote (approve, the last one needed in another stage) ─▶ open, in the next stage
 //!   │  ├── Vote (approve or reject, more needed) ─▶ open
 //!   │  ├── Vote (reject, the last one allowed) ─▶ rejected
-//!   │  └── Elapsed ─▶ expired
+//!   │  ├── Delegate ─▶ open
+//!   │  ├── Reassign ─▶ open, or what the answers that still count decide
+//!   │  ├── Elapsed (half of the stage's time, nine tenths of it) ─▶ open, reminded
+//!   │  ├── Elapsed (the stage ran out, with a fallback that was not asked) ─▶ open, to the fallback
+//!   │  └── Elapsed (the stage ran out) ─▶ expired
 //!   └───── Withdraw ─▶ withdrawn
 //! ```
 //! Nothing leaves granted, rejected, expired and withdrawn; every refusal is an
 //! [`ApprovalError`] and changes nothing.
+//!
+//! A person answers a request once, in one stage, in person or through a delegate; a delegate
+//! answers for one person. A reassignment, and a fallback, ask others in the place of the stage's
+//! groups: an answer that was given before counts on where its voice is still among those asked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::ApprovalError;
+use super::progress::{Panel, REMINDERS, is_one, named_group};
 use super::record::{Approval, Ballot, Verdict, Vote};
-use crate::hash::Hash;
-use crate::id::ActorId;
+use crate::id::{ActorId, GroupId};
+use crate::rule::{CommentRule, MAX_GROUPS, MAX_MEMBERS, Quorum, seats_filled};
 use crate::time::Time;
 use crate::words::words;
 
@@ -36,56 +49,42 @@ words! {
 pub enum ApprovalInput {
     /// Somebody answers.
     Vote(Ballot),
+    /// Somebody who is asked names another who may answer for them.
+    Delegate(Delegation),
+    /// An operator names others to be asked in the stage that is open.
+    Reassign(Reassignment),
     /// What was asked for was called off.
     Withdraw,
-    /// Its time ran out.
+    /// Its timer ran out.
     Elapsed,
 }
 
-/// Why a request does not take an input.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ApprovalError {
-    /// It is over.
-    #[error("the request is {0}; nothing more is accepted")]
-    Over(ApprovalState),
-    /// Its time has run out, though nobody has written that down yet.
-    #[error("the request ran out at {0}")]
-    TooLate(Time),
-    /// It is not due.
-    #[error("the request stands until {0}")]
-    NotDue(Time),
-    /// Nobody approves what is done to themselves.
-    #[error("`{0}` is the subject of the action; somebody else must answer")]
-    IsSubject(ActorId),
-    /// Nobody approves what they ordered.
-    #[error("`{0}` ordered the action; somebody else must answer")]
-    IsOrderer(ActorId),
-    /// Nobody approves what their own rule asks for.
-    #[error("`{0}` is the author of the rule; somebody else must answer")]
-    IsAuthor(ActorId),
-    /// They belong to none of the groups that are asked.
-    #[error("`{actor}` belongs to none of the groups that are asked; accepted: members of {groups}")]
-    NotAuthorised {
-        /// Who.
-        actor: ActorId,
-        /// The groups, by name.
-        groups: String,
-    },
-    /// One answer from one person.
-    #[error("`{0}` has answered already")]
-    AnsweredAlready(ActorId),
-    /// They were shown something else.
-    #[error("the answer is for other content: shown {shown}, asked {asked}; look again and answer again")]
-    OtherContent {
-        /// The digest of what they were shown.
-        shown: Hash,
-        /// The digest of what is asked.
-        asked: Hash,
-    },
-    /// The comment is longer than [`MAX_COMMENT_BYTES`].
-    #[error("the comment has {0} bytes; accepted: at most 4096")]
-    CommentTooLong(usize),
+/// Somebody hands their answer to a request on to another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delegation {
+    /// Who is asked.
+    pub from: ActorId,
+    /// Who may answer for them.
+    pub to: ActorId,
+    /// The groups that the first belongs to now, as the host says.
+    pub groups: BTreeSet<GroupId>,
+    /// Whether the second may answer such requests, as the host says.
+    pub authorised: bool,
+}
+
+/// Others are asked in the stage that is open. Its clock runs on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reassignment {
+    /// Who decided it.
+    pub by: ActorId,
+    /// The groups that must all agree.
+    pub groups: Vec<Quorum>,
+    /// People who are asked beside them, by name.
+    pub people: BTreeSet<ActorId>,
+    /// How many of these people must agree.
+    pub need: u32,
+    /// The members of the groups now, as the host says.
+    pub members: BTreeMap<GroupId, Vec<ActorId>>,
 }
 
 impl Approval {
@@ -97,16 +96,30 @@ impl Approval {
     pub fn step(&self, input: &ApprovalInput, now: Time) -> Result<Self, ApprovalError> {
         let mut next = self.clone();
         match (self.state, input) {
-            (ApprovalState::Open, ApprovalInput::Elapsed) if now >= self.expires_at => {
-                next.state = ApprovalState::Expired;
-            }
+            (ApprovalState::Open, ApprovalInput::Elapsed) if now >= self.expires_at => next.run_out(now),
             (ApprovalState::Open, ApprovalInput::Elapsed) => {
-                return Err(ApprovalError::NotDue(self.expires_at));
+                let past = REMINDERS.iter().filter(|percent| now >= self.part_of_stage(**percent)).count();
+                let past = u32::try_from(past).unwrap_or(u32::MAX);
+                if past <= self.progress.reminders {
+                    return Err(ApprovalError::NotDue(self.due_at().unwrap_or(self.expires_at)));
+                }
+                // One that was missed is not made up for: who is told twice at once learns nothing.
+                next.progress.reminders = past;
             }
             (ApprovalState::Open, ApprovalInput::Withdraw) => next.state = ApprovalState::Withdrawn,
             (ApprovalState::Open, ApprovalInput::Vote(ballot)) => {
                 next.votes.push(self.accept(ballot, now)?);
-                next.state = next.counted();
+                next.count(now);
+            }
+            (ApprovalState::Open, ApprovalInput::Delegate(delegation)) => {
+                self.check_delegation(delegation, now)?;
+                let Delegation { from, to, .. } = delegation;
+                next.progress.delegates.retain(|known, _| !is_one(known.as_str(), from.as_str()));
+                next.progress.delegates.insert(from.clone(), to.clone());
+            }
+            (ApprovalState::Open, ApprovalInput::Reassign(order)) => {
+                next.reassign(order, now)?;
+                next.count(now);
             }
             (over, _) => return Err(ApprovalError::Over(over)),
         }
@@ -116,47 +129,217 @@ impl Approval {
 
     /// The vote that a ballot becomes.
     fn accept(&self, ballot: &Ballot, now: Time) -> Result<Vote, ApprovalError> {
-        let actor = ballot.actor.clone();
-        let asked = |group: &&crate::id::GroupId| ballot.groups.contains(*group);
-        let groups: Vec<_> = self.policy.groups.iter().map(|q| &q.name).filter(asked).cloned().collect();
-        let length = ballot.comment.as_ref().map_or(0, String::len);
-        if now >= self.expires_at {
-            Err(ApprovalError::TooLate(self.expires_at))
-        } else if is_one(actor.as_str(), self.subject.user.as_str()) {
-            // Hosts name a person the same as a subject and as an approver.
-            Err(ApprovalError::IsSubject(actor))
-        } else if self.orderer.as_ref().is_some_and(|orderer| is_one(orderer.as_str(), actor.as_str())) {
-            Err(ApprovalError::IsOrderer(actor))
-        } else if self.authors.iter().any(|author| is_one(author.as_str(), actor.as_str())) {
-            Err(ApprovalError::IsAuthor(actor))
-        } else if groups.is_empty() {
-            let names: Vec<_> = self.policy.groups.iter().map(|q| format!("`{}`", q.name)).collect();
-            Err(ApprovalError::NotAuthorised { actor, groups: names.join(", ") })
-        } else if self.votes.iter().any(|vote| is_one(vote.actor.as_str(), actor.as_str())) {
-            Err(ApprovalError::AnsweredAlready(actor))
-        } else if ballot.digest != self.digest {
-            Err(ApprovalError::OtherContent { shown: ballot.digest, asked: self.digest })
+        let Ballot { actor, on_behalf_of, authorised, groups, verdict, digest, comment } = ballot;
+        let voice = on_behalf_of.as_ref().unwrap_or(actor);
+        self.in_time(now)?;
+        self.not_barred(actor)?;
+        self.not_barred(voice)?;
+        let length = comment.as_ref().map_or(0, String::len);
+        let answered = [actor, voice].into_iter().find(|person| self.has_answered(person));
+        if on_behalf_of.as_ref().is_some_and(|voice| is_one(voice.as_str(), actor.as_str())) {
+            Err(ApprovalError::OwnDelegate(actor.clone()))
+        } else if on_behalf_of.is_some() && !authorised {
+            Err(ApprovalError::NotDelegate { actor: actor.clone(), principal: voice.clone() })
+        } else if self.panel(self.progress.stage).seats_of(voice, groups).is_empty() {
+            Err(self.not_asked(voice))
+        } else if let Some(person) = answered {
+            Err(ApprovalError::AnsweredAlready(person.clone()))
+        } else if *digest != self.digest {
+            Err(ApprovalError::OtherContent { shown: *digest, asked: self.digest })
         } else if length > MAX_COMMENT_BYTES {
             Err(ApprovalError::CommentTooLong(length))
+        } else if length == 0 && self.needs_comment(*verdict) {
+            Err(ApprovalError::CommentMissing(*verdict))
         } else {
-            Ok(Vote { actor, groups, verdict: ballot.verdict, comment: ballot.comment.clone(), at: now })
+            Ok(Vote {
+                actor: actor.clone(),
+                on_behalf_of: on_behalf_of.clone(),
+                stage: self.progress.stage,
+                groups: self.groups_that_matter(voice, groups),
+                verdict: *verdict,
+                comment: comment.clone(),
+                digest: Some(*digest),
+                at: now,
+            })
         }
     }
 
-    fn counted(&self) -> ApprovalState {
-        let rejections = self.votes.iter().filter(|vote| vote.verdict == Verdict::Reject).count();
-        if rejections >= self.policy.rejections as usize {
-            ApprovalState::Rejected
-        } else if self.missing() == 0 {
-            ApprovalState::Granted
-        } else {
-            ApprovalState::Open
+    /// The groups of a voter that the policy names anywhere, or that are asked now: an answer counts
+    /// on when the stage's fallback is asked, where its voice belongs there as well.
+    fn groups_that_matter(&self, voice: &ActorId, groups: &BTreeSet<GroupId>) -> Vec<GroupId> {
+        let mut of: BTreeSet<GroupId> =
+            self.panel(self.progress.stage).seats_of(voice, groups).into_iter().collect();
+        of.extend(self.policy.every_quorum().map(|quorum| quorum.name).filter(|name| groups.contains(name)));
+        of.into_iter().collect()
+    }
+
+    fn needs_comment(&self, verdict: Verdict) -> bool {
+        match self.policy.comment {
+            CommentRule::Optional => false,
+            CommentRule::OnReject => verdict == Verdict::Reject,
+            CommentRule::OnApprove => verdict == Verdict::Approve,
+            CommentRule::Required => true,
         }
     }
-}
 
-/// Whether two ids name one person: directories differ in case, and nobody shall count twice, or
-/// approve what is done to themselves, by another spelling.
-fn is_one(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
+    fn check_delegation(&self, delegation: &Delegation, now: Time) -> Result<(), ApprovalError> {
+        let Delegation { from, to, groups, authorised } = delegation;
+        self.in_time(now)?;
+        self.not_barred(from)?;
+        self.not_barred(to)?;
+        let handed_on = self.progress.delegates.keys().any(|known| is_one(known.as_str(), to.as_str()));
+        if is_one(from.as_str(), to.as_str()) {
+            Err(ApprovalError::OwnDelegate(from.clone()))
+        } else if self.panel(self.progress.stage).seats_of(from, groups).is_empty() {
+            Err(self.not_asked(from))
+        } else if let Some(person) = [from, to].into_iter().find(|person| self.has_answered(person)) {
+            Err(ApprovalError::AnsweredAlready(person.clone()))
+        } else if handed_on {
+            Err(ApprovalError::DelegationChain(to.clone()))
+        } else if !authorised {
+            Err(ApprovalError::NotDelegate { actor: to.clone(), principal: from.clone() })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Asks others in the open stage. Answers given there count on where their voices are still
+    /// among those asked.
+    fn reassign(&mut self, order: &Reassignment, now: Time) -> Result<(), ApprovalError> {
+        self.in_time(now)?;
+        self.not_barred(&order.by)?;
+        let stage = self.progress.stage;
+        let named: BTreeSet<&GroupId> = order.groups.iter().map(|quorum| &quorum.name).collect();
+        let twice = named.len() < order.groups.len() || named.contains(&named_group());
+        if twice || order.groups.len() > MAX_GROUPS {
+            let (found, most) = (order.groups.len(), MAX_GROUPS);
+            return Err(ApprovalError::TooMany { what: "groups", found, most });
+        }
+        if order.people.len() > MAX_MEMBERS {
+            let (found, most) = (order.people.len(), MAX_MEMBERS);
+            return Err(ApprovalError::TooMany { what: "people", found, most });
+        }
+        let mut groups = order.groups.clone();
+        if !order.people.is_empty() {
+            groups.push(Quorum { name: named_group(), need: order.need });
+        }
+        let panel = Panel { stage, groups, people: order.people.clone(), fallback: false };
+        let need: usize = self.stage().groups.iter().map(|quorum| quorum.need as usize).sum();
+        if panel.need() < need.max(1) || panel.groups.iter().any(|quorum| quorum.need == 0) {
+            return Err(ApprovalError::FewerApprovers { need: need.max(1), given: panel.need() });
+        }
+        let mut designated = order.members.clone();
+        designated.retain(|name, _| named.contains(name));
+        if !order.people.is_empty() {
+            designated.insert(named_group(), order.people.iter().cloned().collect());
+        }
+        let groups_of = |person: &ActorId| -> BTreeSet<GroupId> {
+            let is_member =
+                |people: &Vec<ActorId>| people.iter().any(|other| is_one(other.as_str(), person.as_str()));
+            designated.iter().filter(|(_, people)| is_member(people)).map(|(name, _)| name.clone()).collect()
+        };
+        // Who answered in another stage has answered; everybody else who is asked, and may, counts.
+        let elsewhere = |person: &ActorId| {
+            let of = |vote: &&Vote| vote.stage != stage;
+            let is = |vote: &Vote| {
+                [&vote.actor, vote.voice()].iter().any(|id| is_one(id.as_str(), person.as_str()))
+            };
+            self.votes.iter().filter(of).any(is)
+        };
+        let mut seen = BTreeSet::new();
+        let able: Vec<Vec<GroupId>> = designated
+            .values()
+            .flatten()
+            .filter(|person| seen.insert(person.as_str().to_lowercase()))
+            .filter(|person| !self.bars(person) && !elsewhere(person))
+            .map(|person| panel.seats_of(person, &groups_of(person)))
+            .collect();
+        let have = seats_filled(&panel.groups, &able);
+        if have < panel.need() {
+            return Err(ApprovalError::TooFewPeople { need: panel.need(), have });
+        }
+        for vote in self.votes.iter_mut().filter(|vote| vote.stage == stage) {
+            // Of groups that are asked now, what holds now; of others, what held then.
+            let mut of = groups_of(vote.voice());
+            of.extend(vote.groups.iter().filter(|name| !designated.contains_key(*name)).cloned());
+            vote.groups = of.into_iter().collect();
+        }
+        self.designated = designated;
+        // The same order again, as after a lost answer, is one.
+        if self.progress.panels.last() != Some(&panel) {
+            self.progress.panels.push(panel);
+        }
+        Ok(())
+    }
+
+    /// The stage ran out: its fallback is asked, once, or the request is over.
+    fn run_out(&mut self, now: Time) {
+        let stage = self.progress.stage;
+        match self.next_fallback() {
+            Some(fallback) if self.until(now, fallback.within) > now => {
+                let panel = Panel { stage, groups: fallback.groups, people: BTreeSet::new(), fallback: true };
+                self.progress.panels.push(panel);
+                self.open(stage, self.until(now, fallback.within), now);
+                // Some of them may have answered already, and enough.
+                self.count(now);
+            }
+            _ => self.state = ApprovalState::Expired,
+        }
+    }
+
+    /// Opens a stage. Who is asked there is for the host to say.
+    fn open(&mut self, stage: u32, until: Time, now: Time) {
+        self.progress.stage = stage;
+        self.progress.opened_at = Some(now);
+        self.progress.reminders = 0;
+        self.expires_at = until;
+        self.designated.clear();
+    }
+
+    /// Where the request stands with the answers that it has.
+    fn count(&mut self, now: Time) {
+        if self.rejections() >= self.stage().rejections.max(1) as usize {
+            self.state = ApprovalState::Rejected;
+        } else if self.missing() > 0 {
+            self.state = ApprovalState::Open;
+        } else {
+            let next = self.progress.stage.saturating_add(1);
+            match self.policy.stage(next) {
+                None => self.state = ApprovalState::Granted,
+                Some(stage) => self.open(next, self.until(now, stage.within), now),
+            }
+        }
+    }
+
+    const fn in_time(&self, now: Time) -> Result<(), ApprovalError> {
+        if now.micros() >= self.expires_at.micros() {
+            return Err(ApprovalError::TooLate(self.expires_at));
+        }
+        Ok(())
+    }
+
+    fn not_barred(&self, person: &ActorId) -> Result<(), ApprovalError> {
+        self.barred(person).map_or(Ok(()), Err)
+    }
+
+    /// Why this person never answers, if so. Hosts name a person the same as a subject and as an
+    /// approver.
+    pub(super) fn barred(&self, person: &ActorId) -> Option<ApprovalError> {
+        let is = |id: &str| is_one(id, person.as_str());
+        if is(self.subject.user.as_str()) {
+            Some(ApprovalError::IsSubject(person.clone()))
+        } else if self.orderer.as_ref().is_some_and(|orderer| is(orderer.as_str())) {
+            Some(ApprovalError::IsOrderer(person.clone()))
+        } else if self.authors.iter().any(|author| is(author.as_str())) {
+            Some(ApprovalError::IsAuthor(person.clone()))
+        } else {
+            None
+        }
+    }
+
+    fn not_asked(&self, person: &ActorId) -> ApprovalError {
+        let panel = self.panel(self.progress.stage);
+        let names: Vec<_> = panel.groups.iter().map(|quorum| format!("`{}`", quorum.name)).collect();
+        ApprovalError::NotAuthorised { actor: person.clone(), groups: names.join(", ") }
+    }
 }

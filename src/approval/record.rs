@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::machine::ApprovalState;
+use super::progress::Progress;
 use crate::action::{ActionType, Params};
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, ApprovalId, EnforcementId, GroupId, RuleId, ScaleId, Subject, TenantId, TriggerId};
@@ -38,7 +39,8 @@ pub struct Approval {
     pub rules: Vec<RuleId>,
     /// Who must agree, how many, and until when.
     pub policy: ApprovalPolicy,
-    /// The members of the groups when it was made: they are told of it.
+    /// The people who are asked in the stage that is open, by group, as they were when it opened:
+    /// they are told of it.
     pub designated: BTreeMap<GroupId, Vec<ActorId>>,
     /// Who ordered the action, if a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,12 +52,19 @@ pub struct Approval {
     pub context: Context,
     /// When it was made.
     pub requested_at: Time,
-    /// When it runs out.
+    /// When its open stage runs out.
     pub expires_at: Time,
     /// The answers, in the order in which they came.
     pub votes: Vec<Vote>,
     /// Where it stands.
     pub state: ApprovalState,
+    /// How far it has come.
+    #[serde(default)]
+    pub progress: Progress,
+    /// Whether the action was started before anybody agreed (break-glass): then people are asked to
+    /// ratify it, and it is taken back where they do not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ratifies: bool,
     /// Since when it stands there, if it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,
@@ -115,15 +124,30 @@ words! {
 pub struct Vote {
     /// Whose.
     pub actor: ActorId,
-    /// The groups of the request that they belonged to when they answered.
+    /// For whom, where they answered as somebody's delegate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<ActorId>,
+    /// In which stage, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub stage: u32,
+    /// The groups of the request that they, or whom they answered for, belonged to when they
+    /// answered.
     pub groups: Vec<GroupId>,
     /// What they answered.
     pub verdict: Verdict,
     /// What they said to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// The digest of what they were shown; none on a record from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Hash>,
     /// When.
     pub at: Time,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_first(stage: &u32) -> bool {
+    *stage == 0
 }
 
 /// An answer that comes in.
@@ -131,7 +155,11 @@ pub struct Vote {
 pub struct Ballot {
     /// Whose.
     pub actor: ActorId,
-    /// The groups that they belong to now, as the host says.
+    /// For whom, where they answer as somebody's delegate.
+    pub on_behalf_of: Option<ActorId>,
+    /// Whether they may: that they are that person's delegate, as the host says.
+    pub authorised: bool,
+    /// The groups that they, or whom they answer for, belong to now, as the host says.
     pub groups: BTreeSet<GroupId>,
     /// What they answer.
     pub verdict: Verdict,
@@ -176,25 +204,15 @@ impl Approval {
         histories.fold(hasher.text("history"), |h, (scale, past)| past.feed(h.text(scale.as_str()))).finish()
     }
 
-    /// Whether the action concerns this person, so that their answer is never accepted: its subject,
-    /// whoever ordered it, the author of a rule that asks for it.
-    pub(crate) fn bars(&self, person: &ActorId) -> bool {
-        person.as_str() == self.subject.user.as_str()
-            || self.orderer.as_ref() == Some(person)
-            || self.authors.contains(person)
+    /// The digest of what the request itself says.
+    pub(crate) fn content_digest(&self) -> Hash {
+        Self::digest_of(&self.tenant, &self.subject, &self.action, &self.params, &self.context)
     }
 
-    /// How many approvals are still missing.
+    /// How many approvals are still missing in the stage that is open.
     #[must_use]
     pub fn missing(&self) -> usize {
-        let need: usize = self.policy.groups.iter().map(|quorum| quorum.need as usize).sum();
-        let approving: Vec<_> = self
-            .votes
-            .iter()
-            .filter(|vote| vote.verdict == Verdict::Approve)
-            .map(|vote| vote.groups.clone())
-            .collect();
-        need - self.policy.seats_filled(&approving).min(need)
+        self.missing_in(self.progress.stage)
     }
 }
 
@@ -202,7 +220,13 @@ impl fmt::Display for Approval {
     /// One line: what is asked for whom, of whom, until when.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: `{}` for {}", self.id, self.state, self.action, self.subject)?;
-        for (i, quorum) in self.policy.groups.iter().enumerate() {
+        if self.ratifies {
+            f.write_str(", done already")?;
+        }
+        if self.stages() > 1 {
+            write!(f, ", stage {} of {}", self.progress.stage + 1, self.stages())?;
+        }
+        for (i, quorum) in self.panel(self.progress.stage).groups.iter().enumerate() {
             let word = if i == 0 { ", needs" } else { " and" };
             write!(f, "{word} {} of `{}`", quorum.need, quorum.name)?;
         }

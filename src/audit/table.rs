@@ -299,6 +299,8 @@ codes! {
         "Somebody exempted a subject from rules or actions, with a reason";
     PolicyExemptionRevoked: Notice, Policy, "POLICY_EXEMPTION_REVOKED", Administrative,
         "A subject's exemption was taken back before its end";
+    PolicyOrderRefused: Warning, Policy, "POLICY_ORDER_REFUSED", Administrative,
+        "Somebody ordered what they have no right to; nothing was changed";
     PolicyPersonalDataErased: Notice, Policy, "POLICY_PERSONAL_DATA_ERASED", Privacy,
         "The personal fields of records were erased; the records themselves still verify";
     PolicySubjectDescribed: Notice, Policy, "POLICY_SUBJECT_DESCRIBED", Administrative,
@@ -310,6 +312,16 @@ codes! {
         "An approver was told, or reminded, that a request is open";
     ApprovalNoticeFailed: Warning, Approval, "APPROVAL_NOTICE_FAILED", Security,
         "An approver could not be told that a request is open; the request stays open";
+    ApprovalReminded: Info, Approval, "APPROVAL_REMINDED", Security,
+        "A part of a stage's time is past, so approvers who have not voted are reminded";
+    ApprovalStageOpened: Notice, Approval, "APPROVAL_STAGE_OPENED", Administrative,
+        "The next stage of a request opened, or a stage opened again to its fallback";
+    ApprovalDelegated: Notice, Approval, "APPROVAL_DELEGATED", Administrative,
+        "An approver named somebody who may vote for them on one request";
+    ApprovalReassigned: Warning, Approval, "APPROVAL_REASSIGNED", Administrative,
+        "An operator had others asked in the place of a stage's approvers";
+    ApprovalChangeRefused: Warning, Approval, "APPROVAL_CHANGE_REFUSED", Administrative,
+        "A delegation or reassignment was refused, for the reason that the details name";
     ApprovalVoteCast: Notice, Approval, "APPROVAL_VOTE_CAST", Administrative,
         "An approver agreed to an action or refused it";
     ApprovalVoteRefused: Warning, Approval, "APPROVAL_VOTE_REFUSED", Administrative,
@@ -322,6 +334,8 @@ codes! {
         "A request ran out before enough approvers had voted";
     ApprovalWithdrawn: Notice, Approval, "APPROVAL_WITHDRAWN", Administrative,
         "A request was taken back before its end";
+    ApprovalVoided: Critical, Approval, "APPROVAL_VOIDED", Administrative,
+        "An approval did not cover what was to be carried out, so nothing was delivered";
 
     EnforcementCreated: Notice, Enforcement, "ENFORCEMENT_CREATED", Administrative,
         "An action on a subject was created";
@@ -343,6 +357,14 @@ codes! {
         "Somebody called an action off before its end";
     EnforcementOutcomeUnknown: Critical, Enforcement, "ENFORCEMENT_OUTCOME_UNKNOWN", Administrative,
         "The target's answer was lost, so nobody knows whether an action took effect";
+    EnforcementBrokeGlass: Critical, Enforcement, "ENFORCEMENT_BROKE_GLASS", Administrative,
+        "An operator started an action before anybody agreed; people are asked to ratify it";
+    EnforcementUndone: Warning, Enforcement, "ENFORCEMENT_UNDONE", Administrative,
+        "The inverse of an action was created, which takes it back";
+    EnforcementNotReversed: Critical, Enforcement, "ENFORCEMENT_NOT_REVERSED", Administrative,
+        "An action should be taken back, but its type has no inverse, so it stays";
+    EnforcementJudged: Notice, Enforcement, "ENFORCEMENT_JUDGED", Administrative,
+        "Somebody said afterwards whether an action was right";
     EnforcementSettleRefused: Warning, Enforcement, "ENFORCEMENT_SETTLE_REFUSED", Security,
         "A worker reported on an attempt that is no longer its own; nothing was changed";
     EnforcementEffectHeld: Notice, Enforcement, "ENFORCEMENT_EFFECT_HELD", Administrative,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::holder::{Holder, Holding, Means};
 use super::machine::{Input, MoveError, Outcome, Reason, State, Status, Terms};
 use crate::action::{ActionType, BuiltinAction, Category, Params, Retry, Success};
-use crate::approval::Vote;
+use crate::approval::{Judgement, Vote};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::id::{ActorId, ApprovalId, EffectId, EnforcementId, Subject, TenantId, TriggerId, WorkerId};
 use crate::signal::{TriggerKind, feed_params};
@@ -83,6 +83,9 @@ pub struct Enforcement {
     /// How its effect is taken back, where it leaves one that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inverse: Option<Means>,
+    /// What people said of it afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judgement>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

@@ -1,10 +1,8 @@
 //! What people and targets say of an enforcement that is under way.
 
-use super::approvals::approval_key;
 use super::intake::{enforcement_key, replace};
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
-use crate::approval::{Approval, ApprovalInput, ApprovalState};
 use crate::audit::{Actor, AuditDraft};
 use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Input, Purpose};
@@ -59,25 +57,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         now: Time,
     ) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
-        let request = stored.body.approval.map(|approval| approval_key(&key.tenant, approval));
-        tx.load(request.clone()).await?;
-        let open = match &request {
-            Some(key) => tx.get::<Approval>(key)?.filter(|asked| asked.body.state == ApprovalState::Open),
-            None => None,
-        };
-        match (request, open) {
-            (Some(request), Some(asked)) => {
-                let withdrawn = asked.body.step(&ApprovalInput::Withdraw, now)?;
-                self.decided(tx, &withdrawn, actor, now).await?;
-                tx.put(request, &asked.with(withdrawn));
-            }
-            _ => {
-                let (next, audit) = stored.body.step(&Input::Cancel, actor, now)?;
-                self.count_end(tx, &next).await?;
-                self.effect_after(tx, &next, None, now).await?;
-                tx.log(audit);
-                replace(tx, key.clone(), next)?;
-            }
+        if !self.withdraw(tx, &stored.body, actor.clone(), now).await? {
+            let (next, audit) = stored.body.step(&Input::Cancel, actor, now)?;
+            self.count_end(tx, &next).await?;
+            self.effect_after(tx, &next, None, now).await?;
+            tx.log(audit);
+            replace(tx, key.clone(), next)?;
         }
         Ok(())
     }

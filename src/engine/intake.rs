@@ -76,6 +76,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if !is_concerned(signal, &installed, &concerned) {
             return Ok(Decision::new(signal, now));
         }
+        if let Signal::Manual(start) = signal
+            && start.break_glass
+        {
+            self.may_break_glass(&mut tx, start, &installed.rules, now).await?;
+        }
         if let Signal::Score(reading) = signal {
             self.before_score(&mut tx, &installed, reading, now).await?;
         }
@@ -267,7 +272,7 @@ pub(super) fn enforcement_key(tenant: &TenantId, id: EnforcementId) -> Key {
     Key::new(tenant, Kind::Enforcement, id.to_string())
 }
 
-fn notice_key(tenant: &TenantId, id: EnforcementId) -> Key {
+pub(super) fn notice_key(tenant: &TenantId, id: EnforcementId) -> Key {
     Key::new(tenant, Kind::Notice, id.to_string())
 }
 

@@ -12,6 +12,7 @@ mod enforcements;
 mod exemptions;
 mod explain;
 mod intake;
+mod judge;
 mod levels;
 mod lifts;
 mod preview;
@@ -24,25 +25,26 @@ mod tallies;
 mod timetable;
 mod turns;
 mod tx;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::approval::ApprovalError;
+use crate::approval::{ApprovalError, BatchError};
 use crate::audit::AuditError;
 use crate::delivery::Delivery;
 use crate::effect::EffectError;
 use crate::enforcement::MoveError;
 use crate::hash::Hash;
-use crate::id::{CommitId, EnforcementId, IdError, RuleId, TenantId, TriggerId, WorkerId};
-use crate::people::{People, PeopleError};
+use crate::id::{ActorId, CommitId, EnforcementId, IdError, RuleId, TenantId, TriggerId, WorkerId};
+use crate::people::{People, PeopleError, Right};
 use crate::plan::PlanError;
 use crate::rule::{DocumentError, RuleSet};
 use crate::store::{Store, StoreError};
 use crate::time::{Span, Time};
 
-pub use approvals::ApprovalView;
+pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
 pub use bands::ScaleList;
 pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};
@@ -151,6 +153,17 @@ pub enum EngineError {
     /// The request does not take the answer.
     #[error(transparent)]
     Approval(#[from] ApprovalError),
+    /// The batch of requests is not answered: look again.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// Somebody ordered what they have no right to, by the host's word at this moment. It is audited.
+    #[error("`{actor}` may not {right}; the host's directory, or `approvers.operators`, says who may")]
+    NotPermitted {
+        /// Who.
+        actor: ActorId,
+        /// What they would have needed.
+        right: Right,
+    },
     /// The enforcement does not take the order.
     #[error(transparent)]
     Move(#[from] MoveError),

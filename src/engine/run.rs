@@ -1,5 +1,6 @@
 //! What is due: timers are stepped, ready enforcements are claimed, delivered and settled.
 
+use super::approvals::voided;
 use super::intake::{replace, stats_key};
 use super::rules::rule_at;
 use super::turns::Before;
@@ -138,8 +139,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let Some(stored) = tx.get::<Approval>(key)? else { return Ok(()) };
         let next = stored.body.step(&ApprovalInput::Elapsed, now)?;
         let id = step_id(&tx, key);
-        self.decided(&mut tx, &next, Actor::Engine, now).await?;
-        replace(&mut tx, key.clone(), next)?;
+        self.follow(&mut tx, &stored.body, next, Actor::Engine, now).await?;
         tx.commit(id).await?;
         Ok(())
     }
@@ -202,17 +202,23 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let fault = format!("it waits to be claimed, but it is {}", enforcement.reason());
             return Err(StoreError::Corrupt { place: record.key.to_string(), fault }.into());
         }
-        let before = match self.verdict(&enforcement, now).await? {
+        let void = self.approval_fault(&enforcement).await?;
+        let known = match &void {
+            Some(void) => Some(Delivered::permanent(void.to_string())),
+            None => self.verdict(&enforcement, now).await?,
+        };
+        let before = match known {
             Some(known) => Before::Known(known),
             None => self.take_turn(record, &enforcement, now).await?,
         };
+        let voided = void.map(|void| voided(&enforcement, &void, now));
         let settled = match before {
             Before::Deliver => {
                 report.attempts += 1;
                 let delivered = self.attempt(&enforcement).await;
-                self.settle(record, worker, delivered, now).await?
+                self.settle(record, worker, delivered, voided, now).await?
             }
-            Before::Known(known) => self.settle(record, worker, known, now).await?,
+            Before::Known(known) => self.settle(record, worker, known, voided, now).await?,
             Before::Outdated(why) => self.forgo(record, worker, &why, now).await?,
         };
         match settled {
@@ -235,9 +241,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         {
             return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
         }
-        if let Some(fault) = self.approval_fault(enforcement).await? {
-            return Ok(Some(Delivered::permanent(fault)));
-        }
         let earlier = enforcement.history.iter().rev().nth(1);
         let lost = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
         if lost && enforcement.retry.safety == RetrySafety::NotIdempotent {
@@ -255,35 +258,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         // The claim that finds nothing left to try has counted itself.
         let none_left = enforcement.attempts > enforcement.retry.attempts;
         Ok(none_left.then(|| Delivered::retry("no attempt is left: earlier ones ended without an answer")))
-    }
-
-    /// Why nothing may be delivered: the approval that was asked for is not there, or is for
-    /// something else. The states allow no such thing; this stands between them and a stored
-    /// record that was changed by hand.
-    async fn approval_fault(&self, enforcement: &Enforcement) -> Result<Option<String>, EngineError> {
-        let Some(id) = enforcement.approval.filter(|_| enforcement.purpose == Purpose::Action) else {
-            return Ok(None);
-        };
-        let key = Key::new(&enforcement.tenant, Kind::Approval, id.to_string());
-        let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
-        let Some(approval) = record.as_ref().map(decode::<Approval>).transpose()?.map(|stored| stored.body)
-        else {
-            return Ok(Some("the approval that it waits for does not exist".to_owned()));
-        };
-        let digest = Approval::digest_of(
-            &enforcement.tenant,
-            &enforcement.subject,
-            &enforcement.action,
-            &enforcement.params,
-            &approval.context,
-        );
-        Ok(if approval.state != ApprovalState::Granted {
-            Some(format!("its approval is {}", approval.state))
-        } else if digest != approval.digest || approval.enforcement != enforcement.id {
-            Some("its approval is for other content".to_owned())
-        } else {
-            None
-        })
     }
 
     async fn attempt(&self, enforcement: &Enforcement) -> Delivered {
@@ -307,6 +281,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         claimed: &Record,
         worker: &WorkerId,
         delivered: Delivered,
+        voided: Option<AuditDraft>,
         now: Time,
     ) -> Result<Option<Enforcement>, EngineError> {
         let actor = Actor::Worker(worker.clone());
@@ -317,6 +292,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let input = Input::Settle { token: claimed.token, outcome: delivered.outcome };
             let Ok((next, audit)) = stored.body.step(&input, actor.clone(), now) else { return Ok(None) };
             let next = next.reported(claimed.token, delivered.report.clone());
+            tx.log(voided.clone());
             tx.log(audit);
             self.count_end(&mut tx, &next).await?;
             self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
@@ -406,6 +382,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             .enforcement(approval.enforcement)
             .trigger(approval.context.trigger);
         tx.log([draft]);
+        if approval.ratifies {
+            return self.ratified(tx, approval, now).await;
+        }
         let key = super::intake::enforcement_key(&approval.tenant, approval.enforcement);
         tx.load([key.clone()]).await?;
         let Some(stored) = tx.get::<Enforcement>(&key)? else {

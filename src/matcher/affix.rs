@@ -40,7 +40,7 @@ struct Part(Place, Vec<u8>);
 
 impl Part {
     /// What every text that a test accepts has; none where there is no such part.
-    fn of(test: &Test) -> Option<Self> {
+    fn of<'t>(test: &'t Test) -> Option<Self> {
         let Test::Text(test) = test else { return None };
         let (place, text) = match test {
             TextTest::Prefix(text) => (Place::Begin, text.as_bytes()),
@@ -50,16 +50,20 @@ impl Part {
             }
             TextTest::PrefixIgnoreCase(text) => (Place::FoldedBegin, text.text().as_bytes()),
             TextTest::SuffixIgnoreCase(text) => (Place::FoldedEnd, text.text().as_bytes()),
-            TextTest::Wildcard(wildcard) => match wildcard.parts() {
-                [first, .., last] if first.len() >= INSIDE || last.len() >= INSIDE => {
-                    if first.len() >= last.len() {
-                        (Place::Begin, first.as_bytes())
-                    } else {
-                        (Place::End, last.as_bytes())
-                    }
-                }
-                parts => (Place::Inside, parts.iter().map(String::as_bytes).max_by_key(|part| part.len())?),
-            },
+            TextTest::Wildcard(wildcard) => {
+                let longest =
+                    |parts: &'t [String]| parts.iter().map(String::as_bytes).max_by_key(|part| part.len());
+                let (ends, inside) = match wildcard.parts() {
+                    [first, middle @ .., last] => ((first.as_bytes(), last.as_bytes()), longest(middle)),
+                    [only] => ((only.as_bytes(), &b""[..]), None),
+                    [] => return None,
+                };
+                let inside = inside.unwrap_or_default();
+                // An end costs one look-up for a text, what stands inside one for each of its bytes.
+                let (place, end) =
+                    if ends.0.len() >= ends.1.len() { (Place::Begin, ends.0) } else { (Place::End, ends.1) };
+                if end.len() >= inside.len().min(INSIDE) { (place, end) } else { (Place::Inside, inside) }
+            }
             TextTest::Equals(_) | TextTest::Address(_) => return None,
         };
         let n = text.len();

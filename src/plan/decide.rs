@@ -330,6 +330,15 @@ impl<'a> Planner<'a> {
                 .detail("expires_at", asked.expires_at)
                 .detail("notified", told);
             audit.push(draft);
+            if let (true, Signal::Manual(start)) = (asked.ratifies, self.signal) {
+                let draft = self
+                    .draft(AuditCode::EnforcementBrokeGlass, Actor::Person(start.operator.clone()))
+                    .target(asked.action.to_string())
+                    .enforcement(asked.enforcement)
+                    .approval(asked.id)
+                    .personal("reason", start.reason.clone());
+                audit.push(draft);
+            }
         }
         self.plan.audit = audit;
         self.plan

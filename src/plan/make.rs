@@ -1,17 +1,18 @@
 //! What a decision makes: enforcements, requests for approval, notices to approvers.
 
-use std::collections::BTreeSet;
-
 use super::Effect;
 use super::decide::Planner;
-use crate::action::{ActionSpec, ActionType, Category, Params, Retry, RetrySafety, Success};
-use crate::approval::{Approval, ApprovalState, Context, Standing};
+use super::notice::{NoticeKind, notice};
+use crate::action::{ActionSpec, Params, Retry, Success};
+use crate::approval::{Approval, ApprovalState, Context, Progress, Standing};
 use crate::enforcement::{Enforcement, Holder, Means, Origin, Purpose, Rung, State, Terms};
 use crate::hash::Hasher;
 use crate::id::{ActorId, EnforcementId};
-use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Hold, Timing};
+use crate::rule::{
+    ApprovalPolicy, CommentRule, CompiledAction, CompiledRule, Fallback, Hold, Quorum, Timing,
+};
 use crate::score::BandName;
-use crate::signal::feed_params;
+use crate::signal::{Signal, feed_params};
 use crate::state::WindowStand;
 use crate::time::Span;
 
@@ -58,8 +59,9 @@ impl Planner<'_> {
         let holder = wanted.rule.map(|(rule, action)| self.holder(rule, action));
         let window = self.windows_of(wanted);
         let author = wanted.rule.and_then(|(rule, _)| rule.rule.author.clone());
+        let waits = wanted.approval.as_ref().filter(|_| !self.breaks_glass());
+        let approval = waits.map(|_| Approval::id_for(id));
         let made = self.plan.enforcements.iter_mut().find(|made| made.id == id);
-        let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
         let known = match (&made, &holder) {
             (Some(shared), Some(holder)) => shared.holders.contains(holder),
             _ => false,
@@ -116,6 +118,11 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether what is started does not wait for approval, and people ratify it afterwards.
+    fn breaks_glass(&self) -> bool {
+        matches!(self.signal, Signal::Manual(start) if start.break_glass)
+    }
+
     fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
         let trigger = self.plan.decision.id;
         EnforcementId::derive(|h| {
@@ -145,15 +152,16 @@ impl Planner<'_> {
     fn enforcement(&self, id: EnforcementId, wanted: &Wanted<'_>, holder: Option<Holder>) -> Enforcement {
         let ordered = self.signal.ordered();
         let (operator, reason) = ordered.map(|(who, why)| (who.clone(), why.to_owned())).unzip();
+        let glass = self.breaks_glass();
         let terms = Terms {
             id,
             attempts: 0,
             retry: wanted.retry(),
             success: wanted.success,
             start_at: wanted.delay().map(|delay| self.now.after(delay)),
-            start_within: wanted.approval.as_ref().map(|policy| policy.start_within),
+            start_within: wanted.approval.as_ref().filter(|_| !glass).map(|policy| policy.start_within),
         };
-        let approval = wanted.approval.as_ref().map(|_| Approval::id_for(id));
+        let approval = wanted.approval.as_ref().filter(|_| !glass).map(|_| Approval::id_for(id));
         let decision = &self.plan.decision;
         Enforcement {
             id,
@@ -189,6 +197,7 @@ impl Planner<'_> {
             start_at: terms.start_at,
             start_within: terms.start_within,
             inverse: wanted.inverse.as_ref().map(Means::from),
+            judged: None,
         }
     }
 
@@ -232,47 +241,19 @@ impl Planner<'_> {
             policy,
             votes: Vec::new(),
             state: ApprovalState::Open,
+            progress: Progress::default(),
+            ratifies: self.breaks_glass(),
             decided_at: None,
         }
     }
 
     /// Everybody who may answer is told, once.
     pub(super) fn notices(&self, asked: &Approval) -> Vec<Enforcement> {
-        let people: BTreeSet<&ActorId> =
-            asked.designated.values().flatten().filter(|p| !asked.bars(p)).collect();
-        people.into_iter().map(|person| self.notice(asked, person)).collect()
-    }
-
-    fn notice(&self, asked: &Approval, recipient: &ActorId) -> Enforcement {
-        // A request is announced in stage 0 by notice 0; reminders count on.
-        let id = EnforcementId::derive(|h| {
-            h.text("notice").bytes(asked.id.bytes()).number(0).number(0).text(recipient.as_str())
-        });
-        let params = [
-            ("approval", asked.id.to_string()),
-            ("recipient", recipient.to_string()),
-            ("action", asked.action.to_string()),
-            ("subject", asked.subject.to_string()),
-            ("expires_at", asked.expires_at.to_string()),
-            ("digest", asked.digest.to_string()),
-        ];
-        let mut spec =
-            ActionSpec::new(ActionType::approval_notice(), "Approval notice", Category::Notification);
-        spec.retry = RetrySafety::Keyed;
-        let wanted = Wanted {
-            rule: None,
-            spec: &spec,
-            params: params
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.as_str().into()))
-                .collect(),
-            approval: None,
-            success: Success::Accepted,
-            entry: None,
-            inverse: None,
-        };
-        let purpose = Purpose::Notice { approval: asked.id, recipient: recipient.clone() };
-        Enforcement { purpose, approval: Some(asked.id), ..self.enforcement(id, &wanted, None) }
+        let made = self.plan.enforcements.iter().find(|made| made.id == asked.enforcement);
+        made.map_or_else(Vec::new, |made| {
+            let kind = NoticeKind::Opened;
+            asked.awaited().iter().map(|person| notice(asked, &made.origin, person, kind, self.now)).collect()
+        })
     }
 }
 
@@ -281,5 +262,22 @@ fn feed_policy(hasher: Hasher, policy: Option<&ApprovalPolicy>) -> Hasher {
     let span = |h: Hasher, span: Span| h.number(span.as_millis());
     let hasher = hasher.number(1).number(policy.rejections.into());
     let hasher = span(span(hasher, policy.within), policy.start_within).number(policy.groups.len() as u64);
-    policy.groups.iter().fold(hasher, |h, q| h.text(q.name.as_str()).number(q.need.into()))
+    let quorums = |h: Hasher, groups: &[Quorum]| {
+        groups.iter().fold(h, |h, q| h.text(q.name.as_str()).number(q.need.into()))
+    };
+    let fallback = |h: Hasher, fallback: Option<&Fallback>| match fallback {
+        None => h.number(0),
+        Some(f) => quorums(span(h, f.within).number(f.groups.len() as u64), &f.groups),
+    };
+    let hasher = quorums(hasher, &policy.groups);
+    // What a policy of one plain stage does not have is fed only where it is there, so that ids
+    // stay what they were before there were stages.
+    if policy.then.is_empty() && policy.fallback.is_none() && policy.comment == CommentRule::Optional {
+        return hasher;
+    }
+    let hasher = fallback(hasher.text(policy.comment.as_str()), policy.fallback.as_ref());
+    policy.then.iter().fold(hasher, |h, stage| {
+        let h = span(h.number(stage.rejections.into()), stage.within).number(stage.groups.len() as u64);
+        fallback(quorums(h, &stage.groups), stage.fallback.as_ref())
+    })
 }

@@ -7,6 +7,7 @@ mod explain;
 mod fill;
 mod heading;
 mod make;
+mod notice;
 mod rest;
 mod score;
 mod window;
@@ -33,6 +34,8 @@ use crate::time::Time;
 pub use decide::plan;
 pub use evidence::MAX_EVIDENCE_FIELDS;
 pub use explain::{Part, PartVerdict, RuleAnswer, Why, explain};
+pub use notice::NoticeKind;
+pub(crate) use notice::notice;
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

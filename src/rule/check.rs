@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_GROUPS,
-    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, timing, window,
+    ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_MEMBERS,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, approval, timing,
+    window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
 };
-use crate::id::{ActorId, GroupId, ScaleId};
+use crate::id::ScaleId;
 use crate::score::BandName;
 
 /// The settings' own faults.
@@ -43,6 +44,8 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
     {
         faults.add("/approvers/default", RuleFault::UnknownGroup(group.clone()));
     }
+    count("/approvers/operators", "operators", settings.operators.len(), 0, MAX_MEMBERS, faults);
+    repeated("/approvers/operators", settings.operators.iter(), faults);
 }
 
 /// One rule's faults.
@@ -106,7 +109,7 @@ pub(super) fn rule(
             faults.add(&place, RuleFault::OpenEnded { approvers });
         }
         if let Some(policy) = required(action, spec) {
-            approval(&action_pointer(pointer, i, "approval"), &policy, settings, faults);
+            approval::check::policy(&action_pointer(pointer, i, "approval"), &policy, rule, settings, faults);
         }
     }
 }
@@ -222,118 +225,6 @@ const fn accepted(trigger: &Trigger) -> &'static str {
             "subject, user, session, signal.id, signal.source, signal.time, rule, rule.title, operator, reason"
         }
     }
-}
-
-fn approval(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &mut Faults) {
-    count(&below(pointer, "groups"), "groups", policy.groups.len(), 0, MAX_GROUPS, faults);
-    repeated(&below(pointer, "groups"), policy.groups.iter().map(|quorum| &quorum.name), faults);
-    let Some(policy) = settings.resolve(policy) else {
-        faults.add(pointer, RuleFault::NoApprovers);
-        return;
-    };
-    // Without declared groups the host answers for people, and is asked when it matters.
-    if settings.groups.is_empty() {
-        return;
-    }
-    let mut declared = true;
-    for quorum in &policy.groups {
-        if !settings.groups.contains_key(&quorum.name) {
-            declared = false;
-            faults.add(pointer, RuleFault::UnknownGroup(quorum.name.clone()));
-        }
-    }
-    if declared {
-        quorum(pointer, &policy, settings, faults);
-    }
-}
-
-fn quorum(pointer: &str, policy: &ApprovalPolicy, settings: &Settings, faults: &mut Faults) {
-    let need: usize = policy.groups.iter().map(|quorum| quorum.need as usize).sum();
-    // A group with as many people as are needed in all finds its own, whoever else is taken; only
-    // the smaller ones must be matched.
-    let mut small: Vec<(&super::Quorum, BTreeSet<&ActorId>)> = Vec::new();
-    for quorum in &policy.groups {
-        let mut people = BTreeSet::new();
-        let members = settings.groups.get(&quorum.name).into_iter().flatten();
-        let enough = members.into_iter().any(|person| people.insert(person) && people.len() >= need);
-        if !enough {
-            small.push((quorum, people));
-        }
-    }
-    let people: BTreeSet<&ActorId> = small.iter().flat_map(|(_, people)| people).copied().collect();
-    let memberships: Vec<Vec<GroupId>> = people
-        .into_iter()
-        .map(|person| {
-            let of = small.iter().filter(|(_, people)| people.contains(person));
-            of.map(|(quorum, _)| quorum.name.clone()).collect()
-        })
-        .collect();
-    let groups: Vec<_> = small.iter().map(|(quorum, _)| (*quorum).clone()).collect();
-    let seats: usize = groups.iter().map(|quorum| quorum.need as usize).sum();
-    let matched = ApprovalPolicy { groups, ..policy.clone() }.seats_filled(&memberships);
-    let have = need - seats + matched;
-    if have < need {
-        let groups: Vec<_> = policy.groups.iter().map(|quorum| format!("`{}`", quorum.name)).collect();
-        let fault =
-            RuleFault::UnreachableQuorum { groups: groups.join(" and "), need, have, missing: need - have };
-        faults.add(pointer, fault);
-    }
-}
-
-impl Settings {
-    /// The policy with the default group filled in; none where there is nobody to ask.
-    pub(crate) fn resolve(&self, policy: &ApprovalPolicy) -> Option<ApprovalPolicy> {
-        let mut policy = policy.clone();
-        if policy.groups.is_empty() {
-            let name = self.default_group.clone()?;
-            policy.groups.push(super::Quorum { name, need: 1 });
-        }
-        Some(policy)
-    }
-}
-
-impl ApprovalPolicy {
-    /// How many of the needed approvals these people fill, each of them one at the most, in one
-    /// of their groups: a matching of people to seats that no other can better.
-    #[must_use]
-    pub fn seats_filled(&self, people: &[Vec<GroupId>]) -> usize {
-        let seats: Vec<&GroupId> = self
-            .groups
-            .iter()
-            .flat_map(|quorum| std::iter::repeat_n(&quorum.name, people.len().min(quorum.need as usize)))
-            .collect();
-        let mut taken: Vec<Option<usize>> = vec![None; seats.len()];
-        (0..people.len())
-            .filter(|person| seat(*person, people, &seats, &mut taken, &mut vec![false; seats.len()]))
-            // Once all seats are taken nobody else need be asked.
-            .take(seats.len())
-            .count()
-    }
-}
-
-/// Finds the person a seat, moving others to seats that they can also take (augmenting paths).
-fn seat(
-    person: usize,
-    people: &[Vec<GroupId>],
-    seats: &[&GroupId],
-    taken: &mut [Option<usize>],
-    tried: &mut [bool],
-) -> bool {
-    for i in 0..seats.len() {
-        if tried[i] || !people[person].contains(seats[i]) {
-            continue;
-        }
-        tried[i] = true;
-        let free = match taken[i] {
-            None => true,
-            Some(other) => seat(other, people, seats, taken, tried),
-        };
-        if free {
-            taken[i] = Some(person);
-            return true;
-        }
-    }
-    false
 }
 
 pub(super) fn repeated<'a, T: Ord + ToString + 'a>(

@@ -188,7 +188,7 @@ pub enum RuleFault {
     UnknownGroup(GroupId),
     /// More approvals are asked for than there are distinct people to give them.
     #[error(
-        "{need} distinct approver(s) of {groups} are needed, but only {have} can be found; {missing} more must be added"
+        "{need} distinct approver(s) of {groups} are needed, but only {have} can be found{found}{barred}; {missing} more must be added: {short}"
     )]
     UnreachableQuorum {
         /// The groups, by name.
@@ -199,6 +199,20 @@ pub enum RuleFault {
         have: usize,
         /// How many are missing.
         missing: usize,
+        /// Who can be found, the first of them, in brackets; empty where there is nobody.
+        found: String,
+        /// Who is no approver of this rule although a group names them; empty where there is nobody.
+        barred: String,
+        /// Where people are missing: how many of which group.
+        short: String,
+    },
+    /// All stages of an approval together last longer than a request may stand.
+    #[error("all stages with their fallbacks last {total}; accepted: at most {most}")]
+    StagesTooLong {
+        /// How long they last.
+        total: crate::time::Span,
+        /// The longest.
+        most: crate::time::Span,
     },
     /// A span after which an effect is taken back, of a type that has none to take back.
     #[error("an effect of `{0}` cannot be taken back; accepted: types that restrict and name an `inverse`")]

@@ -1,6 +1,7 @@
 //! What a tenant writes: rules as JSON documents or built in Rust, and the set compiled from them.
 
 mod absence;
+mod approval;
 mod check;
 mod cooldown;
 mod describe;
@@ -25,6 +26,8 @@ use crate::time::Span;
 use crate::words::words;
 
 pub use absence::{Absent, Deadline, EventFilter, MAX_ABSENT_WITHIN, Reopened};
+pub(crate) use approval::seats_filled;
+pub use approval::{ApprovalPolicy, ApprovalStage, CommentRule, Fallback, MAX_STAGES, Quorum};
 pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
@@ -53,7 +56,7 @@ pub const MAX_NEED: u32 = 20;
 pub const MAX_SCALES: usize = 64;
 /// How long a request for approval stands where a rule says nothing (behaviour 7.4).
 pub const DEFAULT_APPROVAL_WITHIN: Span = Span::hours(24);
-/// The longest that a request may stand (behaviour 7.4).
+/// The longest that a request may stand, with all of its stages and fallbacks (behaviour 7.4).
 pub const MAX_APPROVAL_WITHIN: Span = Span::days(30);
 /// How long after its approval an action may still start, where a rule says nothing
 /// (behaviour 7.4).
@@ -174,40 +177,6 @@ pub enum ApprovalSetting {
     Required(ApprovalPolicy),
 }
 
-/// Who must agree, how many, and until when.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
-pub struct ApprovalPolicy {
-    /// The groups that must all agree; none means one of the tenant's default group.
-    pub groups: Vec<Quorum>,
-    /// How many rejections end the request.
-    pub rejections: u32,
-    /// How long the request stands.
-    pub within: Span,
-    /// How long after the approval the action may still start.
-    pub start_within: Span,
-}
-
-impl Default for ApprovalPolicy {
-    /// One of the tenant's default group within 24 hours; one rejection ends it.
-    fn default() -> Self {
-        Self {
-            groups: Vec::new(),
-            rejections: 1,
-            within: DEFAULT_APPROVAL_WITHIN,
-            start_within: DEFAULT_START_WITHIN,
-        }
-    }
-}
-
-/// How many distinct people of one group must agree.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
-pub struct Quorum {
-    /// The group.
-    pub name: GroupId,
-    /// How many of it, from 1.
-    pub need: u32,
-}
-
 /// What holds a rule back.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Guards {
@@ -232,6 +201,9 @@ pub struct Settings {
     pub default_group: Option<GroupId>,
     /// The members of groups, where the host does not answer for them itself.
     pub groups: BTreeMap<GroupId, Vec<ActorId>>,
+    /// Who may name other approvers, break glass and judge what was done, where the host does not
+    /// answer for rights itself; nobody else may.
+    pub operators: Vec<ActorId>,
     /// The scales of scores beside the standard one.
     pub scales: Vec<Scale>,
     /// The action types of the tenant's own.

@@ -6,8 +6,8 @@ use super::document::{Faults, Item, Object, RuleFault, below, cut};
 use super::read_scale::scale;
 use super::window::window;
 use super::{
-    ApprovalPolicy, ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_NEED, MAX_RULES, MIN_DEADLINE,
-    Mode, Quorum, Rule, RuleAction, Settings, Trigger,
+    ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_RULES, MIN_DEADLINE, Mode, Rule, RuleAction,
+    Settings, Trigger, approval,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
@@ -59,7 +59,7 @@ pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
 fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
     let mut settings = Settings::default();
     if let Some(approvers) = object.get("approvers")
-        && let Some(approvers) = approvers.object(&["default", "groups"], "an object", faults)
+        && let Some(approvers) = approvers.object(&["default", "groups", "operators"], "an object", faults)
     {
         settings.default_group = approvers.get("default").and_then(|name| name.parsed(faults));
         let groups = approvers.get("groups").and_then(|g| g.entries("an object of groups", faults));
@@ -78,6 +78,8 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
                 settings.groups.insert(id, people);
             }
         }
+        let operators = approvers.get("operators").and_then(|o| o.items("an array of people", faults));
+        settings.operators = operators.unwrap_or_default().iter().filter_map(|o| o.parsed(faults)).collect();
     }
     settings.policy = object.get("policy").and_then(|policy| policy.parsed(faults)).unwrap_or_default();
     let scales = object.get("scales").and_then(|scales| scales.items("an array of scales", faults));
@@ -224,51 +226,14 @@ fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
             _ => value.kind_fault("a text, a number, true or false", faults),
         }
     }
-    let approval =
-        object.get("approval").map_or(Some(ApprovalSetting::TypeDefault), |item| approval(&item, faults));
+    let approval = object
+        .get("approval")
+        .map_or(Some(ApprovalSetting::TypeDefault), |item| approval::read::setting(&item, faults));
     let confirm = object.get("confirm_within");
     let confirm_within =
         confirm.and_then(|item| span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults));
     let timing = super::timing::read(&object, faults);
     Some(RuleAction { params, approval: approval?, confirm_within, timing, ..RuleAction::new(key?, action?) })
-}
-
-fn approval(item: &Item<'_>, faults: &mut Faults) -> Option<ApprovalSetting> {
-    match &item.node.value {
-        Value::Text(text) if text == "none" => return Some(ApprovalSetting::None),
-        Value::Text(text) if text == "required" => {
-            return Some(ApprovalSetting::Required(ApprovalPolicy::default()));
-        }
-        _ => {}
-    }
-    const ACCEPTED: &str = "`\"none\"`, `\"required\"`, or an object with `groups`";
-    let object = item.object(&["groups", "rejections", "within", "start_within"], ACCEPTED, faults)?;
-    let mut policy = ApprovalPolicy::default();
-    for group in object.get("groups").and_then(|g| g.items("an array of groups", faults)).unwrap_or_default()
-    {
-        let Some(quorum) = group.object(&["name", "need"], "a group", faults) else { continue };
-        let name = quorum.need("name", faults).and_then(|name| name.parsed(faults));
-        let need = quorum.get("need").map_or(Some(1), |n| need(&n, faults));
-        if let (Some(name), Some(need)) = (name, need) {
-            policy.groups.push(Quorum { name, need });
-        }
-    }
-    if let Some(item) = object.get("rejections") {
-        policy.rejections = need(&item, faults).unwrap_or(policy.rejections);
-    }
-    if let Some(item) = object.get("within") {
-        policy.within =
-            span(&item, MIN_DEADLINE, super::MAX_APPROVAL_WITHIN, faults).unwrap_or(policy.within);
-    }
-    if let Some(item) = object.get("start_within") {
-        let most = super::MAX_APPROVAL_WITHIN;
-        policy.start_within = span(&item, MIN_DEADLINE, most, faults).unwrap_or(policy.start_within);
-    }
-    Some(ApprovalSetting::Required(policy))
-}
-
-fn need(item: &Item<'_>, faults: &mut Faults) -> Option<u32> {
-    item.count(MAX_NEED, "a whole number from 1 to 20", faults)
 }
 
 fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {

@@ -4,9 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{
-    ApprovalPolicy, ApprovalSetting, CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window,
-};
+use super::{CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window, approval};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::decimal::Decimal;
 use crate::score::{Direction, Hysteresis, Polarity, Scale, ScoreTrigger, Skipped};
@@ -40,6 +38,7 @@ impl Settings {
         let approvers = object([
             ("default", self.default_group.as_ref().map(text)),
             ("groups", (!self.groups.is_empty()).then(|| object(groups))),
+            ("operators", (!self.operators.is_empty()).then(|| array(self.operators.iter().map(text)))),
         ]);
         object([
             ("approvers", (approvers != "{}").then_some(approvers)),
@@ -105,31 +104,10 @@ fn action(action: &RuleAction) -> String {
         ("key", Some(text(&action.key))),
         ("type", Some(text(&action.action))),
         ("params", (!action.params.is_empty()).then(|| object(params))),
-        ("approval", approval(&action.approval)),
+        ("approval", approval::write::setting(&action.approval)),
         ("confirm_within", action.confirm_within.map(text)),
     ];
     object(members.into_iter().chain(super::timing::write(&action.timing)))
-}
-
-fn approval(setting: &ApprovalSetting) -> Option<String> {
-    match setting {
-        ApprovalSetting::TypeDefault => None,
-        ApprovalSetting::None => Some(text("none")),
-        ApprovalSetting::Required(policy) => Some(policy_text(policy)),
-    }
-}
-
-fn policy_text(policy: &ApprovalPolicy) -> String {
-    let groups = policy
-        .groups
-        .iter()
-        .map(|quorum| object([("name", Some(text(&quorum.name))), ("need", Some(quorum.need.to_string()))]));
-    object([
-        ("groups", (!policy.groups.is_empty()).then(|| array(groups))),
-        ("rejections", Some(policy.rejections.to_string())),
-        ("within", Some(text(policy.within))),
-        ("start_within", Some(text(policy.start_within))),
-    ])
 }
 
 fn guards(rule: &Rule) -> Option<String> {

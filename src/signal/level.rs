@@ -45,7 +45,7 @@ pub enum LevelWhy {
         id: SignalId,
         /// Who.
         operator: ActorId,
-        /// Why; at most [`MAX_REASON_BYTES`].
+        /// Why; at most [`MAX_REASON_BYTES`](crate::MAX_REASON_BYTES).
         reason: String,
     },
     /// The scale has this revision now.
@@ -72,7 +72,7 @@ pub struct Dismissal {
     pub scale: ScaleId,
     /// When it was ordered.
     pub at: Time,
-    /// Why; at most [`MAX_REASON_BYTES`].
+    /// Why; at most [`MAX_REASON_BYTES`](crate::MAX_REASON_BYTES).
     pub reason: String,
 }
 

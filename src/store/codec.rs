@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::query::Facet;
 use super::record::{Key, Kind, Queue, Record};
-use crate::approval::{Approval, ApprovalState};
+use crate::approval::Approval;
 use crate::effect::HeldEffect;
 use crate::enforcement::{Enforcement, Holding, Purpose};
 use crate::exemption::Exemptions;
@@ -149,7 +149,7 @@ impl Body for Approval {
     }
 
     fn due_at(&self) -> Option<Time> {
-        (self.state == ApprovalState::Open).then_some(self.expires_at)
+        Self::due_at(self)
     }
 
     fn facets(&self) -> Vec<(Facet, String)> {

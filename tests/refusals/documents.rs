@@ -287,7 +287,7 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         (
             locked(r#"§{ "groups": [{ "name": "g", "need": 3 }] }"#),
             "/rules/0/actions/0/approval",
-            "3 distinct approver(s) of `g` are needed, but only 2 can be found; 1 more must be added",
+            "3 distinct approver(s) of `g` are needed, but only 2 can be found (`bo`, `cy`); 1 more must be added: 1 of `g`",
         ),
         (
             locked(r#"{ "groups": [{ "name": "g", "need": §0 }] }"#),
@@ -298,12 +298,50 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         (
             locked("§\"always\""),
             "/rules/0/actions/0/approval",
-            "`\"none\"`, `\"required\"`, or an object with `groups`",
+            "`\"none\"`, `\"required\"`, or an object with `groups` or `stages`",
         ),
         (
             locked(r#"{ "groups": §[{ "name": "g" }, { "name": "g" }] }"#),
             "/rules/0/actions/0/approval/groups",
             "keep one",
+        ),
+        (
+            locked(
+                r#"§{ "groups": [{ "name": "g" }], "within": "20d", "fallback": { "groups": [{ "name": "g" }], "within": "11d" } }"#,
+            ),
+            "/rules/0/actions/0/approval",
+            "last 31d; accepted: at most 30d",
+        ),
+        (locked(r#"{ "stages": §[] }"#), "/rules/0/actions/0/approval/stages", "0 stages; accepted: 1 to 5"),
+        (
+            locked(r#"{ "stages": [{ "groups": [{ "name": "g" }] }], §"within": "1h" }"#),
+            "/rules/0/actions/0/approval/within",
+            "unknown field `within`; accepted: `stages`, `comment`, `start_within`",
+        ),
+        (
+            locked(r#"{ "stages": [{ "groups": [{ "name": "g" }] }, { "within": §"31d" }] }"#),
+            "/rules/0/actions/0/approval/stages/1/within",
+            "accepted: 1s to 30d",
+        ),
+        (
+            locked(r#"{ "fallback": §{ "within": "1h" } }"#),
+            "/rules/0/actions/0/approval/fallback",
+            "the field `groups` is missing",
+        ),
+        (
+            locked(r#"{ "groups": [{ "name": "g" }], "fallback": { "groups": §[] } }"#),
+            "/rules/0/actions/0/approval/fallback/groups",
+            "0 groups; accepted: 1 to 8",
+        ),
+        (
+            locked(r#"{ "comment": §"always" }"#),
+            "/rules/0/actions/0/approval/comment",
+            "accepted: optional, on_reject, on_approve, required",
+        ),
+        (
+            settings("\"approvers\": { \"operators\": §[\"bo\", \"bo\"] }"),
+            "/approvers/operators",
+            "`bo` stands twice; keep one",
         ),
         (
             settings("\"approvers\": { \"default\": §\"h\", \"groups\": { \"g\": [\"bo\"] } }"),

@@ -224,7 +224,7 @@ fn votes() -> Vec<Row> {
     let early = ordered.step(&ApprovalInput::Elapsed, at(4)).unwrap_err();
     rows.push(row(&early, "the request stands until"));
     let none: ApprovalId = id("apr_00000000000000000000000000000000");
-    let error = unchanged(&world, None, || refused(world.engine.approval_view(&world.tenant, none)));
+    let error = unchanged(&world, None, || refused(world.engine.approval_view(&world.tenant, none, at(1))));
     rows.push(row(&error, "no approval `apr_"));
     rows
 }

@@ -268,6 +268,19 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
             let event = format!(r#""event": {{ "sources": [{sources}], "pattern": {{ "a": [1] }} }}"#);
             loads(&rule(r#""title": "t""#).replace(r#""manual": {}"#, &event))
         }),
+        ("MAX_STAGES", MAX_STAGES, |n| {
+            loads(&asks(&format!(
+                r#"{{ "stages": [{}] }}"#,
+                list(n, |i| format!(r#"{{ "groups": [{{ "name": "g{i}" }}] }}"#))
+            )))
+        }),
+        ("MAX_BATCH", MAX_BATCH, |n| {
+            let world = World::new(&asks(r#"{ "groups": [{ "name": "g0" }] }"#));
+            world.submit(world.order("m1", "olga", "ana", ManualOrder::Rule(id("r"))), at(0));
+            let asked = world.requests().remove(0);
+            let other = |i| Approval { id: id(&format!("apr_{i:032x}")), ..asked.clone() };
+            Batch::of(&(0..n).map(other).collect::<Vec<_>>()).is_ok()
+        }),
         ("MAX_GROUPS", MAX_GROUPS, |n| {
             loads(&asks(&format!(r#"{{ "groups": [{}] }}"#, list(n, |i| format!(r#"{{ "name": "g{i}" }}"#)))))
         }),
@@ -324,7 +337,7 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
             let world = World::new(&resting(""));
             (0..n).for_each(|i| drop(turn(&world, i, 60 * i as i64, 1)));
             turn(&world, n, 0, 1);
-            world.log()[0].repeats == 1
+            world.log().iter().any(|row| row.origin.signal == "s0" && row.repeats == 1)
         }),
         ("MAX_CONFIRM_WITHIN", ms(MAX_CONFIRM_WITHIN), |n| {
             spanned(n, |span| {

@@ -2,6 +2,7 @@
 //! and with what would be accepted; and nothing is written by what is refused.
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
+mod approvals;
 mod documents;
 mod engine;
 mod limits;
@@ -90,7 +91,8 @@ fn read_errors(text: &str, errors: &mut BTreeMap<String, Vec<String>>) {
 
 #[test]
 fn every_variant_of_every_error_was_provoked() {
-    let rows = documents::rows().into_iter().chain(values::rows()).chain(engine::rows());
+    let rows =
+        documents::rows().into_iter().chain(values::rows()).chain(engine::rows()).chain(approvals::rows());
     let seen: BTreeSet<String> = rows.map(|row| row.what).collect();
     let errors = declared();
     assert!(errors.len() > 45, "the definitions were read: {:?}", errors.keys());

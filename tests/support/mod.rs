@@ -2,6 +2,8 @@
 //! stories in.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod people;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::future::{Future, ready as at_once};
@@ -123,6 +125,12 @@ impl World {
         Self { engine, store, target, tenant: tenant() }
     }
 
+    /// The world of this directory of people.
+    pub fn of_people(rules: &str, people: &people::Directory) -> Self {
+        let world = Self::new(rules);
+        Self { engine: world.engine.people(people.clone()), ..world }
+    }
+
     /// Another process on the same store, which reaches the same target.
     pub fn another(&self) -> Self {
         let none = RuleSet::from_json("[]").unwrap();
@@ -154,6 +162,7 @@ impl World {
             at: at(0),
             reason: "a call from the help desk".to_owned(),
             order,
+            break_glass: false,
         }
     }
 

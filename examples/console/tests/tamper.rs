@@ -218,7 +218,10 @@ fn what_nobody_approved_is_not_delivered_whatever_the_file_says() {
     );
     let shown = json(&mut at(dir, &["log", "show", id]));
     assert_eq!(shown["enforcement"]["reason"], "permanent_error");
-    assert_eq!(shown["enforcement"]["history"][0]["report"]["message"], "its approval is open");
+    assert_eq!(
+        shown["enforcement"]["history"][0]["report"]["message"],
+        "its approval is open; only a granted one counts"
+    );
     assert!(!dir.join("outbox/access").join(format!("{id}.json")).exists());
     let last = shown["audit"].as_array().and_then(|audit| audit.last()).expect("records");
     assert_eq!(
@@ -265,5 +268,8 @@ fn an_approval_is_for_what_was_shown_and_nothing_else() {
     let report = json(&mut at(dir, &["run"]));
     assert_eq!((&report["attempts"], &report["failed"]), (&json!(0), &json!(1)));
     let shown = json(&mut at(dir, &["log", "show", id]));
-    assert_eq!(shown["enforcement"]["history"][0]["report"]["message"], "its approval is for other content");
+    assert_eq!(
+        shown["enforcement"]["history"][0]["report"]["message"],
+        "its approval is for other content: the subject changed since it was asked; ask again"
+    );
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tipstaff::{
-    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Hash, Head, MAX_PAGE,
-    Mode, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time, TriggerKind,
-    UserId, Zone,
+    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Finding, Hash, Head,
+    MAX_PAGE, Mode, Quorum, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time,
+    TriggerKind, UserId, Verdict, Zone,
 };
 
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.
@@ -73,6 +73,8 @@ pub(super) enum Command {
     /// The requests for people's agreement.
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Say afterwards whether an enforcement was right.
+    Verdict(Judge),
     /// The audit trail.
     #[command(subcommand)]
     Audit(Audit),
@@ -242,6 +244,10 @@ pub(super) struct Start {
     /// Who orders it. They cannot approve it.
     #[arg(long, value_name = "ACTOR", default_value = "operator")]
     pub(super) by: ActorId,
+    /// Start at once although it needs approval: people are asked to ratify it, and it is taken back
+    /// where they do not. The one who orders must be among the document's `approvers.operators`.
+    #[arg(long)]
+    pub(super) break_glass: bool,
     /// The order's id: the same id twice is one order. Without it, one is made of the order and
     /// its time.
     #[arg(long, value_name = "ID")]
@@ -358,10 +364,96 @@ pub(super) enum Approvals {
         #[arg(long)]
         all: bool,
     },
+    /// Tell all that an approver should know about one.
+    Show {
+        /// The request.
+        id: ApprovalId,
+    },
     /// Agree.
     Approve(Answer),
     /// Refuse.
     Reject(Answer),
+    /// Let somebody else answer one request for an approver.
+    Delegate {
+        /// The request.
+        id: ApprovalId,
+        /// Who is asked.
+        #[arg(long, value_name = "ACTOR")]
+        by: ActorId,
+        /// Who may answer for them.
+        #[arg(long, value_name = "ACTOR")]
+        to: ActorId,
+    },
+    /// Have others asked in the stage that is open; its clock runs on.
+    Reassign {
+        /// The request.
+        id: ApprovalId,
+        /// Who says so: one of the document's `approvers.operators`.
+        #[arg(long, value_name = "ACTOR")]
+        by: ActorId,
+        /// A group that must agree, with how many of it (1 without); may be repeated.
+        #[arg(long = "group", value_name = "NAME[=N]", value_parser = quorum)]
+        groups: Vec<Quorum>,
+        /// A person who is asked by name; may be repeated.
+        #[arg(long = "person", value_name = "ACTOR")]
+        people: Vec<ActorId>,
+        /// How many of these people must agree.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        need: u32,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Show open requests as one batch with one digest, or answer the batch of that digest.
+    Batch(BatchArgs),
+}
+
+fn quorum(text: &str) -> Result<Quorum, String> {
+    let accepted = || "accepted: NAME or NAME=N, N from 1".to_owned();
+    let (name, need) = text.rsplit_once('=').unwrap_or((text, "1"));
+    let need = need.parse().ok().filter(|need| *need > 0).ok_or_else(accepted)?;
+    Ok(Quorum { name: name.parse().map_err(|_| accepted())?, need })
+}
+
+/// A batch of requests.
+#[derive(Args, Debug)]
+pub(super) struct BatchArgs {
+    /// Of the signal with this id: an occurrence's, say.
+    #[arg(long, value_name = "ID")]
+    pub(super) signal: Option<String>,
+    /// Asked for by this rule.
+    #[arg(long, value_name = "ID")]
+    pub(super) rule: Option<RuleId>,
+    /// Of this action type.
+    #[arg(long, value_name = "TYPE")]
+    pub(super) action: Option<ActionType>,
+    /// Answer all of them: approve or reject. It needs `--by` and `--digest`.
+    #[arg(long, value_name = "VERDICT", requires = "by", requires = "digest")]
+    pub(super) answer: Option<Verdict>,
+    /// Who answers.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) by: Option<ActorId>,
+    /// The digest that the batch was shown with.
+    #[arg(long, value_name = "HEX")]
+    pub(super) digest: Option<Hash>,
+    /// What they say to it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
+}
+
+/// A finding after the fact.
+#[derive(Args, Debug)]
+pub(super) struct Judge {
+    /// The enforcement.
+    pub(super) id: EnforcementId,
+    /// true_positive, or false_positive: what was done is then taken back where it can be.
+    pub(super) finding: Finding,
+    /// Who says so: one of the document's `approvers.operators`.
+    #[arg(long, value_name = "ACTOR")]
+    pub(super) by: ActorId,
+    /// What they say to it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
 }
 
 /// An answer.
@@ -372,6 +464,9 @@ pub(super) struct Answer {
     /// Who answers.
     #[arg(long, value_name = "ACTOR")]
     pub(super) by: ActorId,
+    /// For whom, as their delegate.
+    #[arg(long = "for", value_name = "ACTOR")]
+    pub(super) on_behalf_of: Option<ActorId>,
     /// What they say to it.
     #[arg(long, value_name = "TEXT")]
     pub(super) comment: Option<String>,

@@ -117,7 +117,7 @@ fn one(host: &Host, id: EnforcementId) -> Result<Output, Failure> {
     let record = wait(host.engine.enforcement(&host.tenant, id))?;
     let decision = wait(host.engine.signal(&host.tenant, record.origin.trigger))?;
     let view = match record.approval {
-        Some(approval) => Some(wait(host.engine.approval_view(&host.tenant, approval))?),
+        Some(approval) => Some(wait(host.engine.approval_view(&host.tenant, approval, host.now))?),
         None => None,
     };
     let trail = super::audit::about(host, |entry| entry.enforcement == Some(id))?;

@@ -82,6 +82,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Explain(what) => explain::run(cli, what),
         Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
+        Command::Verdict(judge) => approvals::judge(&Host::open(cli)?, judge),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),
     }
 }

@@ -88,6 +88,7 @@ impl Deed {
             at: self.at,
             reason: self.says.clone(),
             order: ManualOrder::Action { action: self.action.clone(), params: params.collect() },
+            break_glass: false,
         };
         wait(engine.start(order, now))?;
         Ok(())

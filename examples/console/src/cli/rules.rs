@@ -129,8 +129,11 @@ fn actions(rule: &tipstaff::CompiledRule) -> String {
     let action = |action: &tipstaff::CompiledAction| match &action.approval {
         None => action.spec.name.to_string(),
         Some(policy) => {
-            let groups: Vec<_> = policy.groups.iter().map(|q| format!("{} of {}", q.need, q.name)).collect();
-            format!("{} (asks {})", action.spec.name, groups.join(" and "))
+            let groups = |groups: &[tipstaff::Quorum]| {
+                groups.iter().map(|q| format!("{} of {}", q.need, q.name)).collect::<Vec<_>>().join(" and ")
+            };
+            let stages: Vec<_> = policy.stages().map(|stage| groups(&stage.groups)).collect();
+            format!("{} (asks {})", action.spec.name, stages.join(", then "))
         }
     };
     rule.actions.iter().map(action).collect::<Vec<_>>().join(", ")
@@ -148,5 +151,6 @@ pub(super) fn counts(stats: &RuleStats) -> String {
         ("in shadow".to_owned(), stats.shadow),
     ];
     let told = all.into_iter().chain(suppressed).filter(|(_, n)| *n > 0);
-    told.map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+    let told = told.map(|(what, n)| format!("{n} {what}"));
+    told.chain(stats.precision().map(|precision| precision.to_string())).collect::<Vec<_>>().join(", ")
 }

@@ -37,6 +37,7 @@ pub(super) fn run(host: &Host, start: &Start) -> Result<Output, Failure> {
         at: host.now,
         reason: start.reason.clone(),
         order,
+        break_glass: start.break_glass,
     };
     let decision: Decision = wait(host.engine.start(order, host.now))?;
     if host.json { Ok(Output::json(&json!(decision))) } else { Ok(Output::ok(format!("{decision}\n"))) }

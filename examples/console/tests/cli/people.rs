@@ -118,3 +118,111 @@ fn two_of_three_agree_and_nobody_to_what_concerns_themselves() {
         fails(&mut at(dir, &["log", "show", &unknown]), 1).contains(&format!("no enforcement `{unknown}`"))
     );
 }
+
+#[test]
+fn a_request_is_shown_handed_on_and_reassigned() {
+    let dir = world();
+    let dir = dir.path();
+    let open = json(&mut at(dir, &["approvals", "list"]));
+    let row = rows(&open).iter().find(|row| row["approval"]["subject"]["user"] == "u-2").expect("a request");
+    let id = row["approval"]["id"].as_str().expect("an id");
+    let shown = run(&mut at(dir, &["approvals", "show", id]));
+    assert!(
+        shown.contains("if nobody answers: it expires") && shown.contains("more must agree within"),
+        "{shown}"
+    );
+    let data = json(&mut at(dir, &["approvals", "show", id]));
+    assert_eq!((&data["stage"]["missing"], &data["if_unanswered"]), (&json!(2), &json!("expires")));
+
+    run(&mut at(dir, &["approvals", "delegate", id, "--by", "s1", "--to", "s2"]));
+    let answered =
+        json(&mut at(dir, &["approvals", "approve", id, "--by", "s2", "--for", "s1", "--comment", "for s1"]));
+    assert_eq!(
+        (&answered["missing"], &answered["approval"]["votes"][0]["on_behalf_of"]),
+        (&json!(1), &json!("s1"))
+    );
+    assert!(
+        fails(&mut at(dir, &["approvals", "approve", id, "--by", "s2"]), 1).contains("has answered already")
+    );
+
+    let reassign = |by: &str, group: &str, status| {
+        let args = ["approvals", "reassign", id, "--by", by, "--group", group, "--reason", "on leave"];
+        fails(&mut at(dir, &args), status)
+    };
+    assert!(reassign("s3", "security=2", 1).contains("`s3` may not name other approvers"));
+    assert!(reassign("op", "security=1", 1).contains("accepted: as many or more"));
+    assert!(reassign("op", "security=none", 2).contains("accepted: NAME or NAME=N"));
+    let args = [
+        "approvals",
+        "reassign",
+        id,
+        "--by",
+        "op",
+        "--person",
+        "s2",
+        "--person",
+        "s3",
+        "--need",
+        "2",
+        "--reason",
+        "x",
+    ];
+    assert_eq!(json(&mut at(dir, &args))["missing"], 2, "s1, for whom s2 answered, is not asked any more");
+}
+
+#[test]
+fn many_requests_are_answered_under_one_digest() {
+    let dir = world();
+    let dir = dir.path();
+    let batch = json(&mut at(dir, &["approvals", "batch"]));
+    assert_eq!(batch["members"].as_array().map(Vec::len), Some(2));
+    let digest = batch["digest"].as_str().expect("a digest");
+    assert!(run(&mut at(dir, &["approvals", "batch"])).ends_with(&format!("2 requests, digest {digest}\n")));
+    fails(&mut at(dir, &["approvals", "batch", "--answer", "reject", "--by", "s1"]), 2);
+    let answer = |digest: &str| {
+        let args = ["approvals", "batch", "--answer", "reject", "--by", "s1", "--digest", digest];
+        fails(&mut at(dir, &args), 1)
+    };
+    assert!(answer(&"0".repeat(64)).contains("look again and answer again"));
+    // s1 is the subject of one of them: the other is answered, and the call says so by its status.
+    let mut command =
+        at(dir, &["approvals", "batch", "--answer", "reject", "--by", "s1", "--digest", digest]);
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("1 answered, 1 refused") && text.contains("`s1` is the subject"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn glass_is_broken_and_a_finding_counts_for_the_rule() {
+    let dir = world();
+    let dir = dir.path();
+    let start =
+        |by: &str| at(dir, &["start", "lock_account", "u-9", "--reason", "now", "--by", by, "--break-glass"]);
+    assert!(fails(&mut start("s1"), 1).contains("`s1` may not start `lock_account` before it is approved"));
+    run(&mut start("op"));
+    run(&mut at(dir, &["run"]));
+    let row = all_rows(dir, &["log", "--subject", "u-9"]);
+    assert_eq!((row.len(), &row[0]["status"]), (1, &json!("succeeded")));
+    let critical = json(&mut at(dir, &["audit", "list", "--code", "ENFORCEMENT_BROKE_GLASS"]));
+    assert_eq!(rows(&critical)[0]["severity"], "Critical");
+
+    let lock = ids(&row)[0];
+    assert!(
+        fails(&mut at(dir, &["verdict", lock, "false_positive", "--by", "s1"]), 1).contains("may not judge")
+    );
+    run(&mut at(dir, &["verdict", lock, "false_positive", "--by", "op", "--comment", "the wrong one"]));
+    run(&mut at(dir, &["run"]));
+    let undone = all_rows(dir, &["log", "--subject", "u-9", "--action", "unlock_account"]);
+    assert_eq!((undone.len(), &undone[0]["status"]), (1, &json!("succeeded")));
+    let leave = ["start", "rule:leave", "u-8", "--reason", "last day", "--by", "s3"];
+    run(&mut at(dir, &leave));
+    run(&mut at(dir, &["run"]));
+    let done = all_rows(dir, &["log", "--rule", "leave"]);
+    run(&mut at(dir, &["verdict", ids(&done)[0], "true_positive", "--by", "op"]));
+    let rules = run(&mut at(dir, &["rules", "list"]));
+    // A cell may be broken over lines.
+    let words: Vec<&str> =
+        rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '%').filter(|w| !w.is_empty()).collect();
+    assert!(words.join(" ").contains("judged"), "{rules}");
+}

@@ -66,7 +66,7 @@ pub(crate) fn all_rows(dir: &Path, args: &[&str]) -> Vec<Value> {
 /// Some rules: one without approval, one that two of three must agree to, one on a score, one that
 /// only people start.
 pub(crate) const RULES: &str = r#"{
-  "approvers": { "default": "security", "groups": { "security": ["s1", "s2", "s3"] } },
+  "approvers": { "default": "security", "operators": ["op"], "groups": { "security": ["s1", "s2", "s3"] } },
   "rules": [
     { "id": "note", "trigger": { "event": { "pattern": { "kind": ["login"] } } },
       "actions": [{ "key": "a", "type": "send_chat_message", "params": { "channel": "soc", "message": "login" } }] },
