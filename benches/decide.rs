@@ -46,6 +46,7 @@ fn decide(rules: &RuleSet, signal: &Signal) -> usize {
         control: Control::default(),
         stats: BTreeMap::new(),
         roster: Roster::default(),
+        exemptions: Vec::new(),
     };
     plan(signal, &concerned, &facts, signal.at()).expect("it can be decided").enforcements.len()
 }

@@ -147,7 +147,9 @@ pub enum Probe {
 /// A delivery starts at its claim; the engine may drop its future when the lease runs out, which
 /// counts as an answer that was lost.
 pub trait Delivery: Send + Sync {
-    /// The channels that it carries; `None` for all. The engine claims nothing else.
+    /// The channels that it carries; `None` for all. The engine claims nothing else: whoever carries
+    /// `lock_account` and `restrict_access` must carry `unlock_account` and `lift_restriction` as well,
+    /// or nobody takes back what was done.
     fn channels(&self) -> Option<BTreeSet<ActionType>>;
 
     /// Carries a job out.

@@ -1,9 +1,13 @@
 //! What holds an action back, in the order of behaviour 6: mode, kill switch, what was agreed to,
-//! guessed subject, confidence, cooldown. The first that applies is the reason; what comes after it is not asked.
+//! exemption, guessed subject, confidence, cooldown. The first that applies is the reason; what comes
+//! after it is not asked.
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::ActionType;
+use crate::exemption::Exemptions;
 use crate::hash::{Hash, Hasher};
+use crate::id::RuleId;
 use crate::json::Node;
 use crate::pattern::values_at;
 use crate::rule::{CompiledRule, CooldownScope, Trigger};
@@ -17,6 +21,7 @@ words! {
     /// Why an action was not taken.
     Suppression, "reason of a suppression" {
         KillSwitch: "kill_switch", "a person stopped the tenant, the rule or the action type";
+        Exempt: "exempt", "the subject is exempt from it";
         OverAgreed: "over_agreed", "more subjects moved by changed bands than was agreed to";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";
         LowConfidence: "low_confidence", "the score is less sure than the rule asks";
@@ -57,6 +62,8 @@ pub(crate) struct Question<'a> {
     pub(crate) signal: &'a Signal,
     pub(crate) fire: Option<&'a Fire>,
     pub(crate) control: &'a Control,
+    pub(crate) exemptions: &'a [Exemptions],
+    pub(crate) now: Time,
     /// The rest of the rule that the signal falls into.
     pub(crate) rest: Option<&'a Cooling>,
 }
@@ -126,6 +133,7 @@ pub(crate) fn resting<'a>(
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
     kill_switch(q)
         .or_else(|| over_agreed(q))
+        .or_else(|| exempt(q))
         .or_else(|| guessed(q))
         .or_else(|| confidence(q))
         .or_else(|| cooldown(q))
@@ -134,6 +142,23 @@ pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {
     let stop = q.control.stops(std::iter::once(&q.rule.rule.id), &q.action.spec.name)?;
     Some(Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone()))
+}
+
+fn exempt(q: &Question<'_>) -> Option<Suppressed> {
+    exempted(q.exemptions, Some(&q.rule.rule.id), &q.action.spec.name, q.now)
+}
+
+/// Whether the subject is exempt from such an action, and until when.
+pub(crate) fn exempted(
+    exemptions: &[Exemptions],
+    rule: Option<&RuleId>,
+    action: &ActionType,
+    now: Time,
+) -> Option<Suppressed> {
+    let covering = exemptions.iter().filter_map(|known| known.covering(rule, action, now));
+    let exempt = covering.max_by_key(|exempt| exempt.until.unwrap_or(Time::MAX))?;
+    let held = Suppressed::new(Suppression::Exempt).detail(exempt.reason.clone());
+    Some(Suppressed { until: exempt.until, ..held })
 }
 
 fn over_agreed(q: &Question<'_>) -> Option<Suppressed> {

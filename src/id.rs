@@ -207,6 +207,8 @@ derived! {
     ApprovalId, "apr_";
     /// One run of a rule's timetable.
     OccurrenceId, "occ_";
+    /// One restriction of one subject: its type and parameters, whoever holds it.
+    EffectId, "eff_";
     /// One commit to the store; a repeat of it is recognised by this id.
     CommitId, "cmt_";
 }

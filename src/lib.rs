@@ -16,6 +16,8 @@
 //!   crontab lines: [`Timetable`]; scores: [`Scale`], and what keeps a subject in a band:
 //!   [`Hysteresis`].
 //! - The life of an enforcement: [`State`], of a request for approval: [`ApprovalState`].
+//! - Restrictions that stand, and how they end: [`HeldEffect`], [`Timing`], [`Engine::lift`],
+//!   [`Engine::exempt`].
 //! - To implement storage: the contract of [`Store`] and, with the feature `conformance`, the suite
 //!   that proves it.
 //! - To verify an audit trail: [`Verifier`].
@@ -28,8 +30,10 @@ mod audit;
 pub mod conformance;
 mod decimal;
 mod delivery;
+mod effect;
 mod enforcement;
 mod engine;
+mod exemption;
 mod guard;
 mod hash;
 mod id;
@@ -68,21 +72,23 @@ pub use audit::{
 };
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES, MAX_DECIMAL_DIGITS};
 pub use delivery::{Answer, Delivered, Delivery, Job, Probe};
+pub use effect::{EffectError, EffectInput, EffectState, EffectStatus, Held, HeldEffect, Turn as EffectTurn};
 pub use enforcement::{
-    Attempt, Enforcement, Holder, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER, MoveError,
-    Origin, Outcome, Purpose, Reason, Report, State, Status, Terms,
+    Attempt, Enforcement, Holder, Holding, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER,
+    Means, MoveError, Origin, Outcome, Purpose, Reason, Report, Rung, State, Status, Terms,
 };
 pub use engine::{
     ActionCount, ApprovalView, BandMove, BandPreview, BatchOutcome, Engine, EngineError, Fault, IfUnanswered,
     MAX_MOVE_SAMPLE, MoveCount, Reassign, Reply, RuleChange, RuleRow, RunReport, ScaleList, StageView,
     TimetableRow,
 };
+pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
-    ActionKey, ActorId, ApprovalId, CommitId, EnforcementId, GroupId, IdError, IdFault, MAX_ID_BYTES,
-    OccurrenceId, RuleId, ScaleId, SessionId, SignalId, Source, Subject, TenantId, TriggerId, UserId,
-    WorkerId,
+    ActionKey, ActorId, ApprovalId, CommitId, EffectId, EnforcementId, GroupId, IdError, IdFault,
+    MAX_ID_BYTES, OccurrenceId, RuleId, ScaleId, SessionId, SignalId, Source, Subject, TenantId, TriggerId,
+    UserId, WorkerId,
 };
 pub use json::{MAX_JSON_DEPTH, SyntaxError, SyntaxFault};
 pub use matcher::{Matcher, MatcherReader, RuleIx, Scratch, SharedMatcher};
@@ -103,12 +109,12 @@ pub use ready::{WouldBlock, ready};
 pub use rule::{
     Absent, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, CatchUp, CommentRule,
     CompiledAction, CompiledRule, Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN,
-    Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Listened, MAX_ABSENT_WITHIN,
-    MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DOCUMENT_BYTES,
-    MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED, MAX_RULES, MAX_SCALES, MAX_SOURCES, MAX_STAGES,
-    MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, MIN_DEADLINE, Mode, Quorum, Reopened,
-    Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Trigger, UnknownScale, Window,
-    WindowKind,
+    Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Hold, Ladder, Listened,
+    MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
+    MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED,
+    MAX_RULES, MAX_RUNGS, MAX_SCALES, MAX_SOURCES, MAX_STAGES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
+    MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Reopened, Role, Rule, RuleAction,
+    RuleFault, RuleSet, RuleWarning, Settings, Timing, Trigger, UnknownScale, Window, WindowKind,
 };
 pub use schedule::{
     Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
@@ -129,8 +135,8 @@ pub use signal::{
 };
 pub use state::{
     Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
-    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Precision, Rests, Roster,
-    RuleStats, Run, Stop, SubjectState, Tally, Timer, WindowOutcome, WindowStand,
+    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Precision, Rests,
+    Roster, RuleStats, Run, Stop, SubjectState, Sweep, SweepCause, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

@@ -1,7 +1,9 @@
 //! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
 //! successor back.
 
+mod offences;
 mod rests;
+mod sweep;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +20,9 @@ use crate::pattern::Payload;
 use crate::score::{BandName, Level};
 use crate::time::Time;
 
+pub use offences::Offences;
 pub use rests::{Cooling, MAX_RESTS, Rests};
+pub use sweep::{Sweep, SweepCause};
 pub use tally::{Counted, MAX_RESTING_VALUES, MAX_WINDOW_SIGNALS, Tally, WindowOutcome, WindowStand};
 
 /// What is known of a subject.
@@ -38,6 +42,9 @@ pub struct SubjectState {
     /// Those that began when rules in shadow would have acted: the two do not count for each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shadow_cooldowns: BTreeMap<RuleId, Rests>,
+    /// How far up they are on the ladders of rules.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offences: BTreeMap<RuleId, Offences>,
     /// Since when they are known, by decision time; none for records of before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_since: Option<Time>,
@@ -87,6 +94,7 @@ impl SubjectState {
             fired: Vec::new(),
             cooldowns: BTreeMap::new(),
             shadow_cooldowns: BTreeMap::new(),
+            offences: BTreeMap::new(),
             known_since: None,
             attributes: None,
         }
@@ -188,6 +196,9 @@ pub struct RuleStats {
     pub succeeded: u64,
     /// How many failed, for whatever reason.
     pub failed: u64,
+    /// How many of its effects were taken back.
+    #[serde(default)]
+    pub undone: u64,
     /// Enforcements that people found right afterwards.
     #[serde(default)]
     pub true_positives: u64,

@@ -140,6 +140,17 @@ fn approval() -> impl Strategy<Value = ApprovalSetting> {
     prop_oneof![Just(ApprovalSetting::TypeDefault), Just(ApprovalSetting::None), required]
 }
 
+fn timing() -> impl Strategy<Value = Timing> {
+    let rungs = prop::collection::vec(span(MIN_DEADLINE, MAX_EFFECT_HOLD), 0..4);
+    let ladder = (rungs, span(MIN_DEADLINE, Span::MAX))
+        .prop_map(|(rungs, decay)| Hold::Ladder(Ladder::new(rungs, decay)));
+    let hold = prop_oneof![span(MIN_DEADLINE, MAX_EFFECT_HOLD).prop_map(Hold::For), ladder];
+    let delay = prop::option::of(span(MIN_DEADLINE, MAX_DELAY));
+    let late = prop::option::of(span(MIN_DEADLINE, MAX_APPROVAL_WITHIN));
+    (prop::option::of(hold), delay, prop::option::of(any::<bool>()), late)
+        .prop_map(|(hold, delay, recheck, not_after)| Timing { hold, delay, recheck, not_after })
+}
+
 fn action() -> impl Strategy<Value = RuleAction> {
     let value = prop_oneof![
         text().prop_map(ParamValue::Text),
@@ -148,8 +159,9 @@ fn action() -> impl Strategy<Value = RuleAction> {
     ];
     let params = prop::collection::btree_map(text(), value, 0..5);
     let confirm = prop::option::of(span(MIN_DEADLINE, MAX_CONFIRM_WITHIN));
-    (name(), prop::sample::select(BuiltinAction::ALL), params, approval(), confirm).prop_map(
-        |(key, action, params, approval, confirm_within)| RuleAction {
+    (name(), prop::sample::select(BuiltinAction::ALL), params, approval(), confirm, timing()).prop_map(
+        |(key, action, params, approval, confirm_within, timing)| RuleAction {
+            timing,
             params,
             approval,
             confirm_within,
@@ -232,8 +244,10 @@ fn settings() -> impl Strategy<Value = Settings> {
         },
     );
     let operators = prop::collection::vec(name(), 0..3);
-    (prop::option::of(name()), groups, operators, prop::option::of(scale), prop::option::of(spec())).prop_map(
-        |(default, groups, operators, scale, spec)| Settings {
+    let policy = prop::sample::select(Policy::ALL);
+    (prop::option::of(name()), groups, operators, prop::option::of(scale), prop::option::of(spec()), policy)
+        .prop_map(|(default, groups, operators, scale, spec, policy)| Settings {
+            policy,
             operators: operators.iter().map(|person| id(person)).collect(),
             default_group: default.map(|name| id(&name)),
             groups: groups
@@ -242,8 +256,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 .collect(),
             scales: scale.into_iter().collect(),
             types: spec.into_iter().collect(),
-        },
-    )
+        })
 }
 
 proptest! {

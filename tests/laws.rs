@@ -44,6 +44,7 @@ fn planned(rules: &RuleSet, signal: &Signal) -> Plan {
         control: Control::default(),
         stats: BTreeMap::new(),
         roster: Roster { groups: settings.groups.clone() },
+        exemptions: Vec::new(),
     };
     plan(signal, &rules.concerned(signal), &facts, at(1)).unwrap()
 }
@@ -245,13 +246,16 @@ fn every_kind_of_record_reads_back() {
         Kind::Book,
         Kind::Change,
         Kind::Control,
+        Kind::Effect,
         Kind::Enforcement,
         Kind::Entry,
+        Kind::Exemption,
         Kind::Notice,
         Kind::Rule,
         Kind::Run,
         Kind::Stats,
         Kind::Subject,
+        Kind::Sweep,
         Kind::Tally,
         Kind::Timer,
         Kind::Trigger,

@@ -77,6 +77,7 @@ fn a_signal_goes_all_the_way() {
             "ENFORCEMENT_QUEUED",
             "ENFORCEMENT_CLAIMED",
             "ENFORCEMENT_SUCCEEDED",
+            "ENFORCEMENT_EFFECT_HELD",
         ]
     );
     world.verified();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::params::{MAX_PARAMS, Param};
-use super::table::BuiltinAction;
+use super::table::{self, BuiltinAction};
 use crate::time::Span;
 use crate::words::words;
 
@@ -204,6 +204,12 @@ pub enum SpecFault {
     /// The inverse is the type itself.
     #[error("`{0}` is its own inverse; name the action that takes it back, or none")]
     OwnInverse(ActionType),
+    /// There is no action type of the inverse's name.
+    #[error("the inverse of `{0}`, `{1}`, is no action type; declare it as well, or name none")]
+    UnknownInverse(ActionType, ActionType),
+    /// What takes a restriction back restricts itself.
+    #[error("the inverse of `{0}`, `{1}`, restricts; accepted: a type that takes nothing away")]
+    RestrictingInverse(ActionType, ActionType),
 }
 
 /// The action types that rules may use: the built-in ones and those added beside them.
@@ -227,7 +233,8 @@ impl ActionCatalog {
     /// Every [`SpecFault`]; nothing is added then.
     pub fn register(&mut self, spec: ActionSpec) -> Result<(), SpecFault> {
         let name = spec.name.clone();
-        if self.types.contains_key(&name) || name == ActionType::approval_notice() {
+        let taken = self.types.contains_key(&name) || table::inverse(&name).is_some();
+        if taken || name == ActionType::approval_notice() {
             return Err(SpecFault::Exists(name));
         }
         // That channel tells approvers what to answer; nobody else may speak on it.
@@ -250,6 +257,26 @@ impl ActionCatalog {
         }
         self.types.insert(name, spec);
         Ok(())
+    }
+
+    /// The type that takes such an action back, where there is one: a built-in inverse, which no
+    /// rule can name, or a type of the catalogue.
+    #[must_use]
+    pub fn inverse(&self, spec: &ActionSpec) -> Option<ActionSpec> {
+        let name = spec.inverse.as_ref()?;
+        table::inverse(name).or_else(|| self.types.get(name).cloned())
+    }
+
+    /// Why the inverse that a type names cannot take it back.
+    pub(crate) fn inverse_fault(&self, spec: &ActionSpec) -> Option<SpecFault> {
+        let name = spec.inverse.clone()?;
+        match self.inverse(spec) {
+            None => Some(SpecFault::UnknownInverse(spec.name.clone(), name)),
+            Some(inverse) if inverse.restricts => {
+                Some(SpecFault::RestrictingInverse(spec.name.clone(), name))
+            }
+            Some(_) => None,
+        }
     }
 
     /// What is known of a type.

@@ -118,6 +118,29 @@ actions! {
         params: [Param::text("note", "what the manager should know").optional()], open: false, emits: None;
 }
 
+/// What takes the built-in restrictions back: name, title, of which type. No rule names these: an
+/// effect is lifted when the last who holds it lets go, or by a person ([`Engine::lift`]).
+///
+/// [`Engine::lift`]: crate::Engine::lift
+const INVERSES: &[(&str, &str, BuiltinAction)] = &[
+    ("lift_restriction", "Lift the restriction", BuiltinAction::RestrictAccess),
+    ("unlock_account", "Unlock the account", BuiltinAction::LockAccount),
+];
+
+/// The built-in type that takes a restriction back: of the same category and with the same
+/// parameters as what it takes back; nobody is asked before a person gets back what is theirs.
+pub(super) fn inverse(name: &ActionType) -> Option<ActionSpec> {
+    let (_, title, of) = INVERSES.iter().find(|(inverse, ..)| *inverse == name.as_str())?;
+    let of = of.spec();
+    Some(ActionSpec {
+        approval: false,
+        restricts: false,
+        retry: RetrySafety::Idempotent,
+        params: of.params,
+        ..ActionSpec::new(name.clone(), *title, of.category)
+    })
+}
+
 impl BuiltinAction {
     /// The type of that name, if it is built in.
     #[must_use]
@@ -177,5 +200,21 @@ mod tests {
             assert_eq!(spec.restricts, spec.approval, "what restricts a person asks people: {}", spec.name);
             assert!(spec.inverse.is_none() || spec.restricts);
         }
+    }
+
+    #[test]
+    fn every_built_in_inverse_is_there_and_takes_nothing_away() {
+        let declared = BuiltinAction::ALL.iter().filter_map(|action| Some((*action, action.spec().inverse?)));
+        let mut seen = Vec::new();
+        for (action, name) in declared {
+            let spec = inverse(&name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!((spec.category, spec.params), (action.spec().category, action.spec().params));
+            assert!(!spec.approval && !spec.restricts && spec.inverse.is_none() && spec.channel == name);
+            assert_eq!(BuiltinAction::named(&name), None, "no rule names it");
+            seen.push((name.to_string(), action));
+        }
+        seen.sort();
+        let table: Vec<_> = INVERSES.iter().map(|(name, _, of)| ((*name).to_owned(), *of)).collect();
+        assert_eq!(seen, table);
     }
 }

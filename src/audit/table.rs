@@ -295,6 +295,10 @@ codes! {
         "Somebody stopped enforcement, everywhere or for a part";
     PolicyKillSwitchReleased: Warning, Policy, "POLICY_KILL_SWITCH_RELEASED", Administrative,
         "Enforcement that somebody had stopped may go on";
+    PolicyExemptionGranted: Warning, Policy, "POLICY_EXEMPTION_GRANTED", Administrative,
+        "Somebody exempted a subject from rules or actions, with a reason";
+    PolicyExemptionRevoked: Notice, Policy, "POLICY_EXEMPTION_REVOKED", Administrative,
+        "A subject's exemption was taken back before its end";
     PolicyOrderRefused: Warning, Policy, "POLICY_ORDER_REFUSED", Administrative,
         "Somebody ordered what they have no right to; nothing was changed";
     PolicyPersonalDataErased: Notice, Policy, "POLICY_PERSONAL_DATA_ERASED", Privacy,
@@ -363,6 +367,14 @@ codes! {
         "Somebody said afterwards whether an action was right";
     EnforcementSettleRefused: Warning, Enforcement, "ENFORCEMENT_SETTLE_REFUSED", Security,
         "A worker reported on an attempt that is no longer its own; nothing was changed";
+    EnforcementEffectHeld: Notice, Enforcement, "ENFORCEMENT_EFFECT_HELD", Administrative,
+        "A restriction stands, and somebody holds it, newly or for longer";
+    EnforcementEffectReleased: Notice, Enforcement, "ENFORCEMENT_EFFECT_RELEASED", Administrative,
+        "Somebody who held a restriction no longer does";
+    EnforcementEffectLifted: Notice, Enforcement, "ENFORCEMENT_EFFECT_LIFTED", Administrative,
+        "Nobody held a restriction any more, and it was taken back";
+    EnforcementUndoFailed: Critical, Enforcement, "ENFORCEMENT_UNDO_FAILED", Administrative,
+        "A restriction that nobody holds could not be taken back, so a person must see to it";
 
     ScheduleOccurrenceStarted: Info, Schedule, "SCHEDULE_OCCURRENCE_STARTED", Activity,
         "A rule's timetable came due, and its audience is being visited";

@@ -135,6 +135,7 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
         success: Success::Accepted,
         start_at: None,
         start_within: None,
+        inverse: None,
         judged: None,
     }
 }

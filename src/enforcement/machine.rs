@@ -19,6 +19,7 @@
 //!     ├ retry, or unknown where a repeat does no harm ─▶ retry_wait, exhausted
 //!     ├ permanent ─▶ permanent_error
 //!     └ unknown otherwise ─▶ outcome_unknown
+//!  running ── Forgo, with the token of the running attempt only ─▶ superseded
 //!
 //!  running, retry_wait, awaiting_confirmation ── Confirm ─▶ done, permanent_error
 //!  awaiting_confirmation ── Elapsed ─▶ outcome_unknown
@@ -182,6 +183,11 @@ pub enum Input {
         token: u64,
         /// With what.
         outcome: Outcome,
+    },
+    /// The worker of that claim finds, before it delivers, that what led to it no longer holds.
+    Forgo {
+        /// The token of the claim.
+        token: u64,
     },
     /// The target reported: whether it is done.
     Confirm {
@@ -373,6 +379,7 @@ impl State {
             {
                 settled(*outcome, terms, *retry_by, now)
             }
+            (Self::Running { token: held, .. }, Input::Forgo { token }) if token == held => Self::Superseded,
 
             (
                 Self::Running { .. } | Self::RetryWait { .. } | Self::AwaitingConfirmation { .. },
@@ -403,7 +410,7 @@ impl State {
 
             (
                 Self::Running { token: current, .. },
-                Input::Claim { token, .. } | Input::Settle { token, .. },
+                Input::Claim { token, .. } | Input::Settle { token, .. } | Input::Forgo { token },
             ) => {
                 return Err(MoveError::StaleToken { given: *token, current: *current });
             }
@@ -425,6 +432,7 @@ impl Input {
             Self::ExpireApproval => "expire_approval",
             Self::Claim { .. } => "claim",
             Self::Settle { .. } => "settle",
+            Self::Forgo { .. } => "forgo",
             Self::Confirm { .. } => "confirm",
             Self::Cancel => "cancel",
             Self::Supersede => "supersede",

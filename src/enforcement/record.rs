@@ -4,14 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::holder::{Holder, Holding, Means};
 use super::machine::{Input, MoveError, Outcome, Reason, State, Status, Terms};
 use crate::action::{ActionType, BuiltinAction, Category, Params, Retry, Success};
 use crate::approval::{Judgement, Vote};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::id::{
-    ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId,
-};
-use crate::signal::TriggerKind;
+use crate::id::{ActorId, ApprovalId, EffectId, EnforcementId, Subject, TenantId, TriggerId, WorkerId};
+use crate::signal::{TriggerKind, feed_params};
 use crate::state::WindowStand;
 use crate::time::{Span, Time};
 
@@ -81,6 +80,9 @@ pub struct Enforcement {
     /// How long after its approval it may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_within: Option<Span>,
+    /// How its effect is taken back, where it leaves one that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse: Option<Means>,
     /// What people said of it afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judgement>,
@@ -98,6 +100,23 @@ const fn is_zero(n: &u64) -> bool {
 pub enum Purpose {
     /// A rule or a person asks for it.
     Action,
+    /// It takes an effect back that nobody holds any more, or soon nobody will (behaviour 8.4). No
+    /// kill switch stops it, and nobody is asked.
+    Undo {
+        /// The effect.
+        effect: EffectId,
+        /// Who held it last.
+        holder: Holding,
+        /// Which extension of that holder's time it ends.
+        generation: u32,
+    },
+    /// It puts an effect back that has holders, after deliveries of both ways may have crossed.
+    Restore {
+        /// The effect.
+        effect: EffectId,
+        /// Tells one restoration from the next.
+        generation: u32,
+    },
     /// It tells an approver of a request (behaviour 7.1.1).
     Notice {
         /// The request.
@@ -126,17 +145,6 @@ pub struct Origin {
     /// Why they ordered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// A rule that asks for an enforcement.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Holder {
-    /// The rule.
-    pub rule: RuleId,
-    /// Its revision at the time.
-    pub revision: u32,
-    /// The action in it.
-    pub key: ActionKey,
 }
 
 /// One attempt to carry an enforcement out.
@@ -175,6 +183,13 @@ pub struct Report {
     pub reference: Option<String>,
 }
 
+impl Attempt {
+    /// Whether nobody knows what it did.
+    const fn is_lost(&self) -> bool {
+        matches!(self.outcome, None | Some(Outcome::Unknown))
+    }
+}
+
 impl Report {
     fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -197,6 +212,28 @@ impl Report {
 }
 
 impl Enforcement {
+    /// The effect that it brings about, puts back or takes back, where that stands until it is taken
+    /// back.
+    #[must_use]
+    pub fn effect(&self) -> Option<EffectId> {
+        match &self.purpose {
+            Purpose::Undo { effect, .. } | Purpose::Restore { effect, .. } => Some(*effect),
+            Purpose::Action if self.inverse.is_some() => Some(EffectId::derive(|h| {
+                let h = self.subject.feed(h.text(self.tenant.as_str())).text(self.action.as_str());
+                feed_params(h, &self.params)
+            })),
+            Purpose::Action | Purpose::Notice { .. } => None,
+        }
+    }
+
+    /// Whether its effect may be there: it succeeded, or an attempt ended without an answer.
+    #[must_use]
+    pub fn may_stand(&self) -> bool {
+        matches!(self.reason(), Reason::Done | Reason::NoOp | Reason::OutcomeUnknown)
+            // An attempt that the worker forwent delivered nothing, and has an outcome of its own.
+            || self.status() == Status::Failed && self.history.iter().any(Attempt::is_lost)
+    }
+
     /// The public status.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -248,6 +285,19 @@ impl Enforcement {
         {
             attempt.settled_at = Some(now);
             attempt.outcome = Some(*outcome);
+        }
+        if let Input::Forgo { token } = input
+            && let Some(attempt) = next.history.iter_mut().find(|attempt| attempt.token == *token)
+        {
+            // Nothing was delivered.
+            (attempt.settled_at, attempt.outcome) = (Some(now), Some(Outcome::Permanent));
+        }
+        if let Input::Confirm { done } = input {
+            // What was not known of an attempt is known now.
+            let known = if *done { Outcome::Done } else { Outcome::Permanent };
+            for attempt in next.history.iter_mut().filter(|attempt| attempt.is_lost()) {
+                (attempt.settled_at, attempt.outcome) = (Some(now), Some(known));
+            }
         }
         if state.status() != Status::Pending {
             next.settled_at = Some(now);
@@ -312,7 +362,8 @@ impl Enforcement {
 
     /// The engine's own code for the change.
     fn code(&self, before: &Self) -> AuditCode {
-        let notice = self.purpose != Purpose::Action;
+        let notice = matches!(self.purpose, Purpose::Notice { .. });
+        let undo = matches!(self.purpose, Purpose::Undo { .. });
         match self.reason() {
             Reason::AwaitingApproval => AuditCode::EnforcementCreated,
             Reason::Scheduled | Reason::Queued => AuditCode::EnforcementQueued,
@@ -324,6 +375,9 @@ impl Enforcement {
             Reason::Done | Reason::NoOp => AuditCode::EnforcementSucceeded,
             Reason::Cancelled => AuditCode::EnforcementCancelled,
             _ if notice => AuditCode::ApprovalNoticeFailed,
+            Reason::OutcomeUnknown | Reason::PermanentError | Reason::Exhausted if undo => {
+                AuditCode::EnforcementUndoFailed
+            }
             Reason::OutcomeUnknown => AuditCode::EnforcementOutcomeUnknown,
             Reason::Rejected
             | Reason::ApprovalExpired

@@ -1,21 +1,22 @@
 //! What people and targets say of an enforcement that is under way.
 
 use super::intake::{enforcement_key, replace};
+use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditDraft};
 use crate::delivery::Delivery;
-use crate::enforcement::{Enforcement, Input};
+use crate::enforcement::{Enforcement, Input, Purpose};
 use crate::id::{ActorId, CommitId, EnforcementId, TenantId, UserId};
 use crate::signal::MAX_REASON_BYTES;
-use crate::store::Store;
+use crate::store::{Key, Store};
 use crate::time::Time;
 
 impl<S: Store, D: Delivery> Engine<S, D> {
     /// Calls off what has not been carried out. A request for its approval is withdrawn with it.
     ///
     /// # Errors
-    /// [`EngineError::Move`] for what runs or is over; [`EngineError::NotFound`];
-    /// [`EngineError::Reason`].
+    /// [`EngineError::Move`] for what runs or is over; [`EngineError::UndoStands`] for an undo;
+    /// [`EngineError::NotFound`]; [`EngineError::Reason`].
     pub async fn cancel(
         &self,
         tenant: &TenantId,
@@ -36,18 +37,34 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 let h = h.text("cancel").bytes(id.bytes()).number(tx.version(&key));
                 h.text(actor.as_str()).text(reason)
             });
-            let person = Actor::Person(actor.clone());
-            if !self.withdraw(&mut tx, &stored.body, person.clone(), now).await? {
-                let (next, audit) = stored.body.step(&Input::Cancel, person, now)?;
-                self.count_end(&mut tx, &next).await?;
-                tx.log(audit);
-                replace(&mut tx, key.clone(), next)?;
+            if matches!(stored.body.purpose, Purpose::Undo { .. }) {
+                return Err(EngineError::UndoStands(id));
             }
+            self.cancel_in(&mut tx, &key, Actor::Person(actor.clone()), now).await?;
             tx.give_reason(reason);
             let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
             tx.commit(commit).await?;
             Ok(cancelled.body)
         })
+    }
+
+    /// Calls off an enforcement that the transaction has read, and withdraws the request for it.
+    pub(super) async fn cancel_in(
+        &self,
+        tx: &mut Tx<'_, S>,
+        key: &Key,
+        actor: Actor,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
+        if !self.withdraw(tx, &stored.body, actor.clone(), now).await? {
+            let (next, audit) = stored.body.step(&Input::Cancel, actor, now)?;
+            self.count_end(tx, &next).await?;
+            self.effect_after(tx, &next, None, now).await?;
+            tx.log(audit);
+            replace(tx, key.clone(), next)?;
+        }
+        Ok(())
     }
 
     /// Takes the later report of a target that confirms: whether the action of that key is done.
@@ -72,6 +89,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let (next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
             tx.log(audit);
             self.count_end(&mut tx, &next).await?;
+            self.effect_after(&mut tx, &next, None, now).await?;
             tx.put(place, &stored.with(next.clone()));
             tx.commit(commit).await?;
             Ok(next)

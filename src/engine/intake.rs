@@ -182,6 +182,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
+            exemptions: self.exemptions_of(tx, tenant, signal.subject()).await?,
         })
     }
 

@@ -7,18 +7,23 @@ mod audience;
 mod bands;
 mod control;
 mod describe;
+mod effects;
 mod enforcements;
+mod exemptions;
 mod explain;
 mod intake;
 mod judge;
 mod levels;
+mod lifts;
 mod preview;
 mod queries;
 mod rules;
 mod run;
 mod schedules;
+mod sweeps;
 mod tallies;
 mod timetable;
+mod turns;
 mod tx;
 mod undo;
 
@@ -29,14 +34,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::approval::{ApprovalError, BatchError};
 use crate::audit::AuditError;
 use crate::delivery::Delivery;
+use crate::effect::EffectError;
 use crate::enforcement::MoveError;
 use crate::hash::Hash;
-use crate::id::{ActorId, CommitId, IdError, RuleId, TenantId, TriggerId, WorkerId};
+use crate::id::{ActorId, CommitId, EnforcementId, IdError, RuleId, TenantId, TriggerId, WorkerId};
 use crate::people::{People, PeopleError, Right};
 use crate::plan::PlanError;
 use crate::rule::{DocumentError, RuleSet};
 use crate::store::{Store, StoreError};
-use crate::time::Span;
+use crate::time::{Span, Time};
 
 pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
 pub use bands::ScaleList;
@@ -173,6 +179,18 @@ pub enum EngineError {
     /// The reason of an order has a length that is not accepted.
     #[error("the reason has {0} bytes; accepted: 1 to 4096")]
     Reason(usize),
+    /// The effect does not take the order.
+    #[error(transparent)]
+    Effect(#[from] EffectError),
+    /// An undo is not called off: a person would stay restricted with nobody to hold them so.
+    #[error("`{0}` takes a restriction back and is not called off; order the restriction again instead")]
+    UndoStands(EnforcementId),
+    /// An exemption that is over before it begins.
+    #[error("the exemption ends at {0}, which is past; accepted: a time to come, or none")]
+    ExemptionOver(Time),
+    /// The subject has more exemptions than [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
+    #[error("{0} exemptions of one subject; accepted: at most 100")]
+    TooManyExemptions(usize),
     /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
     #[error("the attributes have {0} bytes; accepted: at most 16384")]
     Attributes(usize),

@@ -206,6 +206,8 @@ impl BandPreview {
                 // Rules on scores keep no windows.
                 tallies: BTreeMap::new(),
                 roster: Roster::default(),
+                // Who is exempt counts as moved: a preview may show too much, never too little.
+                exemptions: Vec::new(),
             };
             let planned = plan(&signal, &concerned, &facts, now)?;
             state = planned.subject;

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::bands::{ScaleList, band_sets, numbered};
 use super::intake::{replace, stats_key};
 use super::preview::Agreement;
+use super::sweeps::{begin_sweep, rule_sweep};
 use super::timetable::{scheduled, skips, step};
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
@@ -13,7 +14,7 @@ use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, CommitId, RuleId, ScaleId, TenantId};
-use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Rule, RuleSet, RuleWarning, Settings, Trigger};
+use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings, Trigger};
 use crate::score::Scale;
 use crate::state::{BandSet, Book, Entry, RuleStats, Timer};
 use crate::store::{Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
@@ -140,8 +141,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         until_settled!({ self.set_active(tenant, rule, true, actor, now).await })
     }
 
-    /// Makes a rule inactive: it does nothing until it is activated again. What it asked for
-    /// before goes on.
+    /// Makes a rule inactive: it does nothing until it is activated again. It lets go of the effects
+    /// that it holds, at the next [`Engine::run_due`]; what it asked for before goes on, but for access
+    /// control that is checked again before it is carried out.
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
@@ -322,6 +324,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             replace(&mut tx, entry_key(tenant, id), next)?;
             let before = known.as_ref().and_then(|known| known.rules.rule(id));
             self.set_timer(&mut tx, tenant, before, &numbered, true, now).await?;
+            // One that was live and is not any more lets go of what it holds.
+            if numbered.mode != Mode::Live && before.is_some_and(|old| old.rule.mode == Mode::Live) {
+                begin_sweep(&mut tx, tenant, rule_sweep(id, actor, now)).await?;
+            }
             let draft = AuditDraft::new(tenant.clone(), AuditCode::PolicyRuleAdded, actor.clone(), now)
                 .target(id.as_str())
                 .detail("revision", i64::from(revision))
@@ -332,7 +338,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             all.insert(id.clone(), (numbered, true));
             change.added.push((id.clone(), revision));
         }
-        for RuleWarning::ApprovalLoosened { rule, key, title } in set.warnings() {
+        for warning in set.warnings() {
+            let RuleWarning::ApprovalLoosened { rule, key, title } = warning else { continue };
             if change.added.iter().any(|(added, _)| added == rule) {
                 let draft =
                     AuditDraft::new(tenant.clone(), AuditCode::PolicyApprovalLoosened, actor.clone(), now)
@@ -425,6 +432,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let next = Entry { active, since: now, ..entry.body };
         replace(&mut tx, entry_key(tenant, rule), next)?;
         self.set_timer(&mut tx, tenant, Some(compiled), &compiled.rule, active, now).await?;
+        // One whose only revision leaves nothing that stands has nothing to let go of.
+        let held = compiled.revision > 1 || compiled.actions.iter().any(|action| action.inverse.is_some());
+        if !active && held {
+            begin_sweep(&mut tx, tenant, rule_sweep(rule, &Actor::Person(actor.clone()), now)).await?;
+        }
         let book = tx.get::<Book>(&book_key(tenant))?.map(|stored| stored.body).unwrap_or_default();
         replace(&mut tx, book_key(tenant), Book { changes: book.changes + 1, ..book })?;
         let draft = AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)

@@ -3,6 +3,7 @@
 use super::approvals::voided;
 use super::intake::{replace, stats_key};
 use super::rules::rule_at;
+use super::turns::Before;
 use super::tx::Tx;
 use super::{BATCH, Engine, EngineError, until_settled};
 use crate::action::RetrySafety;
@@ -122,6 +123,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Kind::Tally => self.forget_tally(tx, key).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
+                Kind::Sweep => self.step_sweep(tx, key, now).await?,
                 Kind::Subject => self.step_levels(tx, key, now).await?,
                 Kind::Change => self.step_bands(tx, key, now).await?,
                 Kind::Watch => self.step_watch(tx, key, now).await?,
@@ -144,10 +146,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn elapse(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
+        if matches!(stored.body.purpose, Purpose::Undo { .. }) {
+            return self.undo_due(tx, key, now).await;
+        }
         let id = step_id(&tx, key);
         let (next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
         tx.log(audit);
         self.count_end(&mut tx, &next).await?;
+        self.effect_after(&mut tx, &next, None, now).await?;
         replace(&mut tx, key.clone(), next)?;
         tx.commit(id).await?;
         Ok(())
@@ -201,15 +207,21 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             Some(void) => Some(Delivered::permanent(void.to_string())),
             None => self.verdict(&enforcement, now).await?,
         };
-        let delivered = match known {
-            Some(known) => known,
-            None => {
-                report.attempts += 1;
-                self.attempt(&enforcement).await
-            }
+        let before = match known {
+            Some(known) => Before::Known(known),
+            None => self.take_turn(record, &enforcement, now).await?,
         };
         let voided = void.map(|void| voided(&enforcement, &void, now));
-        match self.settle(record, worker, delivered, voided, now).await? {
+        let settled = match before {
+            Before::Deliver => {
+                report.attempts += 1;
+                let delivered = self.attempt(&enforcement).await;
+                self.settle(record, worker, delivered, voided, now).await?
+            }
+            Before::Known(known) => self.settle(record, worker, known, voided, now).await?,
+            Before::Outdated(why) => self.forgo(record, worker, &why, now).await?,
+        };
+        match settled {
             None => report.stale += 1,
             Some(settled) => match settled.status() {
                 Status::Succeeded => report.succeeded += 1,
@@ -283,6 +295,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             tx.log(voided.clone());
             tx.log(audit);
             self.count_end(&mut tx, &next).await?;
+            self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
             tx.fence(claimed.key.clone(), claimed.token);
             tx.put(claimed.key.clone(), &stored.with(next.clone()));
             let id = CommitId::derive(|h| h.text("settle").text(&claimed.key.id).number(claimed.token));
@@ -307,16 +320,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         now: Time,
     ) -> Result<(), EngineError> {
         let enforcement = decode::<Enforcement>(claimed)?.body;
-        let mut tx = self.tx(&claimed.key.tenant);
         let outcome = serde_json::to_string(&delivered.outcome).unwrap_or_default();
-        let draft = enforcement
-            .draft(AuditCode::EnforcementSettleRefused, actor.clone(), now)
-            .detail("token", i64::try_from(claimed.token).unwrap_or(i64::MAX))
-            .detail("outcome", outcome);
-        tx.log([draft]);
-        let id = CommitId::derive(|h| h.text("stale").text(&claimed.key.id).number(claimed.token));
-        tx.commit(id).await?;
-        Ok(())
+        until_settled!({
+            let mut tx = self.tx(&claimed.key.tenant);
+            let draft = enforcement
+                .draft(AuditCode::EnforcementSettleRefused, actor.clone(), now)
+                .detail("token", i64::try_from(claimed.token).unwrap_or(i64::MAX))
+                .detail("outcome", outcome.as_str());
+            tx.log([draft]);
+            self.effect_after_stale(&mut tx, &enforcement, delivered.outcome, now).await?;
+            let id = CommitId::derive(|h| h.text("stale").text(&claimed.key.id).number(claimed.token));
+            tx.commit(id).await?;
+            Ok(())
+        })
     }
 
     /// Counts the end of an enforcement for the rules that asked for it. Counters that are damaged

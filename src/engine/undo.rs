@@ -1,11 +1,13 @@
 //! Taking back what was done: the inverse action, where its type has one.
 
+use super::effects::{By, effect_key};
 use super::intake::{enforcement_key, replace};
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::action::Success;
 use crate::audit::{Actor, AuditCode};
 use crate::delivery::Delivery;
+use crate::effect::{EffectState, HeldEffect};
 use crate::enforcement::{
     Enforcement, Input, MoveError, Origin, Outcome, Purpose, Reason, State, Status, Terms,
 };
@@ -47,11 +49,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if waits {
             let (next, audit) = of.step(&Input::Cancel, actor.clone(), now)?;
             self.count_end(tx, &next).await?;
+            self.effect_after(tx, &next, None, now).await?;
             tx.log(audit);
             replace(tx, enforcement_key(&of.tenant, of.id), next)?;
         }
         if !may_have_effect(of) {
             return Ok(if waits { TakenBack::CalledOff } else { TakenBack::Nothing });
+        }
+        // What stands is taken back when nobody else holds it.
+        if of.effect().is_some() {
+            return match waits {
+                true => Ok(TakenBack::CalledOff),
+                false => self.let_go_of(tx, of, why, actor, now).await,
+            };
         }
         let installed = self.rules_in(tx, &of.tenant, now).await?;
         let catalog = installed.rules.catalog();
@@ -93,6 +103,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             success,
             start_at: None,
             start_within: None,
+            inverse: None,
             judged: None,
             repeats: 0,
             last_repeat: None,
@@ -104,6 +115,49 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             .detail("reason", why)]);
         tx.put_new(key, undo);
         Ok(TakenBack::Undone(id))
+    }
+}
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Lets go of the effect for those who hold it because of this enforcement. A holder that qualified
+    /// again since holds because of a later one, and goes on.
+    async fn let_go_of(
+        &self,
+        tx: &mut Tx<'_, S>,
+        of: &Enforcement,
+        why: &str,
+        actor: Actor,
+        now: Time,
+    ) -> Result<TakenBack, EngineError> {
+        let Some(id) = of.effect() else { return Ok(TakenBack::Nothing) };
+        let key = effect_key(&of.tenant, id);
+        tx.load([key.clone()]).await?;
+        let Some(stored) = tx.get::<HeldEffect>(&key)? else { return Ok(TakenBack::Nothing) };
+        let mut effect = stored.body.clone();
+        let person = match &actor {
+            Actor::Person(person) => Some(person.clone()),
+            _ => None,
+        };
+        let by = By { actor: actor.clone(), person: person.as_ref(), reason: Some(why) };
+        let of_this = effect.holders().iter().filter(|held| held.enforcement == of.id);
+        let gone: Vec<_> = of_this.map(|held| held.holder.clone()).collect();
+        for holder in &gone {
+            effect = self.release(tx, &effect, holder, &by, now).await?;
+        }
+        if gone.is_empty() {
+            return Ok(TakenBack::Nothing);
+        }
+        let lifting = match &effect.state {
+            EffectState::Lifting { undo } => Some(*undo),
+            _ => None,
+        };
+        tx.put(key, &stored.with(effect));
+        let Some(undo) = lifting else { return Ok(TakenBack::CalledOff) };
+        tx.log([of
+            .draft(AuditCode::EnforcementUndone, actor, now)
+            .detail("undoes", of.id.to_string())
+            .detail("reason", why)]);
+        Ok(TakenBack::Undone(undo))
     }
 }
 

@@ -10,7 +10,7 @@ use super::window::{count, tally};
 use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Question, Suppressed, Suppression, held_back, rest_key, resting};
+use crate::guard::{Question, Suppressed, Suppression, exempted, held_back, rest_key, resting};
 use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode};
@@ -125,8 +125,19 @@ impl<'a> Planner<'a> {
             self.suppress(None, action, held, None);
             return Ok(());
         }
-        let wanted =
-            Wanted { rule: None, spec, params: params.clone(), approval, success: spec.success, entry: None };
+        if let Some(held) = exempted(&self.facts.exemptions, None, action, self.now) {
+            self.suppress(None, action, held, None);
+            return Ok(());
+        }
+        let wanted = Wanted {
+            rule: None,
+            spec,
+            params: params.clone(),
+            approval,
+            success: spec.success,
+            entry: None,
+            inverse: catalog.inverse(spec).filter(|_| spec.restricts),
+        };
         self.create(&wanted);
         Ok(())
     }
@@ -184,7 +195,9 @@ impl<'a> Planner<'a> {
         let rest = resting(rule, self.signal, self.at(), key, &facts.subject, tally);
         for action in &rule.actions {
             let control = &facts.control;
-            let question = Question { rule, action, signal: self.signal, fire, control, rest };
+            let (exemptions, now) = (&facts.exemptions[..], self.now);
+            let question =
+                Question { rule, action, signal: self.signal, fire, control, exemptions, now, rest };
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),
@@ -212,6 +225,7 @@ impl<'a> Planner<'a> {
                         approval: action.approval.clone(),
                         success: confirm.unwrap_or(action.spec.success),
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
+                        inverse: action.inverse.clone(),
                     };
                     let (enforcement, new) = self.create(&wanted);
                     made.insert(action.action.key.clone(), enforcement);

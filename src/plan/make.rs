@@ -3,12 +3,14 @@
 use super::Effect;
 use super::decide::Planner;
 use super::notice::{NoticeKind, notice};
-use crate::action::{ActionSpec, Params, Success};
+use crate::action::{ActionSpec, Params, Retry, Success};
 use crate::approval::{Approval, ApprovalState, Context, Progress, Standing};
-use crate::enforcement::{Enforcement, Holder, Origin, Purpose, State, Terms};
+use crate::enforcement::{Enforcement, Holder, Means, Origin, Purpose, Rung, State, Terms};
 use crate::hash::Hasher;
 use crate::id::{ActorId, EnforcementId};
-use crate::rule::{ApprovalPolicy, CommentRule, CompiledAction, CompiledRule, Fallback, Quorum};
+use crate::rule::{
+    ApprovalPolicy, CommentRule, CompiledAction, CompiledRule, Fallback, Hold, Quorum, Timing,
+};
 use crate::score::BandName;
 use crate::signal::{Signal, feed_params};
 use crate::state::WindowStand;
@@ -23,6 +25,27 @@ pub(super) struct Wanted<'a> {
     pub(super) success: Success,
     /// Sets apart what one rule does for several bands of one jump.
     pub(super) entry: Option<BandName>,
+    /// What takes its effect back, where it leaves one.
+    pub(super) inverse: Option<ActionSpec>,
+}
+
+impl Wanted<'_> {
+    fn timing(&self) -> Option<&Timing> {
+        self.rule.map(|(_, action)| &action.action.timing)
+    }
+
+    fn delay(&self) -> Option<Span> {
+        self.timing().and_then(|timing| timing.delay)
+    }
+
+    fn not_after(&self) -> Option<Span> {
+        self.timing().and_then(|timing| timing.not_after)
+    }
+
+    fn retry(&self) -> Retry {
+        let of_type = self.spec.retry.retry();
+        Retry { not_after: self.not_after().or(of_type.not_after), ..of_type }
+    }
 }
 
 impl Planner<'_> {
@@ -33,11 +56,7 @@ impl Planner<'_> {
     /// the same.
     pub(super) fn create(&mut self, wanted: &Wanted<'_>) -> (EnforcementId, bool) {
         let id = self.enforcement_id(wanted);
-        let holder = wanted.rule.map(|(rule, action)| Holder {
-            rule: rule.rule.id.clone(),
-            revision: rule.revision,
-            key: action.action.key.clone(),
-        });
+        let holder = wanted.rule.map(|(rule, action)| self.holder(rule, action));
         let window = self.windows_of(wanted);
         let author = wanted.rule.and_then(|(rule, _)| rule.rule.author.clone());
         let waits = wanted.approval.as_ref().filter(|_| !self.breaks_glass());
@@ -76,6 +95,29 @@ impl Planner<'_> {
         self.plan.decision.windows.iter().find(|stand| stand.rule == rule.rule.id).cloned()
     }
 
+    /// The rule as one that asks for it, and for how long: the span of its rung, where it has a ladder.
+    fn holder(&self, rule: &CompiledRule, action: &CompiledAction) -> Holder {
+        let (hold, rung) = match &action.action.timing.hold {
+            None => (None, None),
+            Some(Hold::For(span)) => (Some(*span), None),
+            Some(Hold::Ladder(ladder)) => {
+                let known = self.facts.subject.offences.get(&rule.rule.id);
+                let at = self.signal.at();
+                let of = u32::try_from(ladder.rungs.len()).unwrap_or(u32::MAX);
+                let rung = known.map_or(0, |known| known.rung(at, ladder.decay)).min(of.saturating_sub(1));
+                (ladder.rungs.get(rung as usize).copied(), Some(Rung { rung, of }))
+            }
+        };
+        Holder {
+            rule: rule.rule.id.clone(),
+            revision: rule.revision,
+            key: action.action.key.clone(),
+            hold,
+            rung,
+            recheck: action.action.timing.rechecks(&action.spec),
+        }
+    }
+
     /// Whether what is started does not wait for approval, and people ratify it afterwards.
     fn breaks_glass(&self) -> bool {
         matches!(self.signal, Signal::Manual(start) if start.break_glass)
@@ -96,6 +138,11 @@ impl Planner<'_> {
                         Success::Accepted => h.number(0),
                         Success::Confirmed(within) => h.number(1).number(within.as_millis()),
                     };
+                    // Who wants it at another time wants something else.
+                    let h = wanted.delay().map_or(h.clone(), |span| h.text("delay").number(span.as_millis()));
+                    let h = wanted
+                        .not_after()
+                        .map_or(h.clone(), |span| h.text("not_after").number(span.as_millis()));
                     feed_policy(h, wanted.approval.as_ref())
                 }
             }
@@ -109,9 +156,9 @@ impl Planner<'_> {
         let terms = Terms {
             id,
             attempts: 0,
-            retry: wanted.spec.retry.retry(),
+            retry: wanted.retry(),
             success: wanted.success,
-            start_at: None,
+            start_at: wanted.delay().map(|delay| self.now.after(delay)),
             start_within: wanted.approval.as_ref().filter(|_| !glass).map(|policy| policy.start_within),
         };
         let approval = wanted.approval.as_ref().filter(|_| !glass).map(|_| Approval::id_for(id));
@@ -149,6 +196,7 @@ impl Planner<'_> {
             success: terms.success,
             start_at: terms.start_at,
             start_within: terms.start_within,
+            inverse: wanted.inverse.as_ref().map(Means::from),
             judged: None,
         }
     }

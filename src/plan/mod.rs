@@ -21,6 +21,7 @@ use crate::action::{ActionType, ParamProblem};
 use crate::approval::Approval;
 use crate::audit::AuditDraft;
 use crate::enforcement::Enforcement;
+use crate::exemption::Exemptions;
 use crate::guard::Suppressed;
 use crate::hash::Hash;
 use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
@@ -147,6 +148,8 @@ pub struct Facts<'a> {
     pub stats: BTreeMap<RuleId, RuleStats>,
     /// The people who may be asked.
     pub roster: Roster,
+    /// What the subject is exempt from; of a session, the user's as well.
+    pub exemptions: Vec<Exemptions>,
 }
 
 /// A decision with all that is to be written with it, in one commit.

@@ -84,6 +84,7 @@ pub(crate) fn notice(
         success: terms.success,
         start_at: None,
         start_within: None,
+        inverse: None,
         judged: None,
         repeats: 0,
         last_repeat: None,

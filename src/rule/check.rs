@@ -7,7 +7,8 @@ use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
     ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_MEMBERS,
-    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Rule, RuleAction, Settings, Trigger, approval, window,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, approval, timing,
+    window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
@@ -28,6 +29,13 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
         count(&format!("/types/{i}/title"), "bytes of title", spec.title.len(), 1, MAX_TITLE_BYTES, faults);
         if let Err(fault) = catalog.register(spec.clone()) {
             faults.add(format!("/types/{i}"), fault);
+        }
+    }
+    // Inverses may be declared after what they take back; the host's own have no place in the text.
+    for spec in catalog.iter() {
+        if let Some(fault) = catalog.inverse_fault(spec) {
+            let place = settings.types.iter().position(|own| own.name == spec.name);
+            faults.add(place.map_or_else(String::new, |i| format!("/types/{i}/inverse")), fault);
         }
     }
     if let Some(group) = &settings.default_group
@@ -93,6 +101,13 @@ pub(super) fn rule(
             continue;
         };
         params(&action_pointer(pointer, i, "params"), rule, action, spec, faults);
+        let place = below(&below(pointer, "actions"), i);
+        timing::check(&place, action, spec, catalog, faults);
+        if settings.policy == Policy::Strict
+            && let Some(approvers) = open_ended(action, spec, settings, catalog)
+        {
+            faults.add(&place, RuleFault::OpenEnded { approvers });
+        }
         if let Some(policy) = required(action, spec) {
             approval::check::policy(&action_pointer(pointer, i, "approval"), &policy, rule, settings, faults);
         }
@@ -112,6 +127,21 @@ pub(super) fn required(action: &RuleAction, spec: &ActionSpec) -> Option<Approva
         ApprovalSetting::TypeDefault => spec.approval.then(ApprovalPolicy::default),
         ApprovalSetting::None => None,
     }
+}
+
+/// How many people must agree to an effect that nothing ends, where these are fewer than two.
+pub(super) fn open_ended(
+    action: &RuleAction,
+    spec: &ActionSpec,
+    settings: &Settings,
+    catalog: &ActionCatalog,
+) -> Option<u32> {
+    if action.timing.hold.is_some() || !timing::stands(spec, catalog) {
+        return None;
+    }
+    let policy = required(action, spec).and_then(|policy| settings.resolve(&policy));
+    let approvers = policy.map_or(0, |policy| policy.groups.iter().map(|quorum| quorum.need).sum());
+    (approvers < 2).then_some(approvers)
 }
 
 fn bands(

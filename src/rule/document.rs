@@ -214,6 +214,25 @@ pub enum RuleFault {
         /// The longest.
         most: crate::time::Span,
     },
+    /// A span after which an effect is taken back, of a type that has none to take back.
+    #[error("an effect of `{0}` cannot be taken back; accepted: types that restrict and name an `inverse`")]
+    NotReversible(crate::action::ActionType),
+    /// A rung of a ladder that is not longer than the one before.
+    #[error("`{found}` after `{before}`; accepted: rungs that rise, each longer than the one before")]
+    Rungs {
+        /// The rung.
+        found: crate::time::Span,
+        /// The one before.
+        before: crate::time::Span,
+    },
+    /// A restriction that nothing ends, under a strict policy.
+    #[error(
+        "stands until somebody lets go, and {approvers} approver(s) must agree; the policy is strict: set `for`, or ask two approvers"
+    )]
+    OpenEnded {
+        /// How many people must agree.
+        approvers: u32,
+    },
     /// A rule id that stands twice.
     #[error("the rule `{0}` stands twice; every rule has an id of its own")]
     RepeatedRule(RuleId),

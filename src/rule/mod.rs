@@ -11,6 +11,7 @@ mod read;
 mod read_scale;
 mod schedule;
 mod set;
+mod timing;
 mod window;
 mod write;
 
@@ -32,6 +33,7 @@ pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
 pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use timing::{Hold, Ladder, MAX_DELAY, MAX_EFFECT_HOLD, MAX_RUNGS, MIN_RUNGS, Timing};
 pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
 /// The longest document of rules, in bytes.
@@ -90,12 +92,26 @@ pub struct Rule {
     pub guards: Guards,
 }
 
+#[expect(clippy::derivable_impls, reason = "the table of words derives no default")]
+impl Default for Policy {
+    fn default() -> Self {
+        Self::Lenient
+    }
+}
+
 words! {
     /// Whether a rule acts.
     Mode, "mode" {
         Off: "off", "it does nothing: no timer, no counter, no record";
         Shadow: "shadow", "it decides and records, marked as shadow, and nothing is carried out";
         Live: "live", "it acts";
+    }
+
+    /// What becomes of rules that load, but that a careful author would not write: a restriction that
+    /// nothing ends, agreed to by fewer than two people.
+    Policy, "policy" {
+        Lenient: "lenient", "their authors are warned";
+        Strict: "strict", "they are refused";
     }
 }
 
@@ -144,6 +160,8 @@ pub struct RuleAction {
     pub approval: ApprovalSetting,
     /// The span within which the target must confirm; without one, what its type says.
     pub confirm_within: Option<Span>,
+    /// When it runs, and how long its effect stands.
+    pub timing: Timing,
 }
 
 /// Who must agree to an action.
@@ -190,6 +208,8 @@ pub struct Settings {
     pub scales: Vec<Scale>,
     /// The action types of the tenant's own.
     pub types: Vec<ActionSpec>,
+    /// Whether risky rules are refused or only warned about.
+    pub policy: Policy,
 }
 
 impl Settings {
@@ -282,6 +302,7 @@ impl RuleAction {
             params: Params::new(),
             approval: ApprovalSetting::TypeDefault,
             confirm_within: None,
+            timing: Timing::default(),
         }
     }
 

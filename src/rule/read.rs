@@ -24,7 +24,7 @@ pub(super) struct Draft {
     pub(super) rules: Vec<(String, Rule)>,
 }
 
-/// Reads `[rule, …]`, one rule, or `{"approvers", "scales", "types", "rules"}`.
+/// Reads `[rule, …]`, one rule, or `{"approvers", "policy", "scales", "types", "rules"}`.
 pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
     let mut draft = Draft { settings: Settings::default(), rules: Vec::new() };
     let is_rule =
@@ -34,7 +34,7 @@ pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
     } else if matches!(root.node.value, Value::Array(_)) {
         root.items("rules", faults)
     } else {
-        const FIELDS: &[&str] = &["approvers", "scales", "types", "rules"];
+        const FIELDS: &[&str] = &["approvers", "policy", "scales", "types", "rules"];
         const ACCEPTED: &str = "a rule, an array of rules, or an object with `rules`";
         let object = root.object(FIELDS, ACCEPTED, faults);
         object.and_then(|object| {
@@ -81,6 +81,7 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
         let operators = approvers.get("operators").and_then(|o| o.items("an array of people", faults));
         settings.operators = operators.unwrap_or_default().iter().filter_map(|o| o.parsed(faults)).collect();
     }
+    settings.policy = object.get("policy").and_then(|policy| policy.parsed(faults)).unwrap_or_default();
     let scales = object.get("scales").and_then(|scales| scales.items("an array of scales", faults));
     settings.scales = scales.unwrap_or_default().iter().filter_map(|item| scale(item, faults)).collect();
     let types = object.get("types").and_then(|types| types.items("an array of action types", faults));
@@ -202,7 +203,8 @@ pub(super) fn band_name(item: &Item<'_>, faults: &mut Faults) -> Option<crate::s
 }
 
 fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
-    const FIELDS: &[&str] = &["key", "type", "params", "approval", "confirm_within"];
+    const FIELDS: &[&str] =
+        &["key", "type", "params", "approval", "confirm_within", "for", "delay", "recheck", "not_after"];
     let object = item.object(FIELDS, "an action", faults)?;
     let key = object.need("key", faults).and_then(|key| key.parsed(faults));
     let action =
@@ -230,7 +232,8 @@ fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
     let confirm = object.get("confirm_within");
     let confirm_within =
         confirm.and_then(|item| span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults));
-    Some(RuleAction { params, approval: approval?, confirm_within, ..RuleAction::new(key?, action?) })
+    let timing = super::timing::read(&object, faults);
+    Some(RuleAction { params, approval: approval?, confirm_within, timing, ..RuleAction::new(key?, action?) })
 }
 
 fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {

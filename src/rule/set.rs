@@ -60,6 +60,8 @@ pub struct CompiledAction {
     pub spec: ActionSpec,
     /// Who must agree, the default group filled in; nobody if none.
     pub approval: Option<ApprovalPolicy>,
+    /// The type that takes its effect back, where it leaves one that stands.
+    pub inverse: Option<ActionSpec>,
 }
 
 /// What an author should know of a rule that loads all the same.
@@ -75,6 +77,18 @@ pub enum RuleWarning {
         /// The action's type, in words.
         title: String,
     },
+    /// The action's effect stands until somebody lets go, and fewer than two people must agree. A
+    /// strict policy refuses it.
+    OpenEnded {
+        /// The rule.
+        rule: RuleId,
+        /// The action in it.
+        key: ActionKey,
+        /// The action's type, in words.
+        title: String,
+        /// How many people must agree.
+        approvers: u32,
+    },
 }
 
 impl fmt::Display for RuleWarning {
@@ -83,6 +97,10 @@ impl fmt::Display for RuleWarning {
             Self::ApprovalLoosened { rule, key, title } => write!(
                 f,
                 "rule `{rule}`, action `{key}`: \"{title}\" asks for approval by default, and this rule does without"
+            ),
+            Self::OpenEnded { rule, key, title, approvers } => write!(
+                f,
+                "rule `{rule}`, action `{key}`: \"{title}\" stands until somebody lets go, and {approvers} approver(s) must agree; set `for`, or ask two approvers"
             ),
         }
     }
@@ -291,7 +309,8 @@ impl Inner {
         let actions = rule.actions.iter().filter_map(|action| {
             let spec = self.catalog.get(&action.action)?.clone();
             let approval = check::required(action, &spec).and_then(|policy| self.settings.resolve(&policy));
-            Some(CompiledAction { action: action.clone(), spec, approval })
+            let inverse = if spec.restricts { self.catalog.inverse(&spec) } else { None };
+            Some(CompiledAction { action: action.clone(), spec, approval, inverse })
         });
         let compiled = Arc::new(CompiledRule {
             revision: rule.revision.unwrap_or(1),
@@ -306,6 +325,16 @@ impl Inner {
                     rule: compiled.rule.id.clone(),
                     key: action.action.key.clone(),
                     title: action.spec.title.clone(),
+                });
+            }
+            if let Some(approvers) =
+                check::open_ended(&action.action, &action.spec, &self.settings, &self.catalog)
+            {
+                self.warnings.push(RuleWarning::OpenEnded {
+                    rule: compiled.rule.id.clone(),
+                    key: action.action.key.clone(),
+                    title: action.spec.title.clone(),
+                    approvers,
                 });
             }
         }

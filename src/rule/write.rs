@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::{CooldownScope, Rule, RuleAction, Settings, Trigger, Window, approval};
+use super::{CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window, approval};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::decimal::Decimal;
 use crate::score::{Direction, Hysteresis, Polarity, Scale, ScoreTrigger, Skipped};
@@ -42,6 +42,7 @@ impl Settings {
         ]);
         object([
             ("approvers", (approvers != "{}").then_some(approvers)),
+            ("policy", (self.policy != Policy::default()).then(|| text(self.policy))),
             ("scales", (!self.scales.is_empty()).then(|| array(self.scales.iter().map(scale)))),
             ("types", (!self.types.is_empty()).then(|| array(self.types.iter().map(spec)))),
         ])
@@ -99,13 +100,14 @@ fn action(action: &RuleAction) -> String {
         };
         (name.as_str(), Some(value))
     });
-    object([
+    let members = [
         ("key", Some(text(&action.key))),
         ("type", Some(text(&action.action))),
         ("params", (!action.params.is_empty()).then(|| object(params))),
         ("approval", approval::write::setting(&action.approval)),
         ("confirm_within", action.confirm_within.map(text)),
-    ])
+    ];
+    object(members.into_iter().chain(super::timing::write(&action.timing)))
 }
 
 fn guards(rule: &Rule) -> Option<String> {

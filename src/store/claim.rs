@@ -96,8 +96,10 @@ impl Claim {
         };
         let enforcement = &stored.body;
         let rules = enforcement.holders.iter().map(|holder| &holder.rule);
-        // A notice takes nothing away from anybody, and approvers must hear of what waits.
-        if enforcement.purpose == Purpose::Action && control.stops(rules, &enforcement.action).is_some() {
+        // A notice takes nothing away from anybody, and approvers must hear of what waits; an undo
+        // gives back.
+        let stoppable = matches!(enforcement.purpose, Purpose::Action | Purpose::Restore { .. });
+        if stoppable && control.stops(rules, &enforcement.action).is_some() {
             return None;
         }
         if enforcement.state.due_at().is_some_and(|start_by| start_by <= self.until) {

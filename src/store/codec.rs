@@ -10,10 +10,12 @@ use super::StoreError;
 use super::query::Facet;
 use super::record::{Key, Kind, Queue, Record};
 use crate::approval::Approval;
-use crate::enforcement::{Enforcement, Purpose};
+use crate::effect::HeldEffect;
+use crate::enforcement::{Enforcement, Holding, Purpose};
+use crate::exemption::Exemptions;
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Tally, Timer};
+use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer};
 use crate::time::Time;
 use crate::watch::Watch;
 
@@ -103,8 +105,8 @@ impl Body for Enforcement {
 
     fn kind(&self) -> Kind {
         match self.purpose {
-            Purpose::Action => Kind::Enforcement,
             Purpose::Notice { .. } => Kind::Notice,
+            Purpose::Action | Purpose::Undo { .. } | Purpose::Restore { .. } => Kind::Enforcement,
         }
     }
 
@@ -260,6 +262,41 @@ impl Body for Run {
 
     fn facets(&self) -> Vec<(Facet, String)> {
         vec![(Facet::Rule, self.rule.to_string())]
+    }
+}
+
+impl Body for HeldEffect {
+    const KIND: Kind = Kind::Effect;
+
+    fn at(&self) -> Time {
+        self.since
+    }
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        let mut facets = of_subject(&self.subject);
+        facets.push((Facet::Action, self.apply.action.to_string()));
+        facets.push((Facet::Status, self.status().to_string()));
+        facets.extend(self.holders().iter().filter_map(|held| match &held.holder {
+            Holding::Rule(rule) => Some((Facet::Rule, rule.to_string())),
+            _ => None,
+        }));
+        distinct(facets)
+    }
+}
+
+impl Body for Exemptions {
+    const KIND: Kind = Kind::Exemption;
+
+    fn facets(&self) -> Vec<(Facet, String)> {
+        of_subject(&self.subject)
+    }
+}
+
+impl Body for Sweep {
+    const KIND: Kind = Kind::Sweep;
+
+    fn due_at(&self) -> Option<Time> {
+        (!self.done).then_some(self.since)
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::record::{Key, Kind};
 use crate::action::{ActionType, Category};
 use crate::approval::ApprovalState;
+use crate::effect::EffectStatus;
 use crate::enforcement::{Reason, Status};
 use crate::guard::Suppression;
 use crate::id::{ActorId, RuleId, SessionId, TenantId, UserId};
@@ -279,6 +280,12 @@ impl Filter {
     #[must_use]
     pub fn approval(self, state: ApprovalState) -> Self {
         self.facet(Facet::Status, state.as_str())
+    }
+
+    /// Of effects: in this state.
+    #[must_use]
+    pub fn effect(self, status: EffectStatus) -> Self {
+        self.facet(Facet::Status, status.as_str())
     }
 
     /// Asked for by this rule.

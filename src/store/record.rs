@@ -18,13 +18,16 @@ words! {
         Book: "book", "which rules of the tenant are in force";
         Change: "change", "a change of bands on its way through the subjects";
         Control: "control", "what people have stopped";
+        Effect: "effect", "a restriction of a subject, and who holds it";
         Enforcement: "enforcement", "one action on one subject";
         Entry: "entry", "which revision of a rule is in force, and whether it is active";
+        Exemption: "exemption", "what a subject is exempt from";
         Notice: "notice", "a notice to an approver";
         Rule: "rule", "one revision of a rule, never changed";
         Run: "run", "one run of a timetable over its audience";
         Stats: "stats", "what a rule has done";
         Subject: "subject", "what is known of a subject";
+        Sweep: "sweep", "the letting go of what a rule, or an exempted subject's rules, held";
         Tally: "tally", "what a rule remembers of a subject: what its window counted, for what it rests";
         Timer: "timer", "where a timetable stands";
         Trigger: "trigger", "a signal that concerned a rule, and the decision on it";

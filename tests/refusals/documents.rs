@@ -65,6 +65,52 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
             "/0",
             "the field `id` is missing",
         ),
+        (
+            action(r#"{ "key": "a", "type": "escalate_to_hr", "for": §"1h" }"#),
+            "/0/actions/0/for",
+            "accepted: types that restrict and name an `inverse`",
+        ),
+        (
+            action(
+                r#"{ "key": "a", "type": "lock_account", "approval": "none",
+                "for": { "ladder": ["2h", §"1h"], "decay": "1d" } }"#,
+            ),
+            "/0/actions/0/for/ladder/1",
+            "accepted: rungs that rise",
+        ),
+        (
+            action(r#"{ "key": "a", "type": "lock_account", "approval": "none", "for": §7 }"#),
+            "/0/actions/0/for",
+            "accepted: a text",
+        ),
+        (
+            format!(
+                r#"{{ {GROUPS}, "policy": "strict", "rules": {} }}"#,
+                action(r#"§{ "key": "a", "type": "lock_account" }"#)
+            ),
+            "/rules/0/actions/0",
+            "1 approver(s) must agree; the policy is strict: set `for`, or ask two approvers",
+        ),
+        (settings("\"policy\": §\"loose\""), "/policy", "accepted: lenient, strict"),
+        (
+            settings(
+                "\"types\": [{ \"name\": \"own\", \"category\": \"training\", \"inverse\": §\"gone\" }]",
+            ),
+            "/types/0/inverse",
+            "declare it as well, or name none",
+        ),
+        (
+            settings(
+                "\"types\": [{ \"name\": \"own\", \"category\": \"training\", \"inverse\": §\"lock_account\" }]",
+            ),
+            "/types/0/inverse",
+            "accepted: a type that takes nothing away",
+        ),
+        (
+            settings("\"types\": [§{ \"name\": \"unlock_account\", \"category\": \"training\" }]"),
+            "/types/0",
+            "choose another name",
+        ),
         (rule(r#"{ "manual": {} }"#, "§[]", ""), "/0/actions", "0 actions; accepted: 1 to 16"),
         (triggered("§{}"), "/0/trigger", "accepted: 1 to 1"),
         (

@@ -44,7 +44,10 @@ fn unchanged<E>(world: &World, audited: Option<&str>, call: impl FnOnce() -> E) 
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [signals(), rules(), bands(), votes(), moves(), stores(), hosts()].into_iter().flatten().collect()
+    [signals(), rules(), bands(), votes(), moves(), effects(), stores(), hosts()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn signals() -> Vec<Row> {
@@ -250,6 +253,44 @@ fn moves() -> Vec<Row> {
         row(inner, "that is `done` cannot take `cancel`"),
         row(&stale, "token 1 is stale; the running attempt has token 2"),
         row(&not_due, "not due before"),
+    ]
+}
+
+fn effects() -> Vec<Row> {
+    let world = World::new(
+        r#"[{ "id": "lock", "trigger": { "event": { "pattern": { "do": ["lock"] } } },
+            "actions": [{ "key": "a", "type": "lock_account", "approval": "none", "for": "1h" }] }]"#,
+    );
+    world.submit(world.event("s1", "ana", at(0), r#"{ "do": "lock" }"#), at(0));
+    world.run(at(0));
+    let olga: ActorId = id("olga");
+    let undo = world.the("unlock_account").id;
+    let stands =
+        unchanged(&world, None, || refused(world.engine.cancel(&world.tenant, undo, &olga, "no", at(1))));
+    let ana = Subject::user(id("ana"));
+    let exempt = |scope: ExemptionScope, until: Option<Time>| {
+        let (subject, olga) = (&ana, &olga);
+        ready(world.engine.exempt(&world.tenant, subject, &scope, until, olga, "x", at(1))).unwrap()
+    };
+    let over = unchanged(&world, None, || exempt(ExemptionScope::All, Some(at(1))).unwrap_err());
+    for n in 0..MAX_EXEMPTIONS {
+        exempt(ExemptionScope::Rule(id(&format!("r{n}"))), None).unwrap();
+    }
+    let many = unchanged(&world, None, || exempt(ExemptionScope::All, None).unwrap_err());
+    let effect = go(world.engine.effects(Filter::new(&world.tenant))).rows.remove(0);
+    let step = |input: EffectInput| effect.step(&input, at(1)).unwrap_err();
+    let lifting =
+        effect.step(&EffectInput::Release { holder: Holding::Rule(id("lock")), undo: None }, at(1)).unwrap();
+    vec![
+        row(&stands, "order the restriction again instead"),
+        row(&over, "accepted: a time to come, or none"),
+        row(&many, "101 exemptions of one subject; accepted: at most 100"),
+        row(&step(EffectInput::Lifted { undo }), "that is `standing` cannot take `lifted`"),
+        row(
+            &step(EffectInput::Release { holder: Holding::Person(olga.clone()), undo: None }),
+            "accepted: one of its holders",
+        ),
+        row(&lifting.step(&EffectInput::Lifted { undo }, at(1)).unwrap_err(), "is not being taken back by"),
     ]
 }
 

@@ -71,6 +71,20 @@ fn spanned(n: usize, text: impl Fn(Span) -> String) -> bool {
     loads(&text(Span::millis(n as u64)))
 }
 
+/// A rule with an action of that timing.
+fn acting(timing: &str) -> String {
+    let act = format!(r#"{{ "key": "a", "type": "lock_account", "approval": "none", {timing} }}"#);
+    rule(r#""title": "t""#).replace(ACT, &act)
+}
+
+fn held(hold: &str) -> String {
+    acting(&format!(r#""for": {hold}"#))
+}
+
+fn rungs(n: usize) -> String {
+    format!(r#"{{ "ladder": [{}], "decay": "1d" }}"#, list(n, |i| format!(r#""{}h""#, i + 1)))
+}
+
 /// A target that is told something of that length, and what is kept of it.
 fn told(bytes: usize) -> usize {
     let world = World::new(&rule(r#""title": "t""#));
@@ -365,6 +379,19 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
             let call =
                 world.engine.approve(&world.tenant, request.id, &p1, request.digest, Some(&comment), at(1));
             ready(call).unwrap().is_ok()
+        }),
+        ("MAX_EFFECT_HOLD", ms(MAX_EFFECT_HOLD), |n| spanned(n, |span| held(&format!(r#""{span}""#)))),
+        ("MAX_DELAY", ms(MAX_DELAY), |n| spanned(n, |span| acting(&format!(r#""delay": "{span}""#)))),
+        ("MAX_RUNGS", MAX_RUNGS, |n| loads(&held(&rungs(n)))),
+        ("MIN_RUNGS", MIN_RUNGS, |n| loads(&held(&rungs(n)))),
+        ("MAX_EXEMPTIONS", MAX_EXEMPTIONS, |n| {
+            let world = World::new("[]");
+            let (ana, olga) = (Subject::user(id("ana")), id("olga"));
+            (0..n).all(|i| {
+                let scope = ExemptionScope::Rule(id(&format!("r{i}")));
+                let call = world.engine.exempt(&world.tenant, &ana, &scope, None, &olga, "x", at(0));
+                ready(call).unwrap().is_ok()
+            })
         }),
         ("MAX_KEPT_ATTEMPTS", MAX_KEPT_ATTEMPTS, |n| history(n) == n),
         ("MAX_REPORT_BYTES", MAX_REPORT_BYTES, |n| told(n) == n),

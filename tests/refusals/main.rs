@@ -39,6 +39,7 @@ pub(crate) fn row<E: Error>(error: &E, accepted: &str) -> Row {
 /// Those that no caller can provoke, with the reason.
 const NOT_PROVOKED: &[(&str, &str)] = &[
     ("SyntaxFault::NotUtf8", "texts come in as `str`; the reader of bytes has a test of its own"),
+    ("EngineError::Effect", "the engine asks an effect for no move that it does not allow"),
     ("EngineError::Id", "the only id that the engine reads itself is made of hexadecimal digits"),
 ];
 

@@ -24,6 +24,7 @@ fn texts() -> Vec<Row> {
     let long = "x".repeat(MAX_ID_BYTES + 1);
     let mut rows = vec![
         row(&bad::<Time>("yesterday"), "accepted: RFC 3339 with a zone"),
+        row(&bad::<ExemptionScope>("rules r"), "accepted: `all`, `rule NAME` or `type NAME`"),
         row(&bad::<Span>("1 hour"), "accepted: whole numbers with w, d, h, m, s or ms"),
         row(&bad::<Decimal>("1,5"), "accepted: a JSON number"),
         row(&bad::<Hash>("00"), "accepted: 64 lower-case hexadecimal digits"),
@@ -258,6 +259,14 @@ fn actions() -> Vec<Row> {
         let mut after = catalog.clone();
         rows.push(row(&after.register(spec).unwrap_err(), accepted));
         assert_eq!(after, catalog, "nothing is added");
+    }
+    // What an inverse is beside the other types is known when a set is compiled.
+    for (inverse, accepted) in [("gone", "declare it as well"), ("lock_account", "takes nothing away")] {
+        let mut host = ActionCatalog::default();
+        host.register(ActionSpec { inverse: Some(id(inverse)), ..spec("own") }).unwrap();
+        let error = RuleSet::from_json_with("[]", &host).unwrap_err();
+        let RuleFault::Spec(fault) = &error.faults[0].fault else { panic!("{error}") };
+        rows.push(row(fault, accepted));
     }
     let ticket = BuiltinAction::CreateTicket.spec();
     let given = |name: &str, value: ParamValue| {

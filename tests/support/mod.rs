@@ -75,6 +75,11 @@ impl Target {
         script.jobs.iter().filter(|job| job.action.as_str() == action).cloned().collect()
     }
 
+    /// Every job that it was given, in their order.
+    pub fn all(&self) -> Vec<Job> {
+        self.script.lock().unwrap().jobs.clone()
+    }
+
     /// How often it was asked about a key.
     pub fn asked(&self) -> usize {
         self.script.lock().unwrap().asked.len()

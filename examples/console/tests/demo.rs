@@ -190,21 +190,25 @@ fn the_scores_are_exact_and_cross_bands() {
 }
 
 #[test]
-fn the_policy_shows_every_action_and_one_warning() {
+fn the_policy_shows_every_action_and_every_warning() {
     let rules = rules();
     let used: BTreeSet<_> =
         rules.rules().flat_map(|rule| &rule.actions).map(|a| a.spec.name.clone()).collect();
     let all: BTreeSet<_> = ActionCatalog::default().iter().map(|spec| spec.name.clone()).collect();
     assert_eq!((used, all.len()), (all, BuiltinAction::ALL.len()));
-    let loosened: Vec<_> = rules
-        .warnings()
-        .iter()
-        .map(|warning| match warning {
-            RuleWarning::ApprovalLoosened { rule, key, .. } => format!("{rule}/{key}"),
+    let (mut loosened, mut open_ended) = (Vec::new(), Vec::new());
+    for warning in rules.warnings() {
+        match warning {
+            RuleWarning::ApprovalLoosened { rule, key, .. } => loosened.push(format!("{rule}/{key}")),
+            RuleWarning::OpenEnded { rule, key, .. } => open_ended.push(format!("{rule}/{key}")),
             other => panic!("{other}"),
-        })
-        .collect();
+        }
+    }
     assert_eq!(loosened, ["login-from-a-watched-network/sessions"]);
+    // What one person agrees to and nothing ends.
+    let restricts =
+        ["bucket-opened", "leaver-takes-copies", "threat-detected"].map(|r| format!("{r}/restrict"));
+    assert_eq!(open_ended, [&restricts[..2], &["offboard/lock".to_owned()], &restricts[2..]].concat());
     let triggers = |is: fn(&Trigger) -> bool| rules.rules().filter(|rule| is(&rule.rule.trigger)).count();
     assert!(triggers(|t| matches!(t, Trigger::Score(_))) >= 2);
     assert!(triggers(|t| matches!(t, Trigger::Schedule { .. })) >= 2);

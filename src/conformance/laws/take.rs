@@ -58,7 +58,8 @@ pub(in super::super) fn what_people_stopped_stays_as_it_is(bench: &Bench<'_>) ->
     let (worker, free) = (id("w1"), other());
     for (what, stop) in stops {
         let tenant = id(what);
-        let holder = Holder { rule: id("r1"), revision: 1, key: id("k1") };
+        let holder =
+            Holder { rule: id("r1"), revision: 1, key: id("k1"), hold: None, rung: None, recheck: false };
         let held = record(&Enforcement { holders: vec![holder], ..action(&tenant, "held") });
         let told = record(&notice(&tenant, "told"));
         let stopped = control(&tenant, stop);

@@ -1,0 +1,158 @@
+//! Exemptions: granted, revoked, read.
+
+use super::intake::{replace, subject_key};
+use super::sweeps::{begin_sweep, exempt_sweep};
+use super::tx::Tx;
+use super::{Engine, EngineError, until_settled};
+use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::delivery::Delivery;
+use crate::exemption::{Exempt, ExemptionScope, Exemptions, MAX_EXEMPTIONS};
+use crate::id::{ActorId, CommitId, Subject, TenantId};
+use crate::signal::MAX_REASON_BYTES;
+use crate::store::{Filter, Key, Kind, Page, Store, decode};
+use crate::time::Time;
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Exempts a subject: from the moment when this returns nothing that it covers is begun. The next
+    /// [`Engine::run_due`] calls off what waits and takes back what is in force. An exemption of the
+    /// same scope is replaced. A user's exemption covers their sessions.
+    ///
+    /// # Errors
+    /// [`EngineError::Reason`] without a reason; [`EngineError::ExemptionOver`] for one that is over
+    /// at `now`; [`EngineError::TooManyExemptions`].
+    #[expect(clippy::too_many_arguments, reason = "an exemption has that many parts, and each is needed")]
+    pub async fn exempt(
+        &self,
+        tenant: &TenantId,
+        subject: &Subject,
+        scope: &ExemptionScope,
+        until: Option<Time>,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<Exemptions, EngineError> {
+        reasoned(reason)?;
+        if let Some(until) = until.filter(|until| *until <= now) {
+            return Err(EngineError::ExemptionOver(until));
+        }
+        let exempt =
+            Exempt { scope: scope.clone(), reason: reason.to_owned(), by: actor.clone(), since: now, until };
+        until_settled!({
+            let mut tx = self.tx(tenant);
+            let key = exemption_key(tenant, subject);
+            tx.load([key.clone()]).await?;
+            let known = tx.get::<Exemptions>(&key)?.map(|stored| stored.body);
+            let mut next = known.unwrap_or_else(|| Exemptions::none(subject.clone()));
+            next.granted.retain(|known| known.scope != *scope && known.is_in_force(now));
+            next.granted.push(exempt.clone());
+            if next.granted.len() > MAX_EXEMPTIONS {
+                return Err(EngineError::TooManyExemptions(next.granted.len()));
+            }
+            let code = AuditCode::PolicyExemptionGranted;
+            let draft = draft(tenant, code, subject, scope, actor, now).personal("reason", reason);
+            tx.log([match until {
+                Some(until) => draft.detail("until", until),
+                None => draft,
+            }]);
+            begin_sweep(&mut tx, tenant, exempt_sweep(subject, &exempt)).await?;
+            let until = until.map_or(i64::MAX, Time::micros);
+            let id = CommitId::derive(|h| {
+                let h = h.text("exempt").text(&key.id).number(tx.version(&key)).text(&scope.to_string());
+                h.text(actor.as_str()).text(reason).number(until.cast_unsigned())
+            });
+            replace(&mut tx, key, next.clone())?;
+            tx.commit(id).await?;
+            Ok(next)
+        })
+    }
+
+    /// Takes an exemption back before its end. What was taken back for it stays so; the next signal
+    /// counts again.
+    ///
+    /// # Errors
+    /// [`EngineError::Reason`] without a reason. A subject without such an exemption stays as they are.
+    pub async fn revoke_exemption(
+        &self,
+        tenant: &TenantId,
+        subject: &Subject,
+        scope: &ExemptionScope,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<Exemptions, EngineError> {
+        reasoned(reason)?;
+        until_settled!({
+            let mut tx = self.tx(tenant);
+            let key = exemption_key(tenant, subject);
+            tx.load([key.clone()]).await?;
+            let known = tx.get::<Exemptions>(&key)?.map(|stored| stored.body);
+            let known = known.unwrap_or_else(|| Exemptions::none(subject.clone()));
+            let in_force = |exempt: &&Exempt| exempt.scope == *scope && exempt.is_in_force(now);
+            if !known.granted.iter().any(|exempt| in_force(&exempt)) {
+                return Ok(known);
+            }
+            let mut next = known;
+            next.granted.retain(|exempt| exempt.scope != *scope);
+            let code = AuditCode::PolicyExemptionRevoked;
+            tx.log([draft(tenant, code, subject, scope, actor, now).personal("reason", reason)]);
+            let id = CommitId::derive(|h| {
+                let h = h.text("revoke").text(&key.id).number(tx.version(&key)).text(&scope.to_string());
+                h.text(actor.as_str()).text(reason)
+            });
+            replace(&mut tx, key, next.clone())?;
+            tx.commit(id).await?;
+            Ok(next)
+        })
+    }
+
+    /// A page of the subjects that were ever exempted, with what they are exempt from.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn exemptions(&self, filter: Filter) -> Result<Page<Exemptions>, EngineError> {
+        let page = self.store.query(&filter.query(Kind::Exemption)).await?;
+        page.try_map(|record| Ok(decode::<Exemptions>(&record)?.body))
+    }
+
+    /// What a subject is exempt from; of a session, what its user is exempt from as well.
+    pub(super) async fn exemptions_of(
+        &self,
+        tx: &mut Tx<'_, S>,
+        tenant: &TenantId,
+        subject: &Subject,
+    ) -> Result<Vec<Exemptions>, EngineError> {
+        let user = Subject::user(subject.user.clone());
+        let mut keys = vec![exemption_key(tenant, &user), exemption_key(tenant, subject)];
+        keys.dedup();
+        tx.load(keys.clone()).await?;
+        let mut found = Vec::new();
+        for key in keys {
+            found.extend(tx.get::<Exemptions>(&key)?.map(|stored| stored.body));
+        }
+        Ok(found)
+    }
+}
+
+fn reasoned(reason: &str) -> Result<(), EngineError> {
+    match reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
+        true => Err(EngineError::Reason(reason.len())),
+        false => Ok(()),
+    }
+}
+
+fn draft(
+    tenant: &TenantId,
+    code: AuditCode,
+    subject: &Subject,
+    scope: &ExemptionScope,
+    actor: &ActorId,
+    now: Time,
+) -> AuditDraft {
+    AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)
+        .subject(subject.clone())
+        .target(scope.to_string())
+}
+
+pub(super) fn exemption_key(tenant: &TenantId, subject: &Subject) -> Key {
+    Key { kind: Kind::Exemption, ..subject_key(tenant, subject) }
+}

@@ -1,0 +1,238 @@
+//! What is asked between a claim and its delivery: does what led to it still hold (behaviour 7.5), and
+//! is another delivery for the same effect under way?
+
+use super::effects::effect_key;
+use super::intake::subject_key;
+use super::rules::rule_at;
+use super::tx::Tx;
+use super::{Engine, EngineError, until_settled};
+use crate::action::RetrySafety;
+use crate::audit::Actor;
+use crate::delivery::{Delivered, Delivery};
+use crate::effect::{EffectState, EffectStatus, HeldEffect, Turn};
+use crate::enforcement::{Enforcement, Holder, Input, Outcome, Purpose, Report, State};
+use crate::id::{CommitId, WorkerId};
+use crate::rule::{Mode, RuleSet, Trigger};
+use crate::score::{Direction, ScoreTrigger};
+use crate::signal::TriggerKind;
+use crate::state::SubjectState;
+use crate::store::{Key, Kind, Record, Store, StoreError, Stored, decode};
+use crate::time::{Span, Time};
+
+/// How long a delivery waits at least for the end of another one for the same effect.
+const TURN_WAIT: Span = Span::secs(5);
+
+/// What is known before a delivery.
+pub(super) enum Before {
+    /// It may begin.
+    Deliver,
+    /// It must not, and this is what came of it.
+    Known(Delivered),
+    /// What led to it no longer holds, and why.
+    Outdated(String),
+}
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Takes the turn of an effect, on the condition that what the decision rests on has not changed.
+    pub(super) async fn take_turn(
+        &self,
+        claimed: &Record,
+        enforcement: &Enforcement,
+        now: Time,
+    ) -> Result<Before, EngineError> {
+        let begun = until_settled!({
+            let mut tx = self.tx(&claimed.key.tenant);
+            if enforcement.purpose == Purpose::Action
+                && let Some(why) = self.outdated(&mut tx, enforcement, now).await?
+            {
+                return Ok(Before::Outdated(why));
+            }
+            let Some(id) = enforcement.effect() else { return Ok(Before::Deliver) };
+            let key = effect_key(&enforcement.tenant, id);
+            tx.load([key.clone()]).await?;
+            let known = tx.get::<HeldEffect>(&key)?;
+            let fresh = || HeldEffect::of(enforcement, now);
+            let Some(effect) = known.as_ref().map(|stored| stored.body.clone()).or_else(fresh) else {
+                return Ok(Before::Outdated("its effect is not known".to_owned()));
+            };
+            if let Some(before) = not_wanted(enforcement, &effect) {
+                return Ok(before);
+            }
+            if self.is_taken(&effect, enforcement).await? {
+                let wait = Delivered::from(Outcome::Retry { after: Some(TURN_WAIT) });
+                return Ok(Before::Known(wait.message("another delivery for the same effect is under way")));
+            }
+            let turn = Turn {
+                enforcement: enforcement.id,
+                token: claimed.token,
+                until: claimed.lease.as_ref().map_or(Time::MIN, |lease| lease.until),
+            };
+            let effect = HeldEffect { turn: Some(turn), ..effect };
+            match known {
+                Some(stored) => tx.put(key, &stored.with(effect)),
+                None => tx.put(key, &Stored::new(effect)),
+            }
+            tx.fence(claimed.key.clone(), claimed.token);
+            let commit = CommitId::derive(|h| h.text("turn").text(&claimed.key.id).number(claimed.token));
+            tx.commit(commit).await?;
+            Ok(Before::Deliver)
+        });
+        match begun {
+            // Its settling will find that the claim is somebody else's, and tell.
+            Err(EngineError::Store(StoreError::Fenced(_))) => {
+                Ok(Before::Known(Delivered::retry("the claim was lost before it was delivered")))
+            }
+            other => other,
+        }
+    }
+
+    /// Whether somebody else's delivery for that effect may still be under way.
+    async fn is_taken(&self, effect: &HeldEffect, enforcement: &Enforcement) -> Result<bool, EngineError> {
+        let Some(turn) = effect.turn.as_ref().filter(|turn| turn.enforcement != enforcement.id) else {
+            return Ok(false);
+        };
+        if self.store.now().await? >= turn.until {
+            return Ok(false);
+        }
+        let key = Key::new(&effect.tenant, Kind::Enforcement, turn.enforcement.to_string());
+        let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
+        let Some(other) = record.as_ref().and_then(|record| decode::<Enforcement>(record).ok()) else {
+            return Ok(false);
+        };
+        Ok(matches!(other.body.state, State::Running { token, .. } if token == turn.token))
+    }
+
+    /// Why an action is not to be carried out any more; none where any of those who ask for it still
+    /// does.
+    async fn outdated(
+        &self,
+        tx: &mut Tx<'_, S>,
+        enforcement: &Enforcement,
+        now: Time,
+    ) -> Result<Option<String>, EngineError> {
+        let exemptions = self.exemptions_of(tx, &enforcement.tenant, &enforcement.subject).await?;
+        let exempt =
+            |rule| exemptions.iter().any(|known| known.covering(rule, &enforcement.action, now).is_some());
+        if enforcement.holders.is_empty() {
+            return Ok(exempt(None).then(|| "the subject is exempt from it".to_owned()));
+        }
+        let mut why = None;
+        for holder in &enforcement.holders {
+            let fault = match exempt(Some(&holder.rule)) {
+                true => Some("the subject is exempt from it".to_owned()),
+                false if holder.recheck => self.recovered(tx, enforcement, holder, now).await?,
+                false => None,
+            };
+            match fault {
+                None => return Ok(None),
+                fault => why = fault,
+            }
+        }
+        Ok(why)
+    }
+
+    /// Why what led a rule to its action no longer holds: the rule acts no more, or the subject's band
+    /// is none that it asks about. A rule of which this cannot be told does not act.
+    async fn recovered(
+        &self,
+        tx: &mut Tx<'_, S>,
+        enforcement: &Enforcement,
+        holder: &Holder,
+        now: Time,
+    ) -> Result<Option<String>, EngineError> {
+        let tenant = &enforcement.tenant;
+        let installed = self.rules_in(tx, tenant, now).await?;
+        let by_hand = enforcement.origin.kind == TriggerKind::Manual;
+        let acting = installed.rules.rule(&holder.rule).filter(|rule| rule.acts());
+        if !acting.is_some_and(|rule| by_hand || rule.rule.mode == Mode::Live) {
+            return Ok(Some(format!("rule `{}` acts no more", holder.rule)));
+        }
+        // What it asked about is what it said then (architecture, decision 9).
+        let then = match rule_at(self, tenant, &installed, &holder.rule, holder.revision).await {
+            Ok(rules) => rules,
+            Err(EngineError::Rules(_)) => {
+                return Ok(Some(format!("rule `{}` cannot be judged any more", holder.rule)));
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(Trigger::Score(trigger)) = then.rule(&holder.rule).map(|rule| &rule.rule.trigger) else {
+            return Ok(None);
+        };
+        let key = subject_key(tenant, &enforcement.subject);
+        tx.load([key.clone()]).await?;
+        let subject = tx.get::<SubjectState>(&key)?.map(|stored| stored.body);
+        Ok(match still_there(trigger, subject.as_ref(), &then) {
+            true => None,
+            false => Some(format!("the subject's band is none that rule `{}` asks about", holder.rule)),
+        })
+    }
+
+    /// Writes down that a claimed enforcement is not carried out. `None` when the claim was somebody
+    /// else's by then.
+    pub(super) async fn forgo(
+        &self,
+        claimed: &Record,
+        worker: &WorkerId,
+        why: &str,
+        now: Time,
+    ) -> Result<Option<Enforcement>, EngineError> {
+        let actor = Actor::Worker(worker.clone());
+        until_settled!({
+            let mut tx = self.tx(&claimed.key.tenant);
+            tx.load([claimed.key.clone()]).await?;
+            let Some(stored) = tx.get::<Enforcement>(&claimed.key)? else { return Ok(None) };
+            let input = Input::Forgo { token: claimed.token };
+            let Ok((next, audit)) = stored.body.step(&input, actor.clone(), now) else { return Ok(None) };
+            let report = Report { message: Some(why.to_owned()), ..Report::default() };
+            let next = next.reported(claimed.token, report);
+            tx.log(audit.into_iter().map(|draft| draft.detail("why", why)));
+            self.count_end(&mut tx, &next).await?;
+            self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
+            tx.fence(claimed.key.clone(), claimed.token);
+            tx.put(claimed.key.clone(), &stored.with(next.clone()));
+            let id = CommitId::derive(|h| h.text("forgo").text(&claimed.key.id).number(claimed.token));
+            match tx.commit(id).await {
+                Ok(_) => Ok(Some(next)),
+                Err(EngineError::Store(StoreError::Fenced(_))) => Ok(None),
+                Err(other) => Err(other),
+            }
+        })
+    }
+}
+
+/// What the effect itself says to the delivery.
+fn not_wanted(enforcement: &Enforcement, effect: &HeldEffect) -> Option<Before> {
+    let outdated = |why: &str| Some(Before::Outdated(why.to_owned()));
+    match (&enforcement.purpose, &effect.state) {
+        (Purpose::Undo { .. }, EffectState::Lifting { undo }) if *undo == enforcement.id => None,
+        (Purpose::Undo { .. }, _) => outdated("somebody holds the effect, or it is gone"),
+        (Purpose::Restore { .. }, EffectState::Standing { .. }) => None,
+        (Purpose::Restore { .. }, _) => outdated("nobody holds the effect any more"),
+        // Setting a state again does no harm and mends what was changed elsewhere; anything else
+        // would have its effect twice.
+        _ if effect.status() == EffectStatus::Standing
+            && enforcement.retry.safety != RetrySafety::Idempotent =>
+        {
+            let there = Delivered::from(Outcome::NoOp).message("the effect is there already");
+            Some(Before::Known(there))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the subject's present band is among those that the trigger asks about, or lies beyond them
+/// in its direction.
+fn still_there(trigger: &ScoreTrigger, subject: Option<&SubjectState>, rules: &RuleSet) -> bool {
+    let Some(scale) = rules.settings().scale(&trigger.scale) else { return false };
+    let Some(level) = subject.and_then(|known| known.scores.get(&trigger.scale)) else { return false };
+    // The settled band, whatever holds it there. Where the scale has no such band any more, the score is
+    // read as its bands are now.
+    let read = || scale.band(&level.score).ok().and_then(|band| scale.rank(&band.name));
+    let Some(now) = scale.rank(&level.band).or_else(read) else { return false };
+    let mut asked = trigger.enters.iter().filter_map(|band| scale.rank(band));
+    match trigger.direction {
+        Direction::Worse => asked.min().is_some_and(|least| now >= least),
+        Direction::Better => asked.max().is_some_and(|most| now <= most),
+        Direction::Either => asked.any(|rank| rank == now),
+    }
+}
