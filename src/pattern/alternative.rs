@@ -8,7 +8,7 @@ use crate::json::Value;
 /// One alternative as its author wrote it (compact), and as it is judged.
 #[derive(Clone, Debug)]
 pub(crate) struct Alternative {
-    pub(super) text: String,
+    pub(super) text: Box<str>,
     pub(crate) test: Test,
 }
 
@@ -23,7 +23,8 @@ pub(crate) enum Test {
     ButTexts(Vec<TextTest>),
     /// No number of these; every other value passes.
     ButNumbers(Vec<Number>),
-    Numeric(Range),
+    /// Boxed, as it is by far the largest.
+    Numeric(Box<Range>),
     Network(Network),
     Exists,
     /// No value passes: there must be none.

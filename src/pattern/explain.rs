@@ -102,11 +102,11 @@ fn verdict(field: &Field, satisfied: bool, event: &Node<'_>) -> FieldVerdict {
     let by = field.alternatives.iter().find(|a| holds(&a.test));
     let by = by.or_else(|| field.alternatives.iter().find(|a| matches!(a.test, Test::Absent)));
     FieldVerdict {
-        pointer: field.pointer.clone(),
+        pointer: field.pointer.to_string(),
         seen: seen(field, &values),
         wanted: cut(field.wanted()),
         satisfied,
-        by: by.filter(|_| satisfied).map(|alternative| cut(alternative.text.clone())),
+        by: by.filter(|_| satisfied).map(|alternative| cut(alternative.text.to_string())),
     }
 }
 

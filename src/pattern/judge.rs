@@ -84,7 +84,7 @@ impl<'p> Judge<'p> {
                 Some((step, rest)) => (step, Some(rest)),
                 None => (name, None),
             };
-            if tree.below.contains_key(step) {
+            if tree.names(step) {
                 let found = found.entry(step).or_default();
                 match rest {
                     None => found.whole.push(node),
@@ -93,8 +93,8 @@ impl<'p> Judge<'p> {
             }
         }
         let mut all = Verdict::Empty;
-        for (step, tree) in &tree.below {
-            let verdict = match found.remove(step.as_str()) {
+        for (step, tree) in tree.below() {
+            let verdict = match found.remove(step) {
                 None => Verdict::absence(tree.absent),
                 Some(found) => self.values(tree, &found.elements(), &vec![Met::Nothing; tree.fields.len()]),
             };

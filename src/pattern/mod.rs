@@ -107,9 +107,9 @@ pub struct Pattern {
 }
 
 struct Inner {
-    text: String,
-    fields: Vec<Field>,
-    branches: Vec<Tree>,
+    text: Box<str>,
+    fields: Box<[Field]>,
+    branches: Box<[Tree]>,
 }
 
 impl Pattern {
@@ -150,7 +150,9 @@ impl Pattern {
             return Err(vec![too_long(&text, pointer, node.at)]);
         }
         let (fields, branches) = Reader::new(pointer, peer).pattern(node)?;
-        Ok(Self { inner: Arc::new(Inner { text, fields, branches }) })
+        Ok(Self {
+            inner: Arc::new(Inner { text: text.into(), fields: fields.into(), branches: branches.into() }),
+        })
     }
 
     /// The pattern as compact JSON, its members in their author's order.

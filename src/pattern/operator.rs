@@ -43,7 +43,7 @@ impl Reader {
             },
         };
         match test {
-            Ok(test) => Some(Alternative { text: node.to_string(), test }),
+            Ok(test) => Some(Alternative { text: node.to_string().into(), test }),
             Err((at, fault)) => {
                 self.fault(at, fault);
                 None
@@ -61,7 +61,7 @@ impl Reader {
             "suffix" => affix("suffix", node, TextTest::Suffix, TextTest::SuffixIgnoreCase),
             "wildcard" => wildcard(node).map(Test::Text),
             "anything-but" => self.anything_but(node),
-            "numeric" => self.numeric(node).map(Test::Numeric),
+            "numeric" => self.numeric(node).map(|range| Test::Numeric(Box::new(range))),
             "exists" => match node.value {
                 Value::Bool(true) => Ok(Test::Exists),
                 Value::Bool(false) => Ok(Test::Absent),

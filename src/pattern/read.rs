@@ -44,8 +44,8 @@ pub(crate) struct Field {
     /// The steps of its path; a dotted name is several.
     pub(crate) path: Vec<String>,
     /// Where its list stands, as JSON pointer.
-    pub(super) pointer: String,
-    pub(crate) alternatives: Vec<Alternative>,
+    pub(super) pointer: Box<str>,
+    pub(crate) alternatives: Box<[Alternative]>,
     /// Whether one alternative is that there is no value.
     pub(crate) absent: bool,
 }
@@ -57,7 +57,7 @@ impl Field {
 
     /// The list as its author wrote it, compact.
     pub(super) fn wanted(&self) -> String {
-        let texts: Vec<&str> = self.alternatives.iter().map(|a| a.text.as_str()).collect();
+        let texts: Vec<&str> = self.alternatives.iter().map(|a| &*a.text).collect();
         format!("[{}]", texts.join(","))
     }
 }
@@ -188,7 +188,8 @@ impl Reader {
             self.leave(back);
         }
         let absent = alternatives.iter().any(|a| matches!(a.test, Test::Absent));
-        let field = Field { path: self.path.clone(), pointer: self.pointer.clone(), alternatives, absent };
+        let (path, pointer) = (self.path.clone(), self.pointer.as_str().into());
+        let field = Field { path, pointer, alternatives: alternatives.into(), absent };
         let same = |item: &Item| matches!(item, Item::Field(i) if self.fields[*i].path == field.path);
         if let Some(earlier) = scope.items.iter().position(same) {
             if !self.peer_has(Choice::RepeatedKeys) {

@@ -1,6 +1,6 @@
 //! The fields of one branch as a tree over the steps of their paths.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::read::Field;
 
@@ -9,7 +9,8 @@ use super::read::Field;
 pub(super) struct Tree {
     /// The fields whose path ends here; several where one stands inside and one outside `$or`.
     pub(super) fields: Vec<usize>,
-    pub(super) below: BTreeMap<String, Self>,
+    /// By the next step, in the order of the steps.
+    below: Vec<(Box<str>, Self)>,
     /// Whether every field below accepts that there is no value.
     pub(super) below_absent: bool,
     /// Whether every field here and below does.
@@ -21,23 +22,48 @@ impl Tree {
         let mut root = Self::default();
         for field in branch {
             let steps = all[*field].path.iter();
-            let place = steps.fold(&mut root, |tree, step| tree.below.entry(step.clone()).or_default());
+            let place = steps.fold(&mut root, |tree, step| tree.grow(step));
             place.fields.push(*field);
         }
         root.mark(all);
         root
     }
 
+    /// Whether anything is named below that step.
+    pub(super) fn names(&self, step: &str) -> bool {
+        self.place(step).is_ok()
+    }
+
+    /// What is named below, by the next step.
+    pub(super) fn below(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.below.iter().map(|(step, tree)| (&**step, tree))
+    }
+
+    fn place(&self, step: &str) -> Result<usize, usize> {
+        self.below.binary_search_by(|(known, _)| (**known).cmp(step))
+    }
+
+    fn grow(&mut self, step: &str) -> &mut Self {
+        let place = self.place(step).unwrap_or_else(|place| {
+            self.below.insert(place, (step.into(), Self::default()));
+            place
+        });
+        &mut self.below[place].1
+    }
+
     /// Every field that stands in it.
     pub(super) fn all(&self) -> BTreeSet<usize> {
         let mut all: BTreeSet<usize> = self.fields.iter().copied().collect();
-        self.below.values().for_each(|tree| all.extend(tree.all()));
+        self.below.iter().for_each(|(_, tree)| all.extend(tree.all()));
         all
     }
 
     fn mark(&mut self, all: &[Field]) {
-        self.below.values_mut().for_each(|tree| tree.mark(all));
-        self.below_absent = self.below.values().all(|tree| tree.absent);
+        // There may be very many patterns, and each lives long.
+        self.below.shrink_to_fit();
+        self.fields.shrink_to_fit();
+        self.below.iter_mut().for_each(|(_, tree)| tree.mark(all));
+        self.below_absent = self.below.iter().all(|(_, tree)| tree.absent);
         self.absent = self.below_absent && self.fields.iter().all(|field| all[*field].absent);
     }
 }
