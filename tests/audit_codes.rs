@@ -73,7 +73,7 @@ fn our_own_codes_live_in_our_namespaces() {
     let spaces = [
         ("POLICY_", AuditDomain::Policy, 24),
         ("APPROVAL_", AuditDomain::Approval, 15),
-        ("ENFORCEMENT_", AuditDomain::Enforcement, 15),
+        ("ENFORCEMENT_", AuditDomain::Enforcement, 19),
         ("SCHEDULE_", AuditDomain::Schedule, 8),
     ];
     let ours = &AuditCode::ALL[REFERENCE..];

@@ -235,8 +235,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.log([released(&next, &held, by.actor.clone(), now)]);
         if let EffectState::Lifting { .. } = next.state {
             let mut held = held;
-            if let Some(person) = by.person {
-                held.origin.operator = Some(person.clone());
+            if by.person.is_some() || by.reason.is_some() {
+                held.origin.operator = by.person.cloned();
                 held.origin.reason = by.reason.map(str::to_owned);
             }
             create(tx, next.undo(&held, next.generation, None, now), &by.actor, now);

@@ -60,7 +60,7 @@ fn what_nobody_ratifies_in_time_is_taken_back() {
     assert_eq!(again(&world, &asked).state, ApprovalState::Expired);
     let undo = world.the("unlock_account");
     assert_eq!((undo.subject.user.as_str(), undo.reason()), ("ana", Reason::Done));
-    assert_eq!(undo.channel, BuiltinAction::LockAccount.into(), "by the way that it came");
+    assert_eq!(undo.channel, "unlock_account".parse().unwrap(), "its own way");
     assert!(undo.origin.reason.unwrap().contains("nobody ratified it in time"));
     assert_eq!(world.count("ENFORCEMENT_UNDONE"), 1);
     world.another().run(at(24 * 60 + 1));
