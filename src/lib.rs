@@ -26,6 +26,11 @@
 mod action;
 mod approval;
 mod audit;
+#[cfg(not(tipstaff_broken))]
+mod broken;
+#[cfg(tipstaff_broken)]
+#[doc(hidden)]
+pub mod broken;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod decimal;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up; ARCHITECTURE.md repeats them.
 const FLOORS: &[&[&str]] = &[
-    &["ready", "words", "time", "hash", "decimal", "json", "id"],
+    &["ready", "broken", "words", "time", "hash", "decimal", "json", "id"],
     &["audit", "pattern", "matcher", "score", "schedule"],
     &["action", "signal"],
     &["rule"],
