@@ -208,6 +208,7 @@ impl HeldEffect {
             repeats: 0,
             last_repeat: None,
             windows: Vec::new(),
+            reserved: Vec::new(),
             judged: None,
         }
     }

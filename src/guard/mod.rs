@@ -1,8 +1,10 @@
-//! What holds an action back, in the order of behaviour 6: mode, kill switch, what was agreed to,
-//! exemption, guessed subject, confidence, cooldown. The first that applies is the reason; what comes
+//! What holds an action back, in the order of behaviour 6: mode, kill switch, pause, what was agreed to,
+//! exemption, guessed subject, confidence, cooldown, loop depth, caps. The first that applies is the reason; what comes
 //! after it is not asked.
 
+mod caps;
 mod cooldown;
+mod loops;
 mod subject;
 
 use serde::{Deserialize, Serialize};
@@ -15,19 +17,24 @@ use crate::state::{Control, Cooling};
 use crate::time::Time;
 use crate::words::words;
 
+pub(crate) use caps::{Capped, caps_of, counted, strictest};
 pub(crate) use cooldown::{RestKey, digest_at, rest_key, resting};
+pub use loops::Cause;
 pub(crate) use subject::exempted;
 
 words! {
     /// Why an action was not taken.
     Suppression, "reason of a suppression" {
         KillSwitch: "kill_switch", "a person stopped the tenant, the rule or the action type";
+        Paused: "paused", "the rule rests until somebody resumes it";
         Exempt: "exempt", "the subject is exempt from it";
         OverAgreed: "over_agreed", "more subjects moved by changed bands than was agreed to";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";
         LowConfidence: "low_confidence", "the score is less sure than the rule asks";
         LateScore: "late_score", "a newer score of the subject is known";
         Cooldown: "cooldown", "the rule rests for this subject";
+        LoopDepth: "loop_depth", "actions caused each other too often, and nobody can be asked";
+        Cap: "cap", "as many as a cap allows were made in the window";
         MissingVariable: "missing_variable", "a parameter needs a value that the signal lacks";
         BadParameter: "bad_parameter", "a parameter, filled in, is not what its type asks";
     }
@@ -49,6 +56,14 @@ pub struct Suppressed {
 impl Suppressed {
     pub(crate) const fn new(reason: Suppression) -> Self {
         Self { reason, detail: None, until: None }
+    }
+
+    /// What holds it back, and when that lifts, in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let detail = self.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        let until = self.until.map_or_else(String::new, |until| format!(", until {until}"));
+        format!("{}{detail}{until}", self.reason)
     }
 
     pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
@@ -73,6 +88,7 @@ pub(crate) struct Question<'a> {
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
     kill_switch(q)
+        .or_else(|| paused(q))
         .or_else(|| over_agreed(q))
         .or_else(|| subject::exempt(q))
         .or_else(|| subject::guessed(q))
@@ -83,6 +99,11 @@ pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {
     let stop = q.control.stops(std::iter::once(&q.rule.rule.id), &q.action.spec.name)?;
     Some(Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone()))
+}
+
+fn paused(q: &Question<'_>) -> Option<Suppressed> {
+    let pause = q.control.paused.get(&q.rule.rule.id)?;
+    Some(Suppressed::new(Suppression::Paused).detail(pause.reason.clone()))
 }
 
 fn over_agreed(q: &Question<'_>) -> Option<Suppressed> {

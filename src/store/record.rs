@@ -16,6 +16,7 @@ words! {
     Kind, "kind of record" {
         Approval: "approval", "a request for people's agreement";
         Book: "book", "which rules of the tenant are in force";
+        Cap: "cap", "what was made under a cap, window by window";
         Change: "change", "a change of bands on its way through the subjects";
         Control: "control", "what people have stopped";
         Effect: "effect", "a restriction of a subject, and who holds it";
