@@ -286,6 +286,8 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
             at: at(0),
             operator: None,
             reason: None,
+            cause: None,
+            depth: 0,
         },
         subject: Subject::user(id("ana")),
         action: BuiltinAction::LockAccount.into(),
@@ -308,6 +310,7 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         start_at: None,
         start_within,
         inverse: None,
+        reserved: Vec::new(),
         judged: None,
     }
 }
