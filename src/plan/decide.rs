@@ -10,7 +10,7 @@ use super::window::{count, tally};
 use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Question, Suppressed, Suppression, exempted, held_back, rest_key, resting};
+use crate::guard::{Keeping, Question, Suppressed, Suppression, held_back, order_held_back, rest_key, resting};
 use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode};
@@ -78,6 +78,11 @@ pub(super) struct Moment<'a> {
     pub(super) tree: Option<&'a Node<'a>>,
 }
 
+pub(super) fn keeping<'a>(facts: &'a Facts<'_>) -> Keeping<'a> {
+    let (known, away) = (facts.administrators.as_ref(), &facts.away);
+    Keeping { settings: facts.rules.settings(), known, away }
+}
+
 impl<'a> Planner<'a> {
     fn new(signal: &'a Signal, facts: &'a Facts<'a>, now: Time) -> Self {
         let decision = Decision::new(signal, now);
@@ -90,6 +95,7 @@ impl<'a> Planner<'a> {
             tallies: BTreeMap::new(),
             repeated: BTreeSet::new(),
             stats: BTreeMap::new(),
+            away: facts.away.clone(),
             audit: Vec::new(),
         };
         Self { signal, facts, now, plan }
@@ -120,12 +126,11 @@ impl<'a> Planner<'a> {
             Some(Some(policy)) => Some(policy),
             Some(None) => return Err(PlanError::NoApprovers(action.clone())),
         };
-        if let Some(stop) = self.facts.control.stops(std::iter::empty(), action) {
-            let held = Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone());
-            self.suppress(None, action, held, None);
-            return Ok(());
-        }
-        if let Some(held) = exempted(&self.facts.exemptions, None, action, self.now) {
+        let facts = self.facts;
+        let (control, exemptions) = (&facts.control, &facts.exemptions[..]);
+        let (keeping, known) = (keeping(facts), facts.attributes.as_ref());
+        let held = order_held_back(spec, self.signal, control, exemptions, &keeping, known, self.now);
+        if let Some(held) = held {
             self.suppress(None, action, held, None);
             return Ok(());
         }
@@ -196,8 +201,19 @@ impl<'a> Planner<'a> {
         for action in &rule.actions {
             let control = &facts.control;
             let (exemptions, now) = (&facts.exemptions[..], self.now);
-            let question =
-                Question { rule, action, signal: self.signal, fire, control, exemptions, now, rest };
+            let question = Question {
+                rule,
+                action,
+                signal: self.signal,
+                fire,
+                control,
+                exemptions,
+                settings: facts.rules.settings(),
+                known: self.signal.attributes().or(facts.attributes.as_ref()),
+                keeping: keeping(facts),
+                now,
+                rest,
+            };
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),
