@@ -1,28 +1,28 @@
 //! What holds an action back, in the order of behaviour 6: mode, kill switch, what was agreed to,
-//! time, rollout, protection, exemption, the last administrators, guessed subject, confidence, cooldown.
-//! The first that applies is the reason; what comes
-//! after it is not asked.
+//! times, rollout, protection, exemption, the last administrators, guessed subject, confidence,
+//! cooldown. The first that applies is the reason; what comes after it is not asked.
 
+mod cooldown;
 mod protected;
 mod rollout;
+mod subject;
 mod times;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{ActionSpec, ActionType};
+use crate::action::ActionSpec;
 use crate::exemption::Exemptions;
-use crate::hash::{Hash, Hasher};
-use crate::id::RuleId;
-use crate::json::Node;
-use crate::pattern::{Payload, values_at};
-use crate::rule::{CompiledRule, CooldownScope, Settings, Trigger};
+use crate::pattern::Payload;
+use crate::rule::{CompiledRule, Settings};
 use crate::score::Fire;
-use crate::signal::{DefaultedField, LevelWhy, Signal};
-use crate::state::{Control, Cooling, MAX_RESTING_VALUES, SubjectState, Tally};
+use crate::signal::{LevelWhy, Signal};
+use crate::state::{Control, Cooling};
 use crate::time::Time;
 use crate::words::words;
 
+pub(crate) use cooldown::{RestKey, digest_at, rest_key, resting};
 pub(crate) use protected::{Keeping, protected};
+pub(crate) use subject::exempted;
 
 words! {
     /// Why an action was not taken.
@@ -88,66 +88,6 @@ pub(crate) struct Question<'a> {
     pub(crate) rest: Option<&'a Cooling>,
 }
 
-/// For what a rule rests after it acted on a signal: the subject as a whole, or a value.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum RestKey {
-    Subject,
-    Value(Hash),
-}
-
-/// The digest of a value, the same whatever its spelling.
-pub(crate) fn digest_at(node: &Node<'_>) -> Hash {
-    node.feed(Hasher::new("tipstaff/value/1")).finish()
-}
-
-/// For what the rule rests on such a signal, if it ever rests; `tree` is the event's payload.
-pub(crate) fn rest_key(rule: &CompiledRule, signal: &Signal, tree: Option<&Node<'_>>) -> Option<RestKey> {
-    let cooldown = rule.rule.guards.cooldown.as_ref()?;
-    // A manual start is a person's decision; it does not wait for a rule's rest.
-    if matches!(signal, Signal::Manual(_)) {
-        return match cooldown.per {
-            CooldownScope::Subject => Some(RestKey::Subject),
-            CooldownScope::Field(_) => None,
-        };
-    }
-    Some(match &cooldown.per {
-        CooldownScope::Subject => RestKey::Subject,
-        CooldownScope::Field(field) => {
-            let values = tree.map(|tree| values_at(tree, field)).unwrap_or_default();
-            let hasher = Hasher::new("tipstaff/resting/1").number(values.len() as u64);
-            RestKey::Value(values.into_iter().fold(hasher, |h, node| h.hash(&digest_at(node))).finish())
-        }
-    })
-}
-
-/// The rest of the rule that a signal of that time falls into, if there is one. Where as many values rest as are
-/// remembered, a further one falls into the rest that began last.
-pub(crate) fn resting<'a>(
-    rule: &CompiledRule,
-    signal: &Signal,
-    at: Time,
-    key: Option<RestKey>,
-    subject: &'a SubjectState,
-    tally: Option<&'a Tally>,
-) -> Option<&'a Cooling> {
-    let span = rule.rule.guards.cooldown.as_ref()?.span;
-    if matches!(signal, Signal::Manual(_)) {
-        return None;
-    }
-    match key? {
-        RestKey::Subject => subject.resting(rule.is_shadow()).get(&rule.rule.id)?.holding(at, span),
-        RestKey::Value(value) => {
-            let resting = &tally?.resting;
-            if let Some(rests) = resting.get(&value) {
-                return rests.holding(at, span);
-            }
-            let held: Vec<&Cooling> = resting.values().filter_map(|rests| rests.holding(at, span)).collect();
-            let full = held.len() >= MAX_RESTING_VALUES;
-            held.into_iter().filter(|_| full).max_by_key(|rest| (rest.since, rest.repeats))
-        }
-    }
-}
-
 /// The first guard that holds the action back, if one does. Whether it runs in shadow is not
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
@@ -156,33 +96,16 @@ pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
         .or_else(|| times(q))
         .or_else(|| rollout(q))
         .or_else(|| protected(q.settings, &q.action.spec, q.signal.subject(), q.known))
-        .or_else(|| exempt(q))
+        .or_else(|| subject::exempt(q))
         .or_else(|| q.keeping.held(&q.action.spec, &q.signal.subject().user))
-        .or_else(|| guessed(q))
-        .or_else(|| confidence(q))
-        .or_else(|| cooldown(q))
+        .or_else(|| subject::guessed(q))
+        .or_else(|| subject::confidence(q))
+        .or_else(|| cooldown::cooldown(q))
 }
 
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {
     let stop = q.control.stops(std::iter::once(&q.rule.rule.id), &q.action.spec.name)?;
     Some(Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone()))
-}
-
-fn exempt(q: &Question<'_>) -> Option<Suppressed> {
-    exempted(q.exemptions, Some(&q.rule.rule.id), &q.action.spec.name, q.now)
-}
-
-/// Whether the subject is exempt from such an action, and until when.
-pub(crate) fn exempted(
-    exemptions: &[Exemptions],
-    rule: Option<&RuleId>,
-    action: &ActionType,
-    now: Time,
-) -> Option<Suppressed> {
-    let covering = exemptions.iter().filter_map(|known| known.covering(rule, action, now));
-    let exempt = covering.max_by_key(|exempt| exempt.until.unwrap_or(Time::MAX))?;
-    let held = Suppressed::new(Suppression::Exempt).detail(exempt.reason.clone());
-    Some(Suppressed { until: exempt.until, ..held })
 }
 
 fn times(q: &Question<'_>) -> Option<Suppressed> {
@@ -220,37 +143,4 @@ fn over_agreed(q: &Question<'_>) -> Option<Suppressed> {
     let Signal::Level(turn) = q.signal else { return None };
     let over = matches!(turn.why, LevelWhy::Reread { over: true, .. });
     over.then(|| Suppressed::new(Suppression::OverAgreed))
-}
-
-fn guessed(q: &Question<'_>) -> Option<Suppressed> {
-    let guessed = q.signal.info().defaulted.contains(&DefaultedField::Subject);
-    (guessed && q.action.spec.restricts).then(|| Suppressed::new(Suppression::DefaultedSubject))
-}
-
-fn confidence(q: &Question<'_>) -> Option<Suppressed> {
-    let Trigger::Score(trigger) = &q.rule.rule.trigger else { return None };
-    let stated = match q.signal {
-        Signal::Score(reading) => &reading.confidence,
-        Signal::Level(turn) => &turn.confidence,
-        _ => return None,
-    };
-    let sure = trigger.is_confident(stated.as_ref());
-    (!sure).then(|| Suppressed::new(Suppression::LowConfidence))
-}
-
-fn cooldown(q: &Question<'_>) -> Option<Suppressed> {
-    let resting = |until| Suppressed { until: Some(until), ..Suppressed::new(Suppression::Cooldown) };
-    if let Some(until) = q.fire.and_then(|fire| fire.cooling_until) {
-        return Some(resting(until));
-    }
-    // Entry into the worst band always fires (behaviour 2.4).
-    if q.fire.is_some_and(|fire| fire.worst) {
-        return None;
-    }
-    let rest = q.rest?;
-    let held = resting(rest.until);
-    Some(match rest.made.get(&q.action.action.key) {
-        Some(made) => held.detail(format!("repeat {} of {made}", rest.repeats.saturating_add(1))),
-        None => held,
-    })
 }
