@@ -110,7 +110,7 @@ pub use pattern::{
 pub use people::{People, PeopleError, Right};
 pub use plan::{
     ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Part, PartVerdict, Plan,
-    PlanError, RuleAnswer, RuleRef, Why, explain, plan,
+    PlanError, RuleAnswer, RuleRef, Why, WhyNot, explain, plan, why_not,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{

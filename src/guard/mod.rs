@@ -91,17 +91,27 @@ pub(crate) struct Question<'a> {
 /// The first guard that holds the action back, if one does. Whether it runs in shadow is not
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
-    kill_switch(q)
-        .or_else(|| over_agreed(q))
-        .or_else(|| times(q))
-        .or_else(|| rollout(q))
-        .or_else(|| protected(q.settings, &q.action.spec, q.signal.subject(), q.known))
-        .or_else(|| subject::exempt(q))
-        .or_else(|| q.keeping.held(&q.action.spec, &q.signal.subject().user))
-        .or_else(|| subject::guessed(q))
-        .or_else(|| subject::confidence(q))
-        .or_else(|| cooldown::cooldown(q))
+    ORDER.iter().find_map(|guard| guard(q))
 }
+
+/// Every guard that holds the action back, in their order: for whoever asks why.
+pub(crate) fn every_hold(q: &Question<'_>) -> Vec<Suppressed> {
+    ORDER.iter().filter_map(|guard| guard(q)).collect()
+}
+
+/// The guards in the order of behaviour 6.
+const ORDER: &[fn(&Question<'_>) -> Option<Suppressed>] = &[
+    kill_switch,
+    over_agreed,
+    times,
+    rollout,
+    |q| protected(q.settings, &q.action.spec, q.signal.subject(), q.known),
+    subject::exempt,
+    |q| q.keeping.held(&q.action.spec, &q.signal.subject().user),
+    subject::guessed,
+    subject::confidence,
+    cooldown::cooldown,
+];
 
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {
     let stop = q.control.stops(std::iter::once(&q.rule.rule.id), &q.action.spec.name)?;

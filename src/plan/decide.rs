@@ -78,6 +78,31 @@ pub(super) struct Moment<'a> {
     pub(super) tree: Option<&'a Node<'a>>,
 }
 
+/// What the guards are asked about an action.
+pub(super) fn question<'a>(
+    rule: &'a CompiledRule,
+    action: &'a CompiledAction,
+    signal: &'a Signal,
+    fire: Option<&'a Fire>,
+    rest: Option<&'a Cooling>,
+    facts: &'a Facts<'_>,
+    now: Time,
+) -> Question<'a> {
+    Question {
+        rule,
+        action,
+        signal,
+        fire,
+        control: &facts.control,
+        exemptions: &facts.exemptions,
+        settings: facts.rules.settings(),
+        known: signal.attributes().or(facts.attributes.as_ref()),
+        keeping: keeping(facts),
+        now,
+        rest,
+    }
+}
+
 pub(super) fn keeping<'a>(facts: &'a Facts<'_>) -> Keeping<'a> {
     let (known, away) = (facts.administrators.as_ref(), &facts.away);
     Keeping { settings: facts.rules.settings(), known, away }
@@ -199,21 +224,7 @@ impl<'a> Planner<'a> {
         let tally = facts.tallies.get(&rule.rule.id);
         let rest = resting(rule, self.signal, self.at(), key, &facts.subject, tally);
         for action in &rule.actions {
-            let control = &facts.control;
-            let (exemptions, now) = (&facts.exemptions[..], self.now);
-            let question = Question {
-                rule,
-                action,
-                signal: self.signal,
-                fire,
-                control,
-                exemptions,
-                settings: facts.rules.settings(),
-                known: self.signal.attributes().or(facts.attributes.as_ref()),
-                keeping: keeping(facts),
-                now,
-                rest,
-            };
+            let question = question(rule, action, self.signal, fire, rest, facts, self.now);
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),

@@ -10,6 +10,7 @@ mod make;
 mod notice;
 mod rest;
 mod score;
+mod why_not;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub use evidence::MAX_EVIDENCE_FIELDS;
 pub use explain::{Part, PartVerdict, RuleAnswer, Why, explain};
 pub use notice::NoticeKind;
 pub(crate) use notice::notice;
+pub use why_not::{WhyNot, why_not};
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
