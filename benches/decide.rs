@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use tipstaff::{Control, Event, Facts, Payload, Roster, RuleSet, Signal, SubjectState, Time, UserId, plan};
+use tipstaff::{Away, Control, Event, Facts, Payload, Roster, RuleSet, Signal, SubjectState, Time, UserId, plan};
 
 fn rules(count: usize) -> RuleSet {
     let rules = (0..count).map(|i| {
@@ -47,6 +47,9 @@ fn decide(rules: &RuleSet, signal: &Signal) -> usize {
         stats: BTreeMap::new(),
         roster: Roster::default(),
         exemptions: Vec::new(),
+        attributes: None,
+        administrators: None,
+        away: Away::default(),
     };
     plan(signal, &concerned, &facts, signal.at()).expect("it can be decided").enforcements.len()
 }

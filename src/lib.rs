@@ -87,7 +87,9 @@ pub use engine::{
     MAX_MOVE_SAMPLE, MoveCount, Reassign, Reply, RuleChange, RuleRow, RunReport, ScaleList, StageView,
     TimetableRow,
 };
-pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
+pub use exemption::{
+    Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS, Waiver, Waivers,
+};
 pub use guard::{Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
@@ -108,7 +110,7 @@ pub use pattern::{
 pub use people::{People, PeopleError, Right};
 pub use plan::{
     ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Part, PartVerdict, Plan,
-    PlanError, RuleAnswer, RuleRef, Why, explain, plan,
+    PlanError, RuleAnswer, RuleRef, Why, WhyNot, explain, plan, why_not,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
@@ -141,9 +143,9 @@ pub use signal::{
     ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
+    Administrators, Attributes, Away, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
     MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Precision, Rests,
-    Roster, RuleStats, Run, Stop, SubjectState, Sweep, SweepCause, Tally, Timer, WindowOutcome, WindowStand,
+    Place, Roster, RuleStats, Run, Stop, SubjectState, Sweep, SweepCause, TakenBy, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

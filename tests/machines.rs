@@ -308,6 +308,7 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         start_at: None,
         start_within,
         inverse: None,
+        administrator: false,
         judged: None,
     }
 }

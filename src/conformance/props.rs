@@ -136,6 +136,7 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
         start_at: None,
         start_within: None,
         inverse: None,
+        administrator: false,
         judged: None,
     }
 }

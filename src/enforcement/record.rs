@@ -83,6 +83,9 @@ pub struct Enforcement {
     /// How its effect is taken back, where it leaves one that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inverse: Option<Means>,
+    /// Whether it takes away somebody who was an administrator when it was decided on, or carried out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub administrator: bool,
     /// What people said of it afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judgement>,

@@ -52,6 +52,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 _ => self.brought_about(tx, effect, next, own, now).await?,
             };
         }
+        self.away_after_effect(tx, next, &mut effect).await?;
         if effect != before || (known.is_none() && own) {
             match known {
                 Some(stored) => tx.put(key, &stored.with(effect)),
@@ -92,6 +93,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             }
             _ => return Ok(()),
         }
+        self.away_after_effect(tx, stale, &mut effect).await?;
         tx.put(key, &stored.with(effect));
         Ok(())
     }
@@ -309,7 +311,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         holder: &Holding,
         now: Time,
     ) -> Result<bool, EngineError> {
-        let exemptions = self.exemptions_of(tx, &done.tenant, &done.subject).await?;
+        let exemptions = self.exemptions_of(tx, &done.tenant, &done.subject, None).await?;
         let rule = match holder {
             Holding::Rule(rule) => Some(rule),
             Holding::Person(_) => None,

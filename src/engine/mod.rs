@@ -4,6 +4,7 @@
 mod absence;
 mod approvals;
 mod audience;
+mod away;
 mod bands;
 mod control;
 mod describe;
@@ -27,6 +28,7 @@ mod turns;
 mod tx;
 mod undo;
 mod winding;
+mod waivers;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -189,8 +191,9 @@ pub enum EngineError {
     /// An exemption that is over before it begins.
     #[error("the exemption ends at {0}, which is past; accepted: a time to come, or none")]
     ExemptionOver(Time),
-    /// The subject has more exemptions than [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
-    #[error("{0} exemptions of one subject; accepted: at most 100")]
+    /// The subject has, or there are by attribute, more exemptions than
+    /// [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
+    #[error("{0} exemptions of one subject, or by attribute; accepted: at most 100")]
     TooManyExemptions(usize),
     /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
     #[error("the attributes have {0} bytes; accepted: at most 16384")]

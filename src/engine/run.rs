@@ -335,13 +335,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         })
     }
 
-    /// Counts the end of an enforcement for the rules that asked for it. Counters that are damaged
-    /// stay so: what was carried out must be settled, or it is carried out again.
+    /// What the end of an enforcement means beside its effect: its place is given back, and it counts
+    /// for the rules that asked for it. Counters that are damaged stay so: what was carried out must be settled, or it is carried out again.
     pub(super) async fn count_end(&self, tx: &mut Tx<'_, S>, next: &Enforcement) -> Result<(), EngineError> {
         let status = next.status();
         if status == Status::Pending || next.purpose != Purpose::Action {
             return Ok(());
         }
+        self.away_after_end(tx, next).await?;
         for holder in &next.holders {
             let key = stats_key(&next.tenant, &holder.rule);
             tx.load([key.clone()]).await?;

@@ -104,6 +104,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             start_at: None,
             start_within: None,
             inverse: None,
+            administrator: false,
             judged: None,
             repeats: 0,
             last_repeat: None,
