@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use tipstaff::{Away, Control, Event, Facts, Payload, Roster, RuleSet, Signal, SubjectState, Time, UserId, plan};
+use tipstaff::{
+    Away, Control, Event, Facts, Payload, Roster, RuleSet, Signal, SubjectState, Time, UserId, plan,
+};
 
 fn rules(count: usize) -> RuleSet {
     let rules = (0..count).map(|i| {

@@ -63,7 +63,8 @@ pub fn why_not(
     let mut parts: Vec<PartVerdict> = signal.as_ref().map_or_else(Vec::new, |signal| rule.parts(signal));
     parts.retain(|part| matches!(part.part, Part::Active | Part::Subject));
     let mode = rule.rule.mode;
-    parts.insert(parts.len().min(1), verdict(Part::Mode, mode == Mode::Live, "live".into(), mode.to_string()));
+    parts
+        .insert(parts.len().min(1), verdict(Part::Mode, mode == Mode::Live, "live".into(), mode.to_string()));
     if let Trigger::Score(trigger) = &rule.rule.trigger {
         parts.push(band(trigger, facts));
     }
