@@ -296,7 +296,7 @@ codes! {
     PolicyKillSwitchReleased: Warning, Policy, "POLICY_KILL_SWITCH_RELEASED", Administrative,
         "Enforcement that somebody had stopped may go on";
     PolicyCapExceeded: Warning, Policy, "POLICY_CAP_EXCEEDED", Security,
-        "The first action beyond a cap in its window: what becomes of it and of those that follow is in the details";
+        "The first action beyond a cap in its window; the details say what becomes of it and the next";
     PolicyRulePaused: Warning, Policy, "POLICY_RULE_PAUSED", Administrative,
         "A rule rests until somebody resumes it: an operator said so, or it went beyond a cap";
     PolicyRuleResumed: Warning, Policy, "POLICY_RULE_RESUMED", Administrative,

@@ -82,9 +82,6 @@ pub struct ActionCount {
     pub shadow: u64,
     /// What guards would hold back.
     pub suppressed: u64,
-    /// Those of the created and of the suppressed that caps would hold: people would be asked because of
-    /// them, or nothing would follow.
-    pub capped: u64,
 }
 
 /// What limits moves, as a preview goes through the subjects.
@@ -264,7 +261,6 @@ impl BandPreview {
                     Effect::Shadow { .. } => &[],
                 };
                 for held in held.iter().filter(|held| held.reason == Suppression::Cap) {
-                    count.capped += 1;
                     *self.caps.entry(held.detail.clone().unwrap_or_default()).or_default() += 1;
                 }
                 match &outcome.effect {
@@ -284,10 +280,10 @@ impl BandPreview {
         let content = content.number(self.moved).number(self.unreadable).number(self.approvals);
         let counts = self.actions.iter().fold(content, |h, ((rule, action), count)| {
             let h = h.text(rule.as_str()).text(action.as_str()).number(count.created).number(count.ask);
-            let h = h.number(count.shadow).number(count.suppressed);
-            if count.capped == 0 { h } else { h.text("capped").number(count.capped) }
+            h.number(count.shadow).number(count.suppressed)
         });
-        counts.finish()
+        let held = |h: Hasher, (cap, held): (&String, &u64)| h.text(cap).number(*held);
+        self.caps.iter().fold(counts, held).finish()
     }
 }
 
