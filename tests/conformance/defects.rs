@@ -1,5 +1,7 @@
 //! The ways in which a store can be wrong, each with the laws that it breaks.
 
+use tipstaff::conformance::Variant;
+
 /// `Defect: [laws broken], "what is wrong"`.
 macro_rules! defects {
     ($($defect:ident: [$($law:ident)*], $about:literal;)+) => {
@@ -14,9 +16,12 @@ macro_rules! defects {
     };
 }
 
-/// What a loss hides: the repeat of such a call answers as if the first had been right.
-pub(crate) const HIDDEN_BY_LOSS: &[(Defect, &str)] =
-    &[(Defect::ErasesLikeNames, "what_is_personal_of_a_user_is_erased")];
+/// What failures hide: the repeat of such a call answers as if the first had been right.
+pub(crate) const HIDDEN: &[(Defect, &str, &[Variant])] = &[(
+    Defect::ErasesLikeNames,
+    "what_is_personal_of_a_user_is_erased",
+    &[Variant::Lost, Variant::Unavailable, Variant::Conflict, Variant::Corrupt],
+)];
 
 defects! {
     None: [], "nothing";
@@ -110,4 +115,35 @@ defects! {
     PagesOfHundred: [a_page_has_its_bounds], "a page is shorter than one may ask";
     RemembersQueries: [what_was_written_is_seen], "another process's writes are not seen";
     CountsInMemory: [unique_bytes_never_recur], "each process counts from 1";
+
+    CutsLargeCommits: [a_large_commit_is_whole_or_nothing], "after 500 puts";
+    ForgetsEmptyCommits: [a_commit_of_expectations_alone_counts], "what wrote nothing is not known again";
+    ExpectationsCheckedEarly: [of_two_that_expect_each_others_record_one_is_written],
+        "outside of the transaction that writes";
+    ChecksTheFirstFence: [a_fence_needs_the_records_token every_fence_must_hold], "and no other";
+    FencesCheckedEarly: [a_settling_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
+    KeepsFewCommits: [a_commit_id_is_known_for_good], "the last 64";
+    BodiesAsJson: [a_body_is_text long_texts_are_kept], "a body is read and written anew";
+    TokensAreDoubles: [the_highest_tokens_are_kept], "beyond 53 bits they are rounded";
+    WritesForOthers: [a_commit_is_of_one_tenant], "a commit may name any tenant's records";
+    ErasureRewritesLanes: [an_erasure_loses_no_record], "as they were read before";
+    LeasesLastAMoment: [a_lease_may_be_of_any_length], "at its end a lease is not over";
+    LeasesInSeconds: [a_lease_may_be_of_any_length], "the lease of a claim is cut to seconds";
+    ClaimsAuditOneTenant: [a_claim_audits_in_each_tenants_lane], "that of the first record";
+    NoncesOfAll: [a_nonce_is_its_workers_own], "whose claim it is does not matter";
+    ClaimRepeatsCheckedEarly: [of_one_claim_made_twice_at_once_one_is_made], "outside of the transaction";
+    ClaimsWithoutBound: [a_max_is_taken_within_its_bounds], "none takes none, and any number that many";
+    RenewalsAddUp: [a_renewal_counts_from_now], "a renewal counts from the end of the lease";
+    LapsedIsLost: [what_has_lapsed_is_renewed_until_it_is_taken], "also before anybody else has taken it";
+    RenewalsCheckedEarly: [a_renewal_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
+    DuePagesMayBeEmpty: [a_due_page_has_its_bounds], "a page of none is none";
+    DueCursorsAreTimes: [due_pages_go_on_after_the_last due_pages_hold_while_timers_move],
+        "a page goes on after the time of the last record";
+    OneEntryEachFacet: [filters_combine], "of a facet that is named twice the last one counts";
+    OldFacetsFind: [facets_follow_their_record], "a record is found by what it was";
+    RemembersLanes: [what_was_renewed_or_erased_is_seen], "until their length changes";
+    UniquesApart: [unique_bytes_are_no_salts], "unique bytes and salts are counted apart";
+    ClaimsByName: [nobody_waits_for_ever], "the first tenant's first";
+    AuditsLater: [a_commit_is_seen_whole], "the records of a commit can be seen before its audit records";
+    LanesFillLater: [a_lane_is_seen_without_gaps], "an audit record can be seen before the one before it";
 }
