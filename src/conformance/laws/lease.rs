@@ -2,8 +2,8 @@
 
 use super::super::bench::Bench;
 use super::super::broken::{Broken, Checked, holds, refused, same};
-use super::super::props::{acme, id, other, waiting};
-use crate::store::{Claim, Key, MAX_CLAIM, Record, StoreError};
+use super::super::props::{START, acme, channel, id, other, plain, waiting};
+use crate::store::{Claim, Key, Kind, MAX_CLAIM, Queue, Record, StoreError};
 use crate::time::{Span, Time};
 
 /// When a record's lease runs out.
@@ -75,7 +75,12 @@ pub(in super::super) fn a_nonce_is_its_workers_own(bench: &Bench<'_>) -> Checked
 /// 19. *Bounded*
 pub(in super::super) fn a_max_is_taken_within_its_bounds(bench: &Bench<'_>) -> Checked {
     let tenant = acme();
-    bench.put(&tenant, waiting(&tenant, 0..MAX_CLAIM + 3))?;
+    let queue = Queue { channel: channel("send_webhook"), ready_at: START };
+    let record = |n: usize| Record {
+        queue: Some(queue.clone()),
+        ..plain(&tenant, Kind::Enforcement, &n.to_string())
+    };
+    bench.put(&tenant, (0..MAX_CLAIM + 3).map(record).collect())?;
     let worker = id("w1");
     for (max, number) in [(0, 1), (usize::MAX, MAX_CLAIM), (MAX_CLAIM + 1, 2), (0, 0)] {
         let taken = bench.claim(&bench.ask(&worker, max))?;

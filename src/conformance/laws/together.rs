@@ -2,6 +2,7 @@
 //! third sees meanwhile.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::bench::Bench;
 use super::super::broken::{Broken, Checked, holds, same, same_list};
@@ -15,6 +16,15 @@ use crate::store::{Claim, Commit, Key, Kind, Order, Query, Record, StoreError, T
 use crate::time::Span;
 
 const ROUNDS: usize = 6;
+/// How often a host looks at most while another one writes.
+const LOOKS: usize = 3_000;
+
+/// Does some work, and says then that it is over, however it ended.
+fn then_over<T>(over: &AtomicBool, work: impl FnOnce() -> Result<T, Broken>) -> Result<T, Broken> {
+    let done = work();
+    over.store(true, Ordering::SeqCst);
+    done
+}
 
 /// What one of two racing hosts came to.
 #[derive(Debug)]
@@ -102,23 +112,26 @@ pub(in super::super) fn a_renewal_and_a_rescue_exclude_each_other(bench: &Bench<
 
 /// 12. *Erasure*
 pub(in super::super) fn an_erasure_loses_no_record(bench: &Bench<'_>) -> Checked {
-    const EACH: usize = 10;
+    const ERASURES: usize = 6;
     let tenant = acme();
     let ana: UserId = id("ana");
     let elsewhere = bench.elsewhere();
-    bench.race(2, |host| {
-        for number in 0..EACH {
-            let draft = draft(&tenant, 0, "ana", &number.to_string());
-            let commit = Commit { audit: vec![draft], ..bench.fresh(&tenant) };
-            match host {
-                0 => bench.apply("a commit", &commit)?,
-                _ => drop(elsewhere.erase(&tenant, &ana).answer?),
-            }
+    let over = AtomicBool::new(false);
+    let written = bench.race(2, |host| {
+        if host == 1 {
+            let erase = || (0..ERASURES).try_for_each(|_| elsewhere.erase(&tenant, &ana).answer.map(drop));
+            return then_over(&over, || Ok(erase()?)).map(|()| 0);
         }
-        Ok(())
+        let mut written = 0;
+        while written < 5 || written < 300 && !over.load(Ordering::SeqCst) {
+            let audit = vec![draft(&tenant, 0, "ana", &written.to_string())];
+            bench.apply("a commit", &Commit { audit, ..bench.fresh(&tenant) })?;
+            written += 1;
+        }
+        Ok(written)
     })?;
     let lane = bench.lane(&tenant, 0)?;
-    same("audit records after the race", &EACH, &lane.len())?;
+    same("audit records after the race", &written[0], &lane.len())?;
     let head = verified("the lane after the race", &lane)?;
     same("its head", &head, &bench.head(&tenant, 0)?)?;
     bench.erase(&tenant, &ana).answer?;
@@ -225,16 +238,20 @@ pub(in super::super) fn a_commit_is_seen_whole(bench: &Bench<'_>) -> Checked {
             _ => version(&pair[1].key),
         }
     };
+    let over = AtomicBool::new(false);
+    let write = |version| {
+        let put = pair.iter().map(|record| Record { version, ..record.clone() }).collect();
+        let audit = vec![draft(&tenant, 1, "ana", "it"), draft(&tenant, 0, "ana", "it")];
+        bench.apply("a commit", &Commit { put, audit, ..bench.fresh(&tenant) })
+    };
     bench.race(2, |host| {
         if host == 0 {
-            for version in 0..COMMITS {
-                let put = pair.iter().map(|record| Record { version, ..record.clone() }).collect();
-                let audit = vec![draft(&tenant, 1, "ana", "it"), draft(&tenant, 0, "ana", "it")];
-                bench.apply("a commit", &Commit { put, audit, ..bench.fresh(&tenant) })?;
-            }
-            return Ok(());
+            return then_over(&over, || (0..COMMITS).try_for_each(write));
         }
-        for round in 0..4 * COMMITS as usize {
+        for round in 0..LOOKS {
+            if over.load(Ordering::SeqCst) {
+                break;
+            }
             // Each commit makes all of these one more: what is read later may only be more.
             let mut least = 0;
             for step in 0..5 {
@@ -255,16 +272,20 @@ pub(in super::super) fn a_lane_is_seen_without_gaps(bench: &Bench<'_>) -> Checke
     const EACH: u64 = 8;
     let tenant = acme();
     let elsewhere = bench.elsewhere();
+    let over = AtomicBool::new(false);
+    let write = |host, number| {
+        let audit = ["first", "second"].map(|n| draft(&tenant, 0, "ana", &format!("{host} {number} {n}")));
+        bench.apply("a commit", &Commit { audit: audit.to_vec(), ..bench.fresh(&tenant) })
+    };
     bench.race(3, |host| {
         if host < 2 {
-            for number in 0..EACH {
-                let audit = ["first", "second"].map(|n| draft(&tenant, 0, "ana", &format!("{host} {number} {n}")));
-                bench.apply("a commit", &Commit { audit: audit.to_vec(), ..bench.fresh(&tenant) })?;
-            }
-            return Ok(());
+            return then_over(&over, || (0..EACH).try_for_each(|number| write(host, number)));
         }
         let mut last = 0;
-        for _ in 0..60 {
+        for _ in 0..LOOKS {
+            if over.load(Ordering::SeqCst) {
+                break;
+            }
             let head = elsewhere.head(&tenant, 0)?.seq;
             let page = elsewhere.page_of(&Trail { tenant: tenant.clone(), lane: 0, after: last, limit: 5 })?;
             for record in &page {
