@@ -28,7 +28,7 @@ pub const DEFAULT_CONNECTIONS: usize = 8;
 /// How often a transaction is tried again that another was in the way of.
 const TURNS: u32 = 30;
 /// How often a claim looks again when others have taken all that it found.
-const CLAIM_TURNS: usize = 16;
+const CLAIM_TURNS: u32 = 16;
 
 /// A store in PostgreSQL. See [`Store`] for what each call promises.
 ///
@@ -127,7 +127,10 @@ impl Store for PostgresStore {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         // Whoever finds every record gone each time comes again later, as after an empty queue.
-        for _ in 0..CLAIM_TURNS {
+        for turn in 0..CLAIM_TURNS {
+            if turn > 0 {
+                pause(turn).await;
+            }
             let found = claim::look(&self.client().await?, claim).await?;
             let ready = match found {
                 Found::Held(held) => return Ok(held),
