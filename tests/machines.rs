@@ -523,6 +523,7 @@ fn effect(state: &str) -> HeldEffect {
         changed_at: at(0),
         lifted_at: None,
         turn: None,
+        administrator: false,
     };
     let step = |effect: &HeldEffect, input: EffectInput| effect.step(&input, at(0)).unwrap();
     let release = EffectInput::Release { holder: Holding::Rule(id("r")), undo: Some(undo()) };

@@ -268,7 +268,8 @@ fn two_administrators_lock_each_other() {
         let decision = go(engine.submit(glass(first, second), at(0)));
         assert_eq!(reason(&decision), Some("last_administrators"), "{second} was faster");
         world.run(at(0));
-        let locked: Vec<_> = world.target.jobs("lock_account").iter().map(|job| job.subject.to_string()).collect();
+        let locked: Vec<_> =
+            world.target.jobs("lock_account").iter().map(|job| job.subject.to_string()).collect();
         assert_eq!(locked, [format!("user {first}")]);
         world.verified();
     }
