@@ -112,18 +112,20 @@ pub use plan::{
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    Absent, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, CatchUp, CommentRule,
-    CompiledAction, CompiledRule, Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN,
-    Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Hold, Ladder, Listened,
-    MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
-    MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED,
-    MAX_RULES, MAX_RUNGS, MAX_SCALES, MAX_SOURCES, MAX_STAGES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
-    MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Reopened, Role, Rule, RuleAction,
-    RuleFault, RuleSet, RuleWarning, Settings, Timing, Trigger, UnknownScale, Window, WindowKind,
+    Absent, ActionScope, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, CatchUp,
+    CommentRule, CompiledAction, CompiledRule, Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN,
+    DEFAULT_START_WITHIN, Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Hold,
+    KeepAdministrators, Ladder, Listened, MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP,
+    MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES,
+    MAX_GROUPS, MAX_KEPT, MAX_MEMBERS, MAX_NEED, MAX_PROTECTED, MAX_RULES, MAX_RUNGS, MAX_SCALES,
+    MAX_SOURCES, MAX_STAGES, MAX_TIMES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES,
+    MIN_DEADLINE, MIN_RUNGS, Maintenance, Mode, Policy, Protected, QuietHours, Quorum, Reopened, Role, Rule,
+    RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Times, Timing, Trigger, UnknownScale, Window,
+    WindowKind,
 };
 pub use schedule::{
-    Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
-    ZoneError,
+    Calendar, CalendarIx, Clock, ClockError, CronError, CronFault, CronField, Hours, MAX_CRON_BYTES,
+    Occurrence, Timetable, Weekday, Zone, ZoneError,
 };
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};

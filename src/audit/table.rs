@@ -382,8 +382,6 @@ codes! {
         "The whole audience of one run of a timetable was visited";
     ScheduleOccurrenceSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCE_SKIPPED", Security,
         "One run of a timetable was left out, for the reason that the details name";
-    ScheduleOccurrencesSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCES_SKIPPED", Security,
-        "Many runs of a timetable in a row were left out; the details count them";
     ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
         "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
     ScheduleDeadlineOpened: Info, Schedule, "SCHEDULE_DEADLINE_OPENED", Activity,

@@ -26,6 +26,7 @@ mod timetable;
 mod turns;
 mod tx;
 mod undo;
+mod winding;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

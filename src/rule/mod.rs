@@ -7,10 +7,12 @@ mod cooldown;
 mod describe;
 mod document;
 mod listen;
+mod protect;
 mod read;
 mod read_scale;
 mod schedule;
 mod set;
+mod times;
 mod timing;
 mod window;
 mod write;
@@ -31,8 +33,10 @@ pub use approval::{ApprovalPolicy, ApprovalStage, CommentRule, Fallback, MAX_STA
 pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
+pub use protect::{KeepAdministrators, MAX_KEPT, MAX_PROTECTED, Protected};
 pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use times::{ActionScope, MAX_TIMES, Maintenance, QuietHours, Times};
 pub use timing::{Hold, Ladder, MAX_DELAY, MAX_EFFECT_HOLD, MAX_RUNGS, MIN_RUNGS, Timing};
 pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
@@ -182,6 +186,11 @@ pub enum ApprovalSetting {
 pub struct Guards {
     /// After it acted on a subject, it rests for them.
     pub cooldown: Option<Cooldown>,
+    /// When it may act.
+    pub times: Times,
+    /// For how many of a hundred users it acts, 0 to 100; for all where nothing is said. Who is in is
+    /// the same at every signal, and whoever is in at a share is in at every larger one.
+    pub rollout: Option<u8>,
 }
 
 /// A scale that the tenant does not have.
@@ -210,6 +219,12 @@ pub struct Settings {
     pub types: Vec<ActionSpec>,
     /// Whether risky rules are refused or only warned about.
     pub policy: Policy,
+    /// Maintenance windows and quiet hours of all rules, and of what people order.
+    pub times: Times,
+    /// Who is protected from what, whoever asks for it.
+    pub protected: Vec<Protected>,
+    /// How many administrators must remain. Where nothing is said, one of those whom the host names.
+    pub administrators: Option<KeepAdministrators>,
 }
 
 impl Settings {
