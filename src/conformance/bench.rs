@@ -11,7 +11,8 @@ use crate::audit::{AuditRecord, Head, Salt};
 use crate::delivery::Answer;
 use crate::id::{CommitId, TenantId, UserId, WorkerId};
 use crate::store::{
-    Ahead, Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail, Upcoming,
+    Ahead, Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail,
+    Upcoming,
 };
 use crate::time::{Span, Time};
 

@@ -6,6 +6,7 @@ mod approvals;
 mod audience;
 mod bands;
 mod control;
+mod defects;
 mod describe;
 mod effects;
 mod enforcements;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tipstaff::*;
 
-use crate::rules::{records, start};
+use crate::net::Net;
+use crate::rules::{Rules, records, start};
 use crate::support::{go, id, tenant};
 use crate::target::{ONCE, Seen, honours_keys};
 use crate::witness::{Checked, TOGETHER, VERSIONS, Violation, ensure, of_a_life, violated};
@@ -37,33 +38,48 @@ struct Left {
 /// Checks a world that has drained. Gives how many restrictions could not be judged, and how many
 /// deliveries were made by a worker that had outlived its lease.
 pub(crate) fn check(world: &World) -> Result<(u64, u64), Violation> {
-    let store = &world.net.store;
-    let trail = Trail { tenant: tenant(), lane: 0, after: 0, limit: usize::MAX };
-    let carried = records(store, &[Kind::Enforcement, Kind::Notice]);
-    let decisions = records(store, &[Kind::Trigger]);
-    let approvals = records(store, &[Kind::Approval]);
-    let left = Left {
-        enforcements: carried.into_iter().map(|record| (record.clone(), body(&record))).collect(),
-        decisions: decisions.iter().map(body).map(|made: Decision| (made.id, made)).collect(),
-        approvals: approvals.iter().map(body).map(|asked: Approval| (asked.id, asked)).collect(),
-        trail: go(store.trail(&trail)),
-    };
-    told(world, &left)?;
+    let left = Left::read(&world.net);
     promised(world, &left)?;
-    ended(world, &left)?;
     counted(world, &left)?;
-    occurrences(world, &left)?;
-    let untold = restrictions(world, &left)?;
-    let late = world.net.state().targets.keys.values().filter(|seen| seen.late).count();
+    check_these(&world.net, &world.rules, &left)
+}
+
+/// Checks what needs no knowledge of what came in.
+pub(crate) fn check_left(net: &Net, rules: &Rules) -> Result<(u64, u64), Violation> {
+    check_these(net, rules, &Left::read(net))
+}
+
+fn check_these(net: &Net, rules: &Rules, left: &Left) -> Result<(u64, u64), Violation> {
+    told(net, left)?;
+    ended(net, left)?;
+    occurrences(net, rules, left)?;
+    let untold = restrictions(net, left)?;
+    let late = net.state().targets.keys.values().filter(|seen| seen.late).count();
     Ok((untold, late as u64))
 }
 
+impl Left {
+    fn read(net: &Net) -> Self {
+        let store = &net.store;
+        let trail = Trail { tenant: tenant(), lane: 0, after: 0, limit: usize::MAX };
+        let carried = records(store, &[Kind::Enforcement, Kind::Notice]);
+        let decisions = records(store, &[Kind::Trigger]);
+        let approvals = records(store, &[Kind::Approval]);
+        Self {
+            enforcements: carried.into_iter().map(|record| (record.clone(), body(&record))).collect(),
+            decisions: decisions.iter().map(body).map(|made: Decision| (made.id, made)).collect(),
+            approvals: approvals.iter().map(body).map(|asked: Approval| (asked.id, asked)).collect(),
+            trail: go(store.trail(&trail)),
+        }
+    }
+}
+
 /// The trail: whole, as long as what was committed, and with a path for each enforcement.
-fn told(world: &World, left: &Left) -> Checked {
+fn told(net: &Net, left: &Left) -> Checked {
     if let Err(broken) = verify(&left.trail, Head::default()) {
         return violated(CHAIN, broken.to_string());
     }
-    let state = world.net.state();
+    let state = net.state();
     let (rows, found) = (state.witness.rows, left.trail.len() as u64);
     ensure(TOGETHER, rows == found, || format!("{found} rows in the place of {rows}"))?;
     let mut of: BTreeMap<EnforcementId, Vec<&AuditRecord>> = BTreeMap::new();
@@ -103,12 +119,18 @@ fn told(world: &World, left: &Left) -> Checked {
 fn refusals(left: &Left) -> Checked {
     let refused = left.trail.iter().filter(|row| row.code == "ENFORCEMENT_SETTLE_REFUSED");
     for row in refused {
-        let Some((_, made)) = left.enforcements.iter().find(|(_, made)| Some(made.id) == row.enforcement) else {
+        let Some((_, made)) = left.enforcements.iter().find(|(_, made)| Some(made.id) == row.enforcement)
+        else {
             continue;
         };
+        // A report that confirms tells of the attempts before it as well.
+        if matches!(made.success, Success::Confirmed(_)) {
+            continue;
+        }
         let token = row.details.get("token").map(ToString::to_string).unwrap_or_default();
         let attempt = made.history.iter().find(|attempt| attempt.token.to_string() == token);
-        let settled = attempt.is_some_and(|attempt| attempt.outcome.is_some() && attempt.settled_at.is_some());
+        let settled =
+            attempt.is_some_and(|attempt| attempt.outcome.is_some() && attempt.settled_at.is_some());
         ensure(TOLD, !settled, || format!("{}: attempt with token {token} was settled", made.id))?;
     }
     Ok(())
@@ -118,7 +140,8 @@ fn refusals(left: &Left) -> Checked {
 fn promised(world: &World, left: &Left) -> Checked {
     for (item, acknowledged) in &world.promises.decisions {
         // Another content under the same id is another signal, of which this says nothing.
-        let stored = left.decisions.get(&acknowledged.id).filter(|stored| stored.digest == acknowledged.digest);
+        let stored =
+            left.decisions.get(&acknowledged.id).filter(|stored| stored.digest == acknowledged.digest);
         let signal = world.signal(*item).expect("a signal was decided on");
         let concerned = match signal {
             Signal::Event(_) => !world.promises.edited && !world.rules.set.concerned(signal).is_empty(),
@@ -157,16 +180,20 @@ fn promised(world: &World, left: &Left) -> Checked {
 }
 
 /// Everything is over, for a reason that there was, and what succeeded had its effect.
-fn ended(world: &World, left: &Left) -> Checked {
+fn ended(net: &Net, left: &Left) -> Checked {
     for asked in left.approvals.values() {
         ensure(DRAINS, asked.state != ApprovalState::Open, || asked.to_string())?;
-        let agreed: BTreeSet<_> =
-            asked.votes.iter().filter(|vote| vote.verdict == Verdict::Approve).map(|vote| &vote.actor).collect();
+        let agreed: BTreeSet<_> = asked
+            .votes
+            .iter()
+            .filter(|vote| vote.verdict == Verdict::Approve)
+            .map(|vote| &vote.actor)
+            .collect();
         let need: u32 = asked.policy.groups.iter().map(|quorum| quorum.need).sum();
         let enough = asked.state != ApprovalState::Granted || agreed.len() as u64 >= u64::from(need);
         ensure(ANSWERED, enough, || format!("{asked}: {} agreed", agreed.len()))?;
     }
-    let state = world.net.state();
+    let state = net.state();
     let nothing = Seen::default();
     for (_, made) in &left.enforcements {
         ensure(DRAINS, made.status() != Status::Pending, || made.to_string())?;
@@ -214,11 +241,11 @@ fn counted(world: &World, left: &Left) -> Checked {
 }
 
 /// The timetable: every occurrence once, and everybody who was known.
-fn occurrences(world: &World, left: &Left) -> Checked {
-    if !world.rules.clock {
+fn occurrences(net: &Net, rules: &Rules, left: &Left) -> Checked {
+    if !rules.clock {
         return Ok(());
     }
-    let rule = world.rules.set.rule(&id("clock")).expect("the set has it");
+    let rule = rules.set.rule(&id("clock")).expect("the set has it");
     let Trigger::Schedule { timetable, .. } = &rule.rule.trigger else { unreachable!("it has a timetable") };
     let (mut begun, mut skipped) = (BTreeMap::new(), BTreeSet::new());
     for row in &left.trail {
@@ -230,22 +257,22 @@ fn occurrences(world: &World, left: &Left) -> Checked {
         }
     }
     let mut next = timetable.after(start());
-    while let Some(due) = next.filter(|due| *due <= world.net.now()) {
+    while let Some(due) = next.filter(|due| *due <= net.now()) {
         let name = due.to_string();
         let times = begun.get(&name).copied().unwrap_or(0);
         let right = times == 1 || (times == 0 && skipped.contains(&name));
         ensure(OCCURRED, right, || format!("{name}: begun {times} time(s)"))?;
         next = timetable.after(due);
     }
-    let subjects: Vec<SubjectState> = records(&world.net.store, &[Kind::Subject]).iter().map(body).collect();
-    let state = world.net.state();
+    let subjects: Vec<SubjectState> = records(&net.store, &[Kind::Subject]).iter().map(body).collect();
+    let state = net.state();
     let visited: BTreeSet<_> = left
         .decisions
         .values()
         .filter(|made| made.signal.kind == TriggerKind::Schedule)
         .map(|made| (made.signal.at, made.signal.subject.clone()))
         .collect();
-    for run in records(&world.net.store, &[Kind::Run]).iter().map(body::<Run>) {
+    for run in records(&net.store, &[Kind::Run]).iter().map(body::<Run>) {
         ensure(DRAINS, run.done, || format!("the run of {}", run.at))?;
         // Known before it began, by the order of commits and by the clocks of those who made them.
         let before = |known: &&SubjectState| {
@@ -265,13 +292,15 @@ fn subject_key(known: &SubjectState) -> Key {
 }
 
 /// Who is restricted is held, and who is held is restricted.
-fn restrictions(world: &World, left: &Left) -> Result<u64, Violation> {
-    let effects: Vec<HeldEffect> = records(&world.net.store, &[Kind::Effect]).iter().map(body).collect();
-    let state = world.net.state();
+fn restrictions(net: &Net, left: &Left) -> Result<u64, Violation> {
+    let effects: Vec<HeldEffect> = records(&net.store, &[Kind::Effect]).iter().map(body).collect();
+    let state = net.state();
     let targets = &state.targets;
     let of = |user: &str, what: &str| {
         let name = if what == "lock" { "lock_account" } else { "restrict_access" };
-        effects.iter().find(|effect| effect.subject.user.as_str() == user && effect.apply.action.as_str() == name)
+        effects
+            .iter()
+            .find(|effect| effect.subject.user.as_str() == user && effect.apply.action.as_str() == name)
     };
     let mut untold = 0;
     for (place, there) in &targets.restricted {
@@ -294,7 +323,7 @@ fn restrictions(world: &World, left: &Left) -> Result<u64, Violation> {
         ensure(HOLDS, *there || !brought, || format!("{what} of {user}: {effect:?}"))?;
     }
     for effect in &effects {
-        let past = |held: &&Held| held.until.is_some_and(|until| until < world.net.now());
+        let past = |held: &&Held| held.until.is_some_and(|until| until < net.now());
         ensure(HELD, effect.holders().iter().find(past).is_none(), || effect.to_string())?;
         let over = matches!(effect.status(), EffectStatus::Clear | EffectStatus::Standing);
         ensure(DRAINS, over, || effect.to_string())?;

@@ -11,6 +11,7 @@
 
 #[cfg(tipstaff_broken)]
 mod broken;
+mod faults;
 mod finish;
 mod net;
 mod random;

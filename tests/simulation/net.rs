@@ -187,7 +187,8 @@ fn short(key: &Key) -> String {
 }
 
 fn told(record: &Record) -> String {
-    let facet = |wanted| record.facets.iter().find(|(facet, _)| *facet == wanted).map(|(_, value)| value.as_str());
+    let facet =
+        |wanted| record.facets.iter().find(|(facet, _)| *facet == wanted).map(|(_, value)| value.as_str());
     let action = facet(Facet::Action).unwrap_or_default();
     let reason = facet(Facet::Reason).or(facet(Facet::Status)).unwrap_or_default();
     format!("{} v{} {action} {reason}", short(&record.key), record.version)
@@ -237,7 +238,9 @@ impl Store for Wire {
                 drop(state);
                 net.check(checked);
                 if !taken.is_empty() {
-                    net.trace(|| format!("claim [{}]", taken.iter().map(told).collect::<Vec<_>>().join(", ")));
+                    net.trace(|| {
+                        format!("claim [{}]", taken.iter().map(told).collect::<Vec<_>>().join(", "))
+                    });
                 }
             }
             answer
@@ -251,6 +254,10 @@ impl Store for Wire {
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
         self.pass("due", self.0.store.due(page)).await
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        self.pass("upcoming", self.0.store.upcoming(ask)).await
     }
 
     async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {

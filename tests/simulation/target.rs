@@ -77,7 +77,8 @@ impl Delivery for Port {
         Box::pin(async move {
             let hit = self.net.turn().await;
             let delivered = self.deliver_now(job, hit);
-            self.net.trace(|| format!("deliver {} {} -> {:?} {hit:?}", job.action, job.key, delivered.outcome));
+            self.net
+                .trace(|| format!("deliver {} {} -> {:?} {hit:?}", job.action, job.key, delivered.outcome));
             if hit == Hit::Crash { self.net.fall().await } else { delivered }
         })
     }
@@ -130,7 +131,8 @@ impl Port {
             }
             let (effects, late_once) = (seen.effects, seen.late);
             // What cannot honour a key has its effect again when a worker outlives its lease.
-            checked = ensure(ONCE, effects == 1 || late_once, || format!("{} {}: {effects}", job.action, job.key));
+            checked =
+                ensure(ONCE, effects == 1 || late_once, || format!("{} {}: {effects}", job.action, job.key));
             if let Some((what, there)) = restriction(job.action.as_str()) {
                 let place = (job.subject.user.to_string(), what);
                 if late {
@@ -170,7 +172,8 @@ impl Port {
             let asked = go(self.net.store.load(&[asked])).remove(0);
             let asked: Option<Approval> =
                 asked.map(|record| serde_json::from_str(&record.body).expect("it is sound"));
-            let granted = asked.as_ref().is_some_and(|asked| asked.ratifies || asked.state == ApprovalState::Granted);
+            let granted =
+                asked.as_ref().is_some_and(|asked| asked.ratifies || asked.state == ApprovalState::Granted);
             ensure(APPROVED, granted, || format!("{key}: {:?}", asked.map(|asked| asked.state)))?;
         }
         Ok(!matches!(stored.state, tipstaff::State::Running { token, .. } if token == attempt.token))

@@ -97,7 +97,8 @@ fn is_carried(kind: Kind) -> bool {
 
 impl Witness {
     pub(crate) fn of(records: &[Record]) -> Self {
-        let seen = |record: &Record| (record.key.clone(), Seen { version: record.version, ..Seen::default() });
+        let seen =
+            |record: &Record| (record.key.clone(), Seen { version: record.version, ..Seen::default() });
         Self { seen: records.iter().map(seen).collect(), ..Self::default() }
     }
 
@@ -132,7 +133,9 @@ impl Witness {
         ensure(VERSIONS, record.version == seen.version, || {
             format!("{key} went from {} to {}", seen.version, record.version + 1)
         })?;
-        ensure(TOKENS, record.token >= seen.token, || format!("{key}: {} after {}", record.token, seen.token))?;
+        ensure(TOKENS, record.token >= seen.token, || {
+            format!("{key}: {} after {}", record.token, seen.token)
+        })?;
         let (status, reason) = (facet(record, Facet::Status), facet(record, Facet::Reason));
         if is_carried(key.kind) {
             ensure(FINAL, !is_over(seen.status.as_ref()) || reason == seen.reason, || {
@@ -202,7 +205,12 @@ impl Witness {
             ensure(FINAL, !is_over(seen.status.as_ref()), || format!("{key} was {:?}", seen.reason))?;
             let held = seen.lease.as_ref().filter(|lease| lease.until > now);
             ensure(HOLDER, held.is_none(), || {
-                format!("{key} is {}'s until {:?}, and {} took it at {now}", held.map_or("nobody", |l| l.worker.as_str()), held.map(|l| l.until), claim.worker)
+                format!(
+                    "{key} is {}'s until {:?}, and {} took it at {now}",
+                    held.map_or("nobody", |l| l.worker.as_str()),
+                    held.map(|l| l.until),
+                    claim.worker
+                )
             })?;
             if let Some(control) = control {
                 let made: Enforcement = serde_json::from_str(&record.body).expect("a claim is sound");

@@ -18,17 +18,29 @@ pub(crate) type Host = Engine<Wire, Port>;
 pub(crate) enum Work {
     Signal(Box<Signal>),
     /// Somebody answers a request that is open then.
-    Vote { person: &'static str, verdict: Verdict },
+    Vote {
+        person: &'static str,
+        verdict: Verdict,
+    },
     /// Somebody calls off an enforcement, whatever it is then.
     Cancel,
     /// Somebody lets go of an effect.
     Lift,
     /// A target reports that it is done.
     Confirm,
-    Switch { scope: KillScope, engage: bool },
-    Active { rule: &'static str, active: bool },
+    Switch {
+        scope: KillScope,
+        engage: bool,
+    },
+    Active {
+        rule: &'static str,
+        active: bool,
+    },
     Edit,
-    Exempt { user: &'static str, until: Time },
+    Exempt {
+        user: &'static str,
+        until: Time,
+    },
     /// What must be refused, and leaves nothing behind.
     Wrong(u8),
 }
@@ -93,7 +105,14 @@ pub(crate) fn draw(random: &mut Random, rules: &Rules, pieces: usize) -> Vec<Wor
         all.push(match known {
             Some(event) if twist => {
                 let other = r#"{ "do": "mail", "hook": 1 }"#;
-                let event = Event::new(event.tenant, event.id.as_str(), event.source.as_str(), event.subject, event.at, other);
+                let event = Event::new(
+                    event.tenant,
+                    event.id.as_str(),
+                    event.source.as_str(),
+                    event.subject,
+                    event.at,
+                    other,
+                );
                 Work::Signal(Box::new(event.expect("an event").into()))
             }
             _ => piece(random, rules, n),
@@ -120,7 +139,10 @@ fn piece(random: &mut Random, rules: &Rules, n: usize) -> Work {
         13..=15 => Work::Switch { scope: switches()[random.below(3)].clone(), engage: random.chance(600) },
         16..=18 if rules.editable() => Work::Active { rule: rules.edited, active: random.chance(500) },
         19..=20 if rules.editable() => Work::Edit,
-        21..=22 => Work::Exempt { user: random.pick(&USERS), until: start().after(Span::mins(random.below(120) as u64 + 1)) },
+        21..=22 => Work::Exempt {
+            user: random.pick(&USERS),
+            until: start().after(Span::mins(random.below(120) as u64 + 1)),
+        },
         23..=26 => Work::Wrong(random.below(5) as u8),
         27..=29 if rules.approvals => order(random, n),
         30..=45 if rules.scores => score(random, n),
@@ -212,7 +234,9 @@ pub(crate) fn body<T: serde::de::DeserializeOwned>(record: &Record) -> T {
 pub(crate) async fn perform(host: Arc<Host>, work: Bound, rules: Arc<Rules>, now: Time) -> Outcome {
     let (tenant, olga) = (tenant(), id::<ActorId>("olga"));
     match work {
-        Bound::Signal(signal) => return host.submit(*signal, now).await.map(|decision| Some(Box::new(decision))),
+        Bound::Signal(signal) => {
+            return host.submit(*signal, now).await.map(|decision| Some(Box::new(decision)));
+        }
         Bound::Vote { request, shown, person, verdict } => {
             let (by, comment) = (id(person), None);
             let reply = Reply { by, on_behalf_of: None, verdict, shown, comment };
@@ -221,8 +245,12 @@ pub(crate) async fn perform(host: Arc<Host>, work: Bound, rules: Arc<Rules>, now
         Bound::Cancel(made) => host.cancel(&tenant, made, &olga, "not needed", now).await.map(drop),
         Bound::Lift(effect) => host.lift(&tenant, effect, None, &olga, "it is over", now).await.map(drop),
         Bound::Confirm(made) => host.confirm(&tenant, made, true, now).await.map(drop),
-        Bound::Switch { scope, engage: true } => host.engage_kill_switch(&tenant, &scope, &olga, "stop", now).await,
-        Bound::Switch { scope, engage: false } => host.release_kill_switch(&tenant, &scope, &olga, "go on", now).await,
+        Bound::Switch { scope, engage: true } => {
+            host.engage_kill_switch(&tenant, &scope, &olga, "stop", now).await
+        }
+        Bound::Switch { scope, engage: false } => {
+            host.release_kill_switch(&tenant, &scope, &olga, "go on", now).await
+        }
         Bound::Active { rule, active: true } => host.activate(&tenant, &id(rule), &olga, now).await,
         Bound::Active { rule, active: false } => host.deactivate(&tenant, &id(rule), &olga, now).await,
         Bound::Edit => host.add_rules(&tenant, &rules.edit, &Actor::Person(olga), now).await.map(drop),

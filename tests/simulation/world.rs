@@ -1,7 +1,7 @@
 //! Hosts on one store, and a scheduler that decides call by call whose turn it is. Everything is drawn
 //! from one seed: who goes next, what fails, who falls or sleeps, whose clock is wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +24,9 @@ pub(crate) const SOUND: &str = "no record makes no sense";
 
 /// How long a worker holds what it claimed.
 const LEASE: Span = Span::secs(60);
+
+/// The name of a run of what is due.
+const RUN: &str = "run";
 
 /// How hard a run is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -154,14 +157,20 @@ impl World {
             (true, _) => Faults::Chance { before: 30, lost: 60 },
         };
         state.targets.moods = random.pick(&[[0, 0, 0], [100, 0, 0], [50, 30, 100], [0, 0, 250]]);
-        let poisonous = ["send_email", "lock_account", "escalate_to_hr", "assign_training", "revoke_sessions"];
+        let poisonous =
+            ["send_email", "lock_account", "escalate_to_hr", "assign_training", "revoke_sessions"];
         state.targets.poison = if random.chance(60) { Some(random.pick(&poisonous)) } else { None };
         drop(state);
         let budget = match heavy {
             false => Budget { falls: random.below(3) as u32, pauses: random.below(2) as u32, steps: 0 },
-            true => Budget { falls: random.below(6) as u32, pauses: random.below(4) as u32, steps: random.below(3) as u32 },
+            true => Budget {
+                falls: random.below(6) as u32,
+                pauses: random.below(4) as u32,
+                steps: random.below(3) as u32,
+            },
         };
-        let items = work.into_iter().map(|work| Item { work, bound: None, sent: false, done: false, tries: 0 });
+        let items =
+            work.into_iter().map(|work| Item { work, bound: None, sent: false, done: false, tries: 0 });
         let mut world = Self {
             net,
             rules,
@@ -189,7 +198,8 @@ impl World {
         let carries = (place % 2 == 1).then_some(carries);
         let port = Port { net: Arc::clone(&self.net), worker: worker.clone(), carries };
         let engine = Engine::new(Wire(Arc::clone(&self.net)), port, self.rules.set.clone());
-        let engine = Arc::new(engine.worker(id(&worker)).lease(LEASE));
+        let batch = self.random.pick(&[1, 1, 5]);
+        let engine = Arc::new(engine.worker(id(&worker)).lease(LEASE).claim_up_to(batch));
         let skew = match self.random.below(3) {
             0 => 0,
             _ if self.heavy => self.random.between(-120_000_000, 120_000_000),
@@ -206,7 +216,8 @@ impl World {
     fn live(&mut self) -> Checked {
         let limit = if self.heavy { 1_500 } else { 500 };
         for _ in 0..limit {
-            let quiet = self.items.iter().all(|item| item.done) && self.hosts.iter().all(|host| host.tasks.is_empty());
+            let quiet = self.items.iter().all(|item| item.done)
+                && self.hosts.iter().all(|host| host.tasks.is_empty());
             if quiet {
                 break;
             }
@@ -225,7 +236,8 @@ impl World {
         match self.random.below(1_000) {
             0..=849 => self.poll_some(),
             850..=909 => {
-                let waiting: Vec<usize> = (0..self.items.len()).filter(|n| !self.items[*n].sent && !self.items[*n].done).collect();
+                let waiting: Vec<usize> =
+                    (0..self.items.len()).filter(|n| !self.items[*n].sent && !self.items[*n].done).collect();
                 // Roughly in order, so that there is something to answer.
                 let first = &waiting[..waiting.len().min(3)];
                 match (first, self.awake()) {
@@ -237,9 +249,15 @@ impl World {
                     }
                 }
             }
-            910..=954 => {
+            910..=949 => {
                 if let Some(host) = self.awake() {
                     self.begin_run(host);
+                }
+                Ok(())
+            }
+            950..=954 => {
+                if let Some(host) = self.awake() {
+                    self.begin_renewal(host);
                 }
                 Ok(())
             }
@@ -260,7 +278,8 @@ impl World {
     }
 
     fn awake(&mut self) -> Option<usize> {
-        let up: Vec<usize> = (0..self.hosts.len()).filter(|n| self.hosts[*n].asleep_until.is_none()).collect();
+        let up: Vec<usize> =
+            (0..self.hosts.len()).filter(|n| self.hosts[*n].asleep_until.is_none()).collect();
         if up.is_empty() { None } else { Some(self.random.pick(&up)) }
     }
 
@@ -331,14 +350,15 @@ impl World {
             Bound::Active { .. } | Bound::Edit => self.promises.edited = true,
             _ => {}
         }
-        let (engine, rules, now) = (Arc::clone(&self.hosts[host].engine), Arc::clone(&self.rules), self.time_of(host));
+        let (engine, rules, now) =
+            (Arc::clone(&self.hosts[host].engine), Arc::clone(&self.rules), self.time_of(host));
         let name = format!("item {item}");
         self.note(&format!("h{host}"), &format!("is sent {name}: {}", brief(&bound)));
         self.begin(host, Some(item), name, Box::pin(perform(engine, bound, rules, now)));
     }
 
     fn begin_run(&mut self, host: usize) {
-        if self.hosts[host].tasks.iter().any(|task| task.item.is_none()) {
+        if self.hosts[host].tasks.iter().any(|task| task.name == RUN) {
             return;
         }
         let (engine, now) = (Arc::clone(&self.hosts[host].engine), self.time_of(host));
@@ -349,10 +369,26 @@ impl World {
                 None => Ok(None),
             }
         };
-        self.begin(host, None, "run".to_owned(), Box::pin(future));
+        self.begin(host, None, RUN.to_owned(), Box::pin(future));
     }
 
-    fn begin(&mut self, host: usize, item: Option<usize>, name: String, future: Pin<Box<dyn Future<Output = Outcome>>>) {
+    /// Leases are prolonged beside a run.
+    fn begin_renewal(&mut self, host: usize) {
+        if self.hosts[host].tasks.len() != 1 {
+            return;
+        }
+        let engine = Arc::clone(&self.hosts[host].engine);
+        let future = async move { engine.renew_held().await.map(|_| None) };
+        self.begin(host, None, "renewal".to_owned(), Box::pin(future));
+    }
+
+    fn begin(
+        &mut self,
+        host: usize,
+        item: Option<usize>,
+        name: String,
+        future: Pin<Box<dyn Future<Output = Outcome>>>,
+    ) {
         self.hosts[host].tasks.push(Task { item, name, commits: 0, future });
     }
 
@@ -402,7 +438,7 @@ impl World {
             })?;
         }
         let Some(item) = task.item else {
-            if outcome.is_ok() {
+            if outcome.is_ok() && task.name == RUN {
                 let who = format!("h{host}#{} run", self.hosts[host].lives);
                 self.net.state().targets.untold.retain(|_, by| *by != who);
             }
@@ -413,7 +449,9 @@ impl World {
             Err(error) if is_passing(&error) => sent.sent = false,
             Err(_) => sent.done = true,
             Ok(decision) => {
-                ensure(REFUSED, !matches!(sent.work, Work::Wrong(_)), || format!("{:?} was taken", sent.work))?;
+                ensure(REFUSED, !matches!(sent.work, Work::Wrong(_)), || {
+                    format!("{:?} was taken", sent.work)
+                })?;
                 sent.done = true;
                 self.promises.decisions.extend(decision.map(|decision| (item, *decision)));
                 if let Some(Bound::Vote { request, person, verdict, .. }) = &sent.bound {
@@ -469,20 +507,24 @@ impl World {
                 self.begin_run(host);
                 self.settle()?;
             }
-            match self.next_moment() {
+            match next_moment(&self.net) {
                 None => return Ok(()),
                 Some(next) => self.net.advance_to(next),
             }
         }
         let left = records(&self.net.store, &[Kind::Enforcement, Kind::Notice, Kind::Approval]);
         let open = |record: &&Record| record.due_at.is_some() || record.queue.is_some();
-        violated(DRAINS, format!("{:?}", left.iter().filter(open).map(|record| &record.key.id).collect::<Vec<_>>()))
+        violated(
+            DRAINS,
+            format!("{:?}", left.iter().filter(open).map(|record| &record.key.id).collect::<Vec<_>>()),
+        )
     }
 
     /// Polls until nobody has anything under way.
     fn settle(&mut self) -> Checked {
         for _ in 0..20_000 {
-            let busy: Vec<usize> = (0..self.hosts.len()).filter(|n| !self.hosts[*n].tasks.is_empty()).collect();
+            let busy: Vec<usize> =
+                (0..self.hosts.len()).filter(|n| !self.hosts[*n].tasks.is_empty()).collect();
             if busy.is_empty() {
                 return Ok(());
             }
@@ -492,28 +534,24 @@ impl World {
         }
         violated(DRAINS, "a call does not end")
     }
+}
 
-    /// When something is due next, timetables and what is only forgotten aside.
-    fn next_moment(&self) -> Option<Time> {
-        let now = self.net.now();
-        let mut moments: BTreeMap<Time, Key> = BTreeMap::new();
-        for record in records(&self.net.store, Kind::ALL) {
-            let due = match record.key.kind {
-                Kind::Timer => body::<Timer>(&record).running.map(|_| now),
-                Kind::Tally => None,
-                _ => record.due_at,
-            };
-            let lease = record.lease.as_ref().map(|lease| lease.until);
-            let queued = record.queue.as_ref().map(|queue| queue.ready_at.max(lease.unwrap_or(Time::MIN)));
-            for moment in due.into_iter().chain(queued) {
-                moments.insert(moment, record.key.clone());
-            }
-        }
-        let (moment, key) = moments.into_iter().next()?;
-        self.net.trace(|| format!("next is {key} at {moment}"));
-        // What is due already and was not done just now waits for a lease or a moment.
-        Some(moment.max(now.after(Span::millis(1))))
+/// When something is due next, timetables and what is only forgotten aside.
+pub(crate) fn next_moment(net: &Net) -> Option<Time> {
+    let now = net.now();
+    let mut first: Option<Time> = None;
+    for record in records(&net.store, Kind::ALL) {
+        let due = match record.key.kind {
+            Kind::Timer => body::<Timer>(&record).running.map(|_| now),
+            Kind::Tally => None,
+            _ => record.due_at,
+        };
+        let lease = record.lease.as_ref().map(|lease| lease.until);
+        let queued = record.queue.as_ref().map(|queue| queue.ready_at.max(lease.unwrap_or(Time::MIN)));
+        first = due.into_iter().chain(queued).chain(first).min();
     }
+    // What is due already and was not done just now waits for a lease or a moment.
+    first.map(|moment| moment.max(now.after(Span::millis(1))))
 }
 
 fn brief(bound: &Bound) -> String {
