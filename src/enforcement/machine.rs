@@ -37,6 +37,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Retry, RetrySafety, Success};
+use crate::broken::{self, Defect};
 use crate::hash::Hasher;
 use crate::id::{ApprovalId, EnforcementId, WorkerId};
 use crate::time::{Span, Time};
@@ -474,6 +475,11 @@ impl State {
             ) => {
                 return Err(MoveError::StaleToken { given: *token, current: *current });
             }
+            (state, Input::Cancel)
+                if broken::is(Defect::TerminalReopened) && state.status() != Status::Pending =>
+            {
+                Self::Cancelled
+            }
             (state, Input::Elapsed) if state.due_at().is_some_and(|at| now < at) => {
                 return Err(MoveError::NotDue(state.due_at().unwrap_or(now)));
             }
@@ -514,10 +520,12 @@ fn settled(outcome: Outcome, terms: &Terms, retry_by: Option<Time>, now: Time) -
         Outcome::Permanent => return State::PermanentError,
         Outcome::Unknown if terms.retry.safety == RetrySafety::NotIdempotent => return State::OutcomeUnknown,
         Outcome::Unknown => None,
+        Outcome::Retry { .. } if broken::is(Defect::ErrorAsFinal) => return State::PermanentError,
         Outcome::Retry { after } => after,
     };
     let until = now.after(wait(terms, after));
-    if terms.attempts >= terms.retry.attempts || retry_by.is_some_and(|by| until >= by) {
+    let capped = terms.attempts >= terms.retry.attempts && !broken::is(Defect::NoAttemptCap);
+    if capped || retry_by.is_some_and(|by| until >= by) {
         State::Exhausted
     } else {
         State::RetryWait { until, retry_by }

@@ -5,6 +5,7 @@ use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, Status};
@@ -202,7 +203,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             if let Some(before) = before {
                 self.supersede(tx, &effect.tenant, before, now).await?;
             }
-            if let Some(until) = stands.until {
+            if let Some(until) = stands.until
+                && !broken::is(Defect::UndoForgotten)
+            {
                 let undo = next.undo(&stands, stands.generation, Some(until), now);
                 create(tx, undo, &Actor::Engine, now);
             }

@@ -8,6 +8,7 @@ mod away;
 mod bands;
 mod caps;
 mod control;
+mod defects;
 mod describe;
 mod effects;
 mod enforcements;

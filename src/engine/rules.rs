@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::bands::{ScaleList, band_sets, numbered};
+use super::defects::write_refusal;
 use super::intake::{replace, stats_key};
 use super::preview::Agreement;
 use super::sweeps::{begin_sweep, rule_sweep};
@@ -11,6 +12,7 @@ use super::tx::Tx;
 use super::winding::Wound;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, CommitId, RuleId, ScaleId, TenantId};
@@ -429,6 +431,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.load([entry_key(tenant, rule)]).await?;
         let entry = tx.get::<Entry>(&entry_key(tenant, rule))?;
         let (Some(entry), Some(compiled)) = (entry, installed.rules.rule(rule)) else {
+            if broken::is(Defect::RefusalWrites) {
+                write_refusal(tx, tenant, rule.as_str(), now).await?;
+            }
             return Err(not_found("rule", rule));
         };
         if entry.body.active == active {

@@ -6,8 +6,9 @@ use super::intake::{replace, stats_key};
 use super::tx::Tx;
 use super::{Engine, EngineError, Fault, RunReport, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::{Delivered, Delivery};
-use crate::enforcement::{Enforcement, Input, Outcome, Purpose, Reason, Report, Status};
+use crate::enforcement::{Enforcement, Input, Outcome, Purpose, Reason, Report, State, Status};
 use crate::hash::Hasher;
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::RuleStats;
@@ -35,8 +36,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    fn input(&self) -> Input {
-        let token = self.claimed.token;
+    fn input(&self, token: u64) -> Input {
         match &self.end {
             End::Settle(delivered, _) => Input::Settle { token, outcome: delivered.outcome },
             End::Forgo(_) => Input::Forgo { token },
@@ -197,7 +197,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<Option<Enforcement>, EngineError> {
         let (key, token) = (&answer.claimed.key, answer.claimed.token);
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(None) };
-        let Ok((next, audit)) = stored.body.step(&answer.input(), actor.clone(), now) else {
+        let token = match stored.body.state {
+            State::Running { token, .. } if broken::is(Defect::SettledWithoutToken) => token,
+            _ => token,
+        };
+        let Ok((next, audit)) = stored.body.step(&answer.input(token), actor.clone(), now) else {
             return Ok(answer.is_written(&stored.body).then_some(stored.body));
         };
         let mut next = match &answer.end {

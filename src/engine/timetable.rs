@@ -1,10 +1,12 @@
 //! Scheduled rules: which occurrences begin, which are left out.
 
+use super::defects::move_mark;
 use super::rules::timer_key;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::id::{OccurrenceId, RuleId, TenantId};
 use crate::rule::{Audience, CATCH_UP_GRACE, CatchUp, CompiledRule, MAX_CATCH_UP, Trigger};
@@ -41,6 +43,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return Ok(());
         };
         let mut stepped = step(&timer, timetable, rule.catch_up(), now);
+        let mut stored = stored;
+        if broken::is(Defect::MarkMovedFirst) && !stepped.timer.waiting.is_empty() {
+            (tx, stored) = move_mark(tx, self.tx(tenant), key, &stepped.timer).await?;
+        }
         // One that is known has begun before, by a clock that was ahead: nobody is visited twice.
         while !stepped.more && timer.running.is_none() && !stepped.timer.waiting.is_empty() {
             let at = stepped.timer.waiting.remove(0);
