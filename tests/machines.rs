@@ -63,7 +63,7 @@ fn state(reason: Reason) -> State {
         }
         Reason::Scheduled => State::Scheduled { at: timer },
         Reason::Queued => State::Queued { since: at(0), start_by: Some(timer) },
-        Reason::Running => State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: None },
+        Reason::Running => State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: None, start_by: None, called_off: false },
         Reason::RetryWait => State::RetryWait { until: at(1), retry_by: Some(timer) },
         Reason::AwaitingConfirmation => State::AwaitingConfirmation { until: timer },
         Reason::Done => State::Done,
@@ -211,7 +211,7 @@ fn what_other_terms_change() {
         (waiting(Reason::Running), "permanent", last, State::PermanentError),
         // Another attempt that would begin too late is none.
         (
-            State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: Some(now) },
+            State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: Some(now), start_by: None, called_off: false },
             "retry",
             plain,
             State::Exhausted,
@@ -309,6 +309,7 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         start_within,
         inverse: None,
         judged: None,
+        retry_of: None,
     }
 }
 

@@ -375,6 +375,12 @@ codes! {
         "Nobody held a restriction any more, and it was taken back";
     EnforcementUndoFailed: Critical, Enforcement, "ENFORCEMENT_UNDO_FAILED", Administrative,
         "A restriction that nobody holds could not be taken back, so a person must see to it";
+    EnforcementHandedBack: Info, Enforcement, "ENFORCEMENT_HANDED_BACK", Security,
+        "A worker gave back what it had taken on without having begun; it counts as no attempt";
+    EnforcementCancelAsked: Notice, Enforcement, "ENFORCEMENT_CANCEL_ASKED", Administrative,
+        "Somebody called an action off while an attempt ran: no other one follows";
+    EnforcementRetried: Notice, Enforcement, "ENFORCEMENT_RETRIED", Administrative,
+        "Somebody has what came to nothing tried again, as a new action";
 
     ScheduleOccurrenceStarted: Info, Schedule, "SCHEDULE_OCCURRENCE_STARTED", Activity,
         "A rule's timetable came due, and its audience is being visited";

@@ -137,6 +137,7 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
         start_within: None,
         inverse: None,
         judged: None,
+        retry_of: None,
     }
 }
 

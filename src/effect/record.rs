@@ -209,6 +209,7 @@ impl HeldEffect {
             last_repeat: None,
             windows: Vec::new(),
             judged: None,
+            retry_of: None,
         }
     }
 

@@ -105,6 +105,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             start_within: None,
             inverse: None,
             judged: None,
+            retry_of: None,
             repeats: 0,
             last_repeat: None,
             windows: Vec::new(),

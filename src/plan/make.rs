@@ -198,6 +198,7 @@ impl Planner<'_> {
             start_within: terms.start_within,
             inverse: wanted.inverse.as_ref().map(Means::from),
             judged: None,
+            retry_of: None,
         }
     }
 

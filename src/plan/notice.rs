@@ -86,6 +86,7 @@ pub(crate) fn notice(
         start_within: None,
         inverse: None,
         judged: None,
+        retry_of: None,
         repeats: 0,
         last_repeat: None,
         windows: Vec::new(),

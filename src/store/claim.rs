@@ -29,6 +29,9 @@ pub struct Claim {
     pub until: Time,
     /// How long the worker may hold them, by the store's clock.
     pub lease: Span,
+    /// The tenant that was served last: the turn is the next one's, by name, and after the last
+    /// name the first one's. None begins with the first.
+    pub after: Option<TenantId>,
 }
 
 /// What a claim made of a record.
@@ -46,6 +49,14 @@ impl Claim {
     #[must_use]
     pub fn control_key(tenant: &TenantId) -> Key {
         Key::new(tenant, Kind::Control, "control")
+    }
+
+    /// Whether people have stopped it. A notice takes nothing away from anybody, and approvers must
+    /// hear of what waits; an undo gives back.
+    pub(crate) fn is_stopped(enforcement: &Enforcement, control: &Control) -> bool {
+        let rules = enforcement.holders.iter().map(|holder| &holder.rule);
+        matches!(enforcement.purpose, Purpose::Action | Purpose::Restore { .. })
+            && control.stops(rules, &enforcement.action).is_some()
     }
 
     /// Whether a record may be taken at all: it waits on one of the channels, is ready, and
@@ -95,11 +106,7 @@ impl Claim {
             Err(error) => return unsound(error.to_string()),
         };
         let enforcement = &stored.body;
-        let rules = enforcement.holders.iter().map(|holder| &holder.rule);
-        // A notice takes nothing away from anybody, and approvers must hear of what waits; an undo
-        // gives back.
-        let stoppable = matches!(enforcement.purpose, Purpose::Action | Purpose::Restore { .. });
-        if stoppable && control.stops(rules, &enforcement.action).is_some() {
+        if Self::is_stopped(enforcement, &control) {
             return None;
         }
         if enforcement.state.due_at().is_some_and(|start_by| start_by <= self.until) {
