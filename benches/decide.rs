@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tipstaff::{
-    Cause, Control, Event, Facts, Payload, Roster, RuleSet, Signal, SubjectState, Time, UserId, plan,
+    Away, Cause, Control, Event, Facts, Payload, Roster, RuleSet, Signal, SubjectState, Time, UserId, plan,
 };
 
 fn rules(count: usize) -> RuleSet {
@@ -49,6 +49,9 @@ fn decide(rules: &RuleSet, signal: &Signal) -> usize {
         stats: BTreeMap::new(),
         roster: Roster::default(),
         exemptions: Vec::new(),
+        attributes: None,
+        administrators: None,
+        away: Away::default(),
         caps: BTreeMap::new(),
         population: None,
         cause: Cause::None,

@@ -84,10 +84,12 @@ pub use enforcement::{
 };
 pub use engine::{
     ActionCount, ApprovalView, BandMove, BandPreview, BatchOutcome, Engine, EngineError, Fault, IfUnanswered,
-    InFlight, MAX_MOVE_SAMPLE, MoveCount, Reassign, Reply, RuleChange, RuleRow, RunReport, ScaleList,
-    StageView, TimetableRow,
+    InFlight, MAX_MOVE_SAMPLE, MoveCount, Reassign, Renewals, Reply, RuleChange, RuleRow, RunReport,
+    ScaleList, StageView, TimetableRow,
 };
-pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
+pub use exemption::{
+    Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS, Waiver, Waivers,
+};
 pub use guard::{Cause, Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
@@ -108,7 +110,7 @@ pub use pattern::{
 pub use people::{People, PeopleError, Right};
 pub use plan::{
     ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Part, PartVerdict, Plan,
-    PlanError, RuleAnswer, RuleRef, Why, explain, plan,
+    PlanError, RuleAnswer, RuleRef, Why, WhyNot, explain, plan, why_not,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
@@ -142,14 +144,15 @@ pub use signal::{
     ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Attributes, BandRun, BandSet, Book, CapCounter, CapWindow, Control, Cooling, Counted, Entry, Fired,
-    KillScope, MAX_ATTRIBUTE_BYTES, MAX_CAP_WINDOWS, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS,
-    Offences, Pause, Precision, Reserved, Rests, Roster, RuleStats, Run, Stop, SubjectState, Sweep,
-    SweepCause, Tally, Timer, WindowOutcome, WindowStand,
+    Administrators, Attributes, Away, BandRun, BandSet, Book, CapCounter, CapWindow, Control, Cooling,
+    Counted, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES, MAX_CAP_WINDOWS, MAX_RESTING_VALUES, MAX_RESTS,
+    MAX_WINDOW_SIGNALS, Offences, Pause, Place, Precision, Reserved, Rests, Roster, RuleStats, Run, Stop,
+    SubjectState, Sweep, SweepCause, TakenBy, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
-    Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,
-    MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
+    Ahead, Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind,
+    Lease, MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
+    Upcoming,
 };
 pub use time::{Span, SpanError, Time, TimeError};
 pub use watch::{Open, Watch};

@@ -1,6 +1,7 @@
 //! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
 //! successor back.
 
+mod away;
 mod cap;
 mod offences;
 mod rests;
@@ -21,6 +22,7 @@ use crate::pattern::Payload;
 use crate::score::{BandName, Level};
 use crate::time::Time;
 
+pub use away::{Administrators, Away, Place, TakenBy};
 pub use cap::{CapCounter, CapWindow, MAX_CAP_WINDOWS, Reserved};
 pub use offences::Offences;
 pub use rests::{Cooling, MAX_RESTS, Rests};

@@ -138,8 +138,10 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
         start_at: None,
         start_within: None,
         inverse: None,
+        administrator: false,
         reserved: Vec::new(),
         judged: None,
+        retry_of: None,
     }
 }
 

@@ -85,12 +85,18 @@ pub struct Enforcement {
     /// How its effect is taken back, where it leaves one that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inverse: Option<Means>,
+    /// Whether it takes away somebody who was an administrator when it was decided on, or carried out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub administrator: bool,
     /// The places that it takes under caps, until it comes to nothing or is taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reserved: Vec<Reserved>,
     /// What people said of it afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judgement>,
+    /// The enforcement that came to nothing and that a person tries again with this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<EnforcementId>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
@@ -333,6 +339,11 @@ impl Enforcement {
             // Nothing was delivered.
             (attempt.settled_at, attempt.outcome) = (Some(now), Some(Outcome::Permanent));
         }
+        if let Input::HandBack { token } = input {
+            // Nothing was tried, so no attempt is used up; the log keeps the claim.
+            next.attempts = next.attempts.saturating_sub(1);
+            next.history.retain(|attempt| attempt.token != *token);
+        }
         if let Input::Confirm { done } = input {
             // What was not known of an attempt is known now.
             let known = if *done { Outcome::Done } else { Outcome::Permanent };
@@ -408,7 +419,11 @@ impl Enforcement {
         let undo = matches!(self.purpose, Purpose::Undo { .. });
         match self.reason() {
             Reason::AwaitingApproval => AuditCode::EnforcementCreated,
+            Reason::Queued | Reason::RetryWait if self.attempts < before.attempts => {
+                AuditCode::EnforcementHandedBack
+            }
             Reason::Scheduled | Reason::Queued => AuditCode::EnforcementQueued,
+            Reason::Running if self.attempts == before.attempts => AuditCode::EnforcementCancelAsked,
             Reason::Running if before.reason() == Reason::Running => AuditCode::EnforcementReclaimed,
             Reason::Running => AuditCode::EnforcementClaimed,
             Reason::RetryWait => AuditCode::EnforcementRetryScheduled,

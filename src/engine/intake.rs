@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::away::{Staff, away_key};
 use super::rules::{Installed, book_key};
 use super::tx::Tx;
 use super::{Engine, EngineError, until_settled};
+use crate::action::ActionSpec;
 use crate::approval::Approval;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
@@ -14,7 +16,7 @@ use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, Tri
 use crate::plan::{Decision, Facts, Plan, PlanError};
 use crate::rule::{CompiledRule, RuleSet};
 use crate::signal::{ManualOrder, ManualStart, Signal};
-use crate::state::{Control, Roster, SubjectState};
+use crate::state::{Away, Control, Roster, SubjectState};
 use crate::store::{Claim, Committed, Key, Kind, Store};
 use crate::time::Time;
 
@@ -175,6 +177,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let tallies = self.tallies(tx, concerned, signal).await?;
         let of_subject = tx.get::<SubjectState>(&subject)?;
+        let specs = asked_for(signal, rules, concerned);
+        let settings = rules.settings();
+        let attributes = match specs.iter().any(|spec| settings.asks_attributes(spec)) {
+            true => self.attributes_of(tx, tenant, &signal.subject().user).await?,
+            false => None,
+        };
+        let staff = match specs.iter().any(|spec| settings.administrators().covers(spec)) {
+            true => self.staff(tx, tenant, rules).await?,
+            false => Staff { known: None, away: Away::default() },
+        };
         Ok(Facts {
             rules,
             subject: of_subject
@@ -184,7 +196,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
-            exemptions: self.exemptions_of(tx, tenant, signal.subject()).await?,
+            exemptions: self.exemptions_of(tx, tenant, signal.subject(), signal.attributes()).await?,
+            attributes,
+            administrators: staff.known,
+            away: staff.away,
             caps: BTreeMap::new(),
             population: None,
             cause: self.cause(signal).await?,
@@ -216,6 +231,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         for (rule, stats) in &planned.stats {
             replace(tx, stats_key(tenant, rule), stats.clone())?;
+        }
+        if planned.away != facts.away {
+            replace(tx, away_key(tenant), planned.away.clone())?;
         }
         tx.log(planned.audit.iter().cloned());
         Ok(())
@@ -262,6 +280,21 @@ pub(super) fn replace<T: crate::store::Body, S: Store>(
         None => tx.put_new(key, body),
     }
     Ok(())
+}
+
+/// The types of all actions that a signal may lead to.
+fn asked_for<'r>(
+    signal: &Signal,
+    rules: &'r RuleSet,
+    concerned: &'r [Arc<CompiledRule>],
+) -> Vec<&'r ActionSpec> {
+    let ordered = match signal {
+        Signal::Manual(ManualStart { order: ManualOrder::Action { action, .. }, .. }) => {
+            rules.catalog().get(action)
+        }
+        _ => None,
+    };
+    concerned.iter().flat_map(|rule| rule.actions.iter().map(|action| &action.spec)).chain(ordered).collect()
 }
 
 /// A score concerns the tenant as soon as a rule reads its scale; a manual start always does.

@@ -10,11 +10,12 @@ use crate::delivery::Delivery;
 use crate::guard::{Cause, Suppression};
 use crate::hash::{Hash, Hasher};
 use crate::id::{RuleId, ScaleId, Subject, TenantId};
+use crate::pattern::Payload;
 use crate::plan::{Effect, Facts, plan};
 use crate::rule::{Rule, RuleSet};
 use crate::score::BandName;
 use crate::signal::Signal;
-use crate::state::{CapCounter, Control, Roster, SubjectState};
+use crate::state::{Administrators, Away, CapCounter, Control, Roster, SubjectState};
 use crate::store::{MAX_PAGE, Store, decode};
 use crate::time::Time;
 
@@ -214,6 +215,7 @@ impl BandPreview {
                 Reread::Look { turn, moves } => (turn, moves),
             };
             let from = state.scores.get(&id).map(|level| level.band.clone());
+            let attributes = state.known_attributes().or_else(|| Payload::new("{}").ok());
             let signal = Signal::Level(*turn);
             let concerned = next.rules.concerned(&signal);
             let facts = Facts {
@@ -224,8 +226,12 @@ impl BandPreview {
                 // Rules on scores keep no windows.
                 tallies: BTreeMap::new(),
                 roster: Roster::default(),
-                // Who is exempt counts as moved: a preview may show too much, never too little.
+                // Who is exempt, or an administrator, counts as moved: a preview may show too much, never
+                // too little.
                 exemptions: Vec::new(),
+                attributes,
+                administrators: Some(Administrators::default()),
+                away: Away::default(),
                 caps: std::mem::take(&mut limits.caps),
                 population: limits.population,
                 cause: Cause::None,

@@ -1,16 +1,21 @@
-//! What holds an action back, in the order of behaviour 6: mode, kill switch, pause, what was agreed to,
-//! exemption, guessed subject, confidence, cooldown, loop depth, caps. The first that applies is the reason; what comes
-//! after it is not asked.
+//! What holds an action back, in the order of behaviour 6: mode, kill switch, pause, what was agreed
+//! to, times, rollout, protection, exemption, the last administrators, guessed subject, confidence,
+//! cooldown, loop depth, caps. The first that applies is the reason; what comes after it is not asked.
 
 mod caps;
 mod cooldown;
 mod loops;
+mod protected;
+mod rollout;
 mod subject;
+mod times;
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::ActionSpec;
 use crate::exemption::Exemptions;
-use crate::rule::CompiledRule;
+use crate::pattern::Payload;
+use crate::rule::{CompiledRule, Settings};
 use crate::score::Fire;
 use crate::signal::{LevelWhy, Signal};
 use crate::state::{Control, Cooling};
@@ -20,6 +25,7 @@ use crate::words::words;
 pub(crate) use caps::{Capped, caps_of, counted, strictest};
 pub(crate) use cooldown::{RestKey, digest_at, rest_key, resting};
 pub use loops::Cause;
+pub(crate) use protected::{Keeping, protected};
 pub(crate) use subject::exempted;
 
 words! {
@@ -27,6 +33,15 @@ words! {
     Suppression, "reason of a suppression" {
         KillSwitch: "kill_switch", "a person stopped the tenant, the rule or the action type";
         Paused: "paused", "the rule rests until somebody resumes it";
+        NotBefore: "not_before", "the time from which the rule acts has not come";
+        NotAfter: "not_after", "the time until which the rule acts is over";
+        Maintenance: "maintenance", "a maintenance window holds it";
+        QuietHours: "quiet_hours", "it is held in quiet hours";
+        Rollout: "rollout", "the rule does not act on this user yet";
+        Protected: "protected", "the subject is protected from it";
+        AttributesUnknown: "attributes_unknown", "it restricts, and nobody knows whether the subject is protected";
+        LastAdministrators: "last_administrators", "too few usable administrators would remain";
+        AdministratorsUnknown: "administrators_unknown", "it could take an administrator away, and nobody knows who they are";
         Exempt: "exempt", "the subject is exempt from it";
         OverAgreed: "over_agreed", "more subjects moved by changed bands than was agreed to";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";
@@ -79,6 +94,10 @@ pub(crate) struct Question<'a> {
     pub(crate) fire: Option<&'a Fire>,
     pub(crate) control: &'a Control,
     pub(crate) exemptions: &'a [Exemptions],
+    pub(crate) settings: &'a Settings,
+    /// What is known of the user's attributes.
+    pub(crate) known: Option<&'a Payload>,
+    pub(crate) keeping: Keeping<'a>,
     pub(crate) now: Time,
     /// The rest of the rule that the signal falls into.
     pub(crate) rest: Option<&'a Cooling>,
@@ -87,18 +106,63 @@ pub(crate) struct Question<'a> {
 /// The first guard that holds the action back, if one does. Whether it runs in shadow is not
 /// asked here: a shadow decision passes the same guards.
 pub(crate) fn held_back(q: &Question<'_>) -> Option<Suppressed> {
-    kill_switch(q)
-        .or_else(|| paused(q))
-        .or_else(|| over_agreed(q))
-        .or_else(|| subject::exempt(q))
-        .or_else(|| subject::guessed(q))
-        .or_else(|| subject::confidence(q))
-        .or_else(|| cooldown::cooldown(q))
+    ORDER.iter().find_map(|guard| guard(q))
 }
+
+/// Every guard that holds the action back, in their order: for whoever asks why.
+pub(crate) fn every_hold(q: &Question<'_>) -> Vec<Suppressed> {
+    ORDER.iter().filter_map(|guard| guard(q)).collect()
+}
+
+/// The guards in the order of behaviour 6.
+const ORDER: &[fn(&Question<'_>) -> Option<Suppressed>] = &[
+    kill_switch,
+    paused,
+    over_agreed,
+    times,
+    rollout,
+    |q| protected(q.settings, &q.action.spec, q.signal.subject(), q.known),
+    subject::exempt,
+    |q| q.keeping.held(&q.action.spec, &q.signal.subject().user),
+    subject::guessed,
+    subject::confidence,
+    cooldown::cooldown,
+];
 
 fn kill_switch(q: &Question<'_>) -> Option<Suppressed> {
     let stop = q.control.stops(std::iter::once(&q.rule.rule.id), &q.action.spec.name)?;
     Some(Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone()))
+}
+
+fn times(q: &Question<'_>) -> Option<Suppressed> {
+    times::held(Some(&q.rule.rule.guards.times), &q.settings.times, &q.action.spec, q.now)
+}
+
+fn rollout(q: &Question<'_>) -> Option<Suppressed> {
+    let subject = q.signal.subject();
+    let by_hand = matches!(q.signal, Signal::Manual(_));
+    let share = q.rule.rule.guards.rollout.filter(|_| !by_hand);
+    rollout::held(share, q.signal.tenant(), &q.rule.rule.id, &subject.user)
+}
+
+/// What holds back what a person orders beside all rules: every guard but those of a rule.
+pub(crate) fn order_held_back(
+    spec: &ActionSpec,
+    signal: &Signal,
+    control: &Control,
+    exemptions: &[Exemptions],
+    keeping: &Keeping<'_>,
+    known: Option<&Payload>,
+    now: Time,
+) -> Option<Suppressed> {
+    let stop = control.stops(std::iter::empty(), &spec.name);
+    let stopped = stop.map(|stop| Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone()));
+    let settings = keeping.settings;
+    stopped
+        .or_else(|| times::held(None, &settings.times, spec, now))
+        .or_else(|| protected(settings, spec, signal.subject(), known))
+        .or_else(|| exempted(exemptions, None, &spec.name, now))
+        .or_else(|| keeping.held(spec, &signal.subject().user))
 }
 
 fn paused(q: &Question<'_>) -> Option<Suppressed> {

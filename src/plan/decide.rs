@@ -10,7 +10,9 @@ use super::window::{count, tally};
 use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Question, Suppressed, Suppression, exempted, held_back, rest_key, resting};
+use crate::guard::{
+    Keeping, Question, Suppressed, Suppression, held_back, order_held_back, rest_key, resting,
+};
 use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode};
@@ -78,6 +80,36 @@ pub(super) struct Moment<'a> {
     pub(super) tree: Option<&'a Node<'a>>,
 }
 
+/// What the guards are asked about an action.
+pub(super) fn question<'a>(
+    rule: &'a CompiledRule,
+    action: &'a CompiledAction,
+    signal: &'a Signal,
+    fire: Option<&'a Fire>,
+    rest: Option<&'a Cooling>,
+    facts: &'a Facts<'_>,
+    now: Time,
+) -> Question<'a> {
+    Question {
+        rule,
+        action,
+        signal,
+        fire,
+        control: &facts.control,
+        exemptions: &facts.exemptions,
+        settings: facts.rules.settings(),
+        known: signal.attributes().or(facts.attributes.as_ref()),
+        keeping: keeping(facts),
+        now,
+        rest,
+    }
+}
+
+pub(super) fn keeping<'a>(facts: &'a Facts<'_>) -> Keeping<'a> {
+    let (known, away) = (facts.administrators.as_ref(), &facts.away);
+    Keeping { settings: facts.rules.settings(), known, away }
+}
+
 impl<'a> Planner<'a> {
     fn new(signal: &'a Signal, facts: &'a Facts<'a>, now: Time) -> Self {
         let depth = facts.cause.depth(facts.rules.settings());
@@ -91,6 +123,7 @@ impl<'a> Planner<'a> {
             tallies: BTreeMap::new(),
             repeated: BTreeSet::new(),
             stats: BTreeMap::new(),
+            away: facts.away.clone(),
             counters: BTreeSet::new(),
             caps: BTreeMap::new(),
             pauses: BTreeMap::new(),
@@ -124,12 +157,11 @@ impl<'a> Planner<'a> {
             Some(Some(policy)) => Some(policy),
             Some(None) => return Err(PlanError::NoApprovers(action.clone())),
         };
-        if let Some(stop) = self.facts.control.stops(std::iter::empty(), action) {
-            let held = Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone());
-            self.suppress(None, action, held, None);
-            return Ok(());
-        }
-        if let Some(held) = exempted(&self.facts.exemptions, None, action, self.now) {
+        let facts = self.facts;
+        let (control, exemptions) = (&facts.control, &facts.exemptions[..]);
+        let (keeping, known) = (keeping(facts), facts.attributes.as_ref());
+        let held = order_held_back(spec, self.signal, control, exemptions, &keeping, known, self.now);
+        if let Some(held) = held {
             self.suppress(None, action, held, None);
             return Ok(());
         }
@@ -203,10 +235,7 @@ impl<'a> Planner<'a> {
         let tally = facts.tallies.get(&rule.rule.id);
         let rest = resting(rule, self.signal, self.at(), key, &facts.subject, tally);
         for action in &rule.actions {
-            let control = &facts.control;
-            let (exemptions, now) = (&facts.exemptions[..], self.now);
-            let question =
-                Question { rule, action, signal: self.signal, fire, control, exemptions, now, rest };
+            let question = question(rule, action, self.signal, fire, rest, facts, self.now);
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),

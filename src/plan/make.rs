@@ -1,7 +1,7 @@
 //! What a decision makes: enforcements, requests for approval, notices to approvers.
 
 use super::Effect;
-use super::decide::Planner;
+use super::decide::{Planner, keeping};
 use super::notice::{NoticeKind, notice};
 use crate::action::{ActionSpec, Params, Retry, Success};
 use crate::approval::{Approval, ApprovalState, Context, Progress, Standing};
@@ -14,7 +14,7 @@ use crate::rule::{
 };
 use crate::score::BandName;
 use crate::signal::{Signal, feed_params};
-use crate::state::WindowStand;
+use crate::state::{TakenBy, WindowStand};
 use crate::time::Span;
 
 /// One action that passed the guards.
@@ -82,7 +82,12 @@ impl Planner<'_> {
                 }
             }
             None => {
-                let enforcement = self.enforcement(id, wanted, holder.clone());
+                let mut enforcement = self.enforcement(id, wanted, holder.clone());
+                enforcement.administrator = self.takes_administrator(wanted.spec);
+                if let (true, Some(known)) = (enforcement.administrator, &self.facts.administrators) {
+                    let (user, by) = (&enforcement.subject.user, TakenBy::Enforcement(id));
+                    self.plan.away.reserve(user, by, known.version);
+                }
                 self.plan.enforcements.push(enforcement);
                 if let Some(policy) = wanted.approval.clone() {
                     let asked = self.request(id, wanted, policy, holder, author);
@@ -94,6 +99,10 @@ impl Planner<'_> {
         let because = wanted.because.clone();
         self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval, because });
         (id, !known)
+    }
+
+    fn takes_administrator(&self, spec: &ActionSpec) -> bool {
+        keeping(self.facts).takes(spec, &self.signal.subject().user)
     }
 
     /// Where the window stood that made the rule ask for it.
@@ -206,8 +215,10 @@ impl Planner<'_> {
             start_at: terms.start_at,
             start_within: terms.start_within,
             inverse: wanted.inverse.as_ref().map(Means::from),
+            administrator: false,
             reserved: Vec::new(),
             judged: None,
+            retry_of: None,
         }
     }
 

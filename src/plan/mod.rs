@@ -11,6 +11,7 @@ mod make;
 mod notice;
 mod rest;
 mod score;
+mod why_not;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +27,13 @@ use crate::exemption::Exemptions;
 use crate::guard::{Cause, Suppressed};
 use crate::hash::Hash;
 use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
+use crate::pattern::Payload;
 use crate::rule::{RuleSet, UnknownScale};
 use crate::score::{BandName, OutOfRange};
 use crate::signal::{Signal, SignalInfo};
-use crate::state::{CapCounter, Control, Pause, Roster, RuleStats, SubjectState, Tally, WindowStand};
+use crate::state::{
+    Administrators, Away, CapCounter, Control, Pause, Roster, RuleStats, SubjectState, Tally, WindowStand,
+};
 use crate::time::Time;
 
 pub use decide::plan;
@@ -37,6 +41,7 @@ pub use evidence::MAX_EVIDENCE_FIELDS;
 pub use explain::{Part, PartVerdict, RuleAnswer, Why, explain};
 pub use notice::NoticeKind;
 pub(crate) use notice::notice;
+pub use why_not::{WhyNot, why_not};
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -162,6 +167,12 @@ pub struct Facts<'a> {
     pub roster: Roster,
     /// What the subject is exempt from; of a session, the user's as well.
     pub exemptions: Vec<Exemptions>,
+    /// What is known of the user beside what the signal tells; none where nothing is.
+    pub attributes: Option<Payload>,
+    /// The tenant's usable administrators; none where nobody says who they are.
+    pub administrators: Option<Administrators>,
+    /// The administrators who are being taken away.
+    pub away: Away,
     /// What was made under the caps that the decision asks about, by counter; none where nothing was.
     /// What is not here counts as nothing made: [`Plan::counters`] says what was asked about.
     pub caps: BTreeMap<Hash, Option<CapCounter>>,
@@ -190,6 +201,8 @@ pub struct Plan {
     pub repeated: BTreeSet<EnforcementId>,
     /// What the rules have done from now on; those that changed.
     pub stats: BTreeMap<RuleId, RuleStats>,
+    /// The administrators who are being taken away from now on.
+    pub away: Away,
     /// The counters of caps that it asked about.
     pub counters: BTreeSet<Hash>,
     /// What was made under caps from now on; those counters that changed.

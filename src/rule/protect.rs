@@ -85,6 +85,12 @@ impl KeepAdministrators {
 }
 
 impl Settings {
+    /// How many administrators must remain, and whom the guard asks.
+    #[must_use]
+    pub fn administrators(&self) -> KeepAdministrators {
+        self.administrators.clone().unwrap_or_default()
+    }
+
     /// Whether the attributes of a subject decide whether an action of that type may be taken.
     pub(crate) fn asks_attributes(&self, spec: &ActionSpec) -> bool {
         self.protected.iter().any(|entry| entry.attributes.is_some() && entry.covers(spec))

@@ -12,11 +12,11 @@ use super::record::{Key, Kind, Queue, Record};
 use crate::approval::Approval;
 use crate::effect::HeldEffect;
 use crate::enforcement::{Enforcement, Holding, Purpose};
-use crate::exemption::Exemptions;
+use crate::exemption::{Exemptions, Waivers};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
 use crate::state::{
-    BandRun, Book, CapCounter, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer,
+    Away, BandRun, Book, CapCounter, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer,
 };
 use crate::time::Time;
 use crate::watch::Watch;
@@ -300,6 +300,14 @@ impl Body for Exemptions {
     fn facets(&self) -> Vec<(Facet, String)> {
         of_subject(&self.subject)
     }
+}
+
+impl Body for Waivers {
+    const KIND: Kind = Kind::Waiver;
+}
+
+impl Body for Away {
+    const KIND: Kind = Kind::Away;
 }
 
 impl Body for Sweep {
