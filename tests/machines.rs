@@ -63,7 +63,14 @@ fn state(reason: Reason) -> State {
         }
         Reason::Scheduled => State::Scheduled { at: timer },
         Reason::Queued => State::Queued { since: at(0), start_by: Some(timer) },
-        Reason::Running => State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: None, start_by: None, called_off: false },
+        Reason::Running => State::Running {
+            token: HELD,
+            worker: id("w1"),
+            since: at(0),
+            retry_by: None,
+            start_by: None,
+            called_off: false,
+        },
         Reason::RetryWait => State::RetryWait { until: at(1), retry_by: Some(timer) },
         Reason::AwaitingConfirmation => State::AwaitingConfirmation { until: timer },
         Reason::Done => State::Done,
@@ -211,7 +218,14 @@ fn what_other_terms_change() {
         (waiting(Reason::Running), "permanent", last, State::PermanentError),
         // Another attempt that would begin too late is none.
         (
-            State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: Some(now), start_by: None, called_off: false },
+            State::Running {
+                token: HELD,
+                worker: id("w1"),
+                since: at(0),
+                retry_by: Some(now),
+                start_by: None,
+                called_off: false,
+            },
             "retry",
             plain,
             State::Exhausted,

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use tipstaff::{
-    AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Store,
-    StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 use tipstaff_postgres::PostgresStore;
 use tipstaff_sqlite::{Phase, SqliteStore};
@@ -131,6 +131,7 @@ forward! {
     claim(claim: &Claim) -> Vec<Record>;
     renew(renewal: &Renewal) -> Time;
     due(page: &DuePage) -> Vec<Record>;
+    upcoming(ask: &Ahead) -> Upcoming;
     query(query: &Query) -> Page<Record>;
     trail(trail: &Trail) -> Vec<AuditRecord>;
     head(tenant: &TenantId, lane: u16) -> Head;
@@ -160,7 +161,11 @@ mod tests {
             ("my.db", "my.db", "outbox"),
             ("/var/lib/my.db", "/var/lib/my.db", "/var/lib/outbox"),
             ("postgres.db", "postgres.db", "outbox"),
-            ("postgres://ana:secret@db.example.com:5432/security", "postgres://db.example.com:5432/security", "outbox"),
+            (
+                "postgres://ana:secret@db.example.com:5432/security",
+                "postgres://db.example.com:5432/security",
+                "outbox",
+            ),
             ("postgresql://ana@db/s?password=secret", "postgres://db/s", "outbox"),
             ("postgres://db", "postgres://db", "outbox"),
         ] {

@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod feed;
 mod host;
+mod load;
 mod log;
 mod operators;
 mod replay;
@@ -83,6 +84,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
         Command::Verdict(judge) => approvals::judge(&Host::open(cli)?, judge),
+        Command::Load(load) => load::run(cli, load),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),
     }
 }
