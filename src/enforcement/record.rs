@@ -298,7 +298,8 @@ impl Enforcement {
         if let Input::HandBack { token } = input {
             // Nothing was tried, so no attempt is used up; the log keeps the claim.
             next.attempts = next.attempts.saturating_sub(1);
-            next.history.retain(|attempt| attempt.token != *token);
+            let given_back = next.history.pop_if(|attempt| attempt.token == *token);
+            debug_assert!(given_back.is_some() || next.history.is_empty(), "the running attempt is the last");
         }
         if let Input::Confirm { done } = input {
             // What was not known of an attempt is known now.

@@ -121,9 +121,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tenant: &TenantId,
         subject: &Subject,
     ) -> Result<Vec<Exemptions>, EngineError> {
-        let user = Subject::user(subject.user.clone());
-        let mut keys = vec![exemption_key(tenant, &user), exemption_key(tenant, subject)];
-        keys.dedup();
+        let keys = exemption_keys(tenant, subject);
         tx.load(keys.clone()).await?;
         let mut found = Vec::new();
         for key in keys {
@@ -131,6 +129,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         Ok(found)
     }
+}
+
+/// Where a subject's exemptions stand: a user's cover their sessions.
+pub(super) fn exemption_keys(tenant: &TenantId, subject: &Subject) -> Vec<Key> {
+    let user = Subject::user(subject.user.clone());
+    let mut keys = vec![exemption_key(tenant, &user), exemption_key(tenant, subject)];
+    keys.dedup();
+    keys
 }
 
 fn reasoned(reason: &str) -> Result<(), EngineError> {

@@ -11,6 +11,7 @@ mod effects;
 mod enforcements;
 mod exemptions;
 mod explain;
+mod group;
 mod held;
 mod intake;
 mod judge;
@@ -51,6 +52,7 @@ use crate::time::{Span, Time};
 
 pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
 pub use bands::ScaleList;
+pub use group::SUBMIT_GROUP;
 pub use held::Renewals;
 pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};

@@ -44,7 +44,7 @@ impl<T> Stored<T> {
 }
 
 /// Something that is stored as the body of a record.
-pub(crate) trait Body: Clone + DeserializeOwned + Serialize {
+pub(crate) trait Body: Clone + DeserializeOwned + Serialize + Send + 'static {
     const KIND: Kind;
 
     /// When the record came into being; for those that live on, a fixed time.
