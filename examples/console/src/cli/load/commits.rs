@@ -100,9 +100,7 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
     block_on(engine.submit(signal(&tenant, usize::MAX, now), now))?;
     let mut n = 0;
     for _ in 0..ROUNDS {
-        let mut written = Vec::new();
         engine.store().take_rows();
-        engine.store().take_calls();
         for _ in 0..batches {
             let given: Vec<Signal> = (n..n + batch).map(|n| signal(&tenant, n, now).into()).collect();
             n += batch;
@@ -115,9 +113,9 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
             for decision in decided {
                 decision?;
             }
-            written.push(engine.store().take_rows());
         }
-        row.transactions += engine.store().take_calls().remove("commit").unwrap_or(0) as usize;
+        let written = engine.store().take_rows();
+        row.transactions += written.len();
         let begun = Instant::now();
         for rows in &written {
             raw.write(rows)?;

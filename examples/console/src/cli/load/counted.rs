@@ -1,4 +1,4 @@
-//! A store that counts the calls it gets, and keeps what is committed, row by row.
+//! A store that counts the calls it gets, and keeps what is committed.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::store::AnyStore;
 #[derive(Default)]
 struct Seen {
     calls: BTreeMap<&'static str, u64>,
-    rows: Vec<Vec<u8>>,
+    commits: Vec<Commit>,
 }
 
 /// The store, with what it was asked.
@@ -37,36 +37,38 @@ impl Counted {
         std::mem::take(&mut self.seen().calls)
     }
 
-    /// The rows that were written since the last time: one for the commit, one for each record, each
-    /// value of a facet of a new record, each audit record, and the head of the lane.
-    pub(super) fn take_rows(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.seen().rows)
+    /// The rows of each commit since the last time.
+    pub(super) fn take_rows(&self) -> Vec<Vec<Vec<u8>>> {
+        let commits = std::mem::take(&mut self.seen().commits);
+        commits.iter().map(rows).collect()
     }
 
     fn count(&self, call: &'static str) {
         *self.seen().calls.entry(call).or_default() += 1;
     }
+}
 
-    fn keep(&self, commit: &Commit) {
-        let mut seen = self.seen();
-        seen.rows.push([commit.tenant.as_str().as_bytes(), commit.id.bytes()].concat());
-        for record in &commit.put {
-            let facets = serde_json::to_string(&record.facets).unwrap_or_default();
-            seen.rows.push(format!("{} {facets} {}", record.key, record.body).into_bytes());
-            for (facet, value) in record.facets.iter().filter(|_| record.version == 0) {
-                seen.rows.push(format!("{} {facet} {value} {}", record.key, record.at.micros()).into_bytes());
-            }
-        }
-        let mut head = Head::default();
-        for draft in &commit.audit {
-            let (record, next) = head.seal(draft.clone(), &mut || Salt::from([7; 16]));
-            seen.rows.push(serde_json::to_vec(&record).unwrap_or_default());
-            head = next;
-        }
-        if !commit.audit.is_empty() {
-            seen.rows.push(head.to_string().into_bytes());
+/// One row for the commit, one for each record, each value of a facet of a new record, each audit
+/// record, and the head of the lane.
+fn rows(commit: &Commit) -> Vec<Vec<u8>> {
+    let mut rows = vec![[commit.tenant.as_str().as_bytes(), commit.id.bytes()].concat()];
+    for record in &commit.put {
+        let facets = serde_json::to_string(&record.facets).unwrap_or_default();
+        rows.push(format!("{} {facets} {}", record.key, record.body).into_bytes());
+        for (facet, value) in record.facets.iter().filter(|_| record.version == 0) {
+            rows.push(format!("{} {facet} {value} {}", record.key, record.at.micros()).into_bytes());
         }
     }
+    let mut head = Head::default();
+    for draft in &commit.audit {
+        let (record, next) = head.seal(draft.clone(), &mut || Salt::from([7; 16]));
+        rows.push(serde_json::to_vec(&record).unwrap_or_default());
+        head = next;
+    }
+    if !commit.audit.is_empty() {
+        rows.push(head.to_string().into_bytes());
+    }
+    rows
 }
 
 /// Every call is counted and goes on to the store; commits are kept as well.
@@ -75,7 +77,7 @@ macro_rules! counted {
         impl Store for Counted {
             async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
                 self.count("commit");
-                self.keep(commit);
+                self.seen().commits.push(commit.clone());
                 self.store.commit(commit).await
             }
 
