@@ -4,10 +4,10 @@ mod claim;
 mod fault;
 mod lock;
 mod open;
+mod pipeline;
 mod read;
 mod row;
 mod rows;
-mod session;
 mod write;
 
 use std::fmt;
