@@ -188,17 +188,16 @@ impl Column {
     #[inline]
     fn one(&self, seen: &Seen) -> One {
         let (kind, ranges) = match seen.kind {
-            Kind::Null => return One::of(NULLS),
-            Kind::Bool(false) => return One::of(FALSES),
-            Kind::Bool(true) => return One::of(TRUES),
+            Kind::Null => (NULLS, NO_SET),
+            Kind::False => (FALSES, NO_SET),
+            Kind::True => (TRUES, NO_SET),
             Kind::Text => (TEXTS, self.networks),
             Kind::Number => (NUMBERS, self.numbers),
         };
         let mut one = match seen.literal {
             literal if literal < self.in_order => One::of(FIXED + literal as usize),
-            UNNAMED => One::of(kind),
-            _ if self.in_order > 0 => One::of(kind),
-            literal => self.named(kind, literal),
+            literal if self.in_order == 0 && literal != UNNAMED => self.named(kind, literal),
+            _ => One::of(kind),
         };
         if let (Some(stretch), true) = (seen.stretch(), ranges != NO_SET) {
             one.ranges = ranges + 2 * u32::from(stretch);
@@ -400,8 +399,11 @@ impl Draft<'_> {
     /// The set of values of a literal's kind that no rule names.
     fn usual(&self, literal: u32) -> usize {
         match self.path.literal(literal) {
+            Literal::Null => NULLS,
+            Literal::Bool(false) => FALSES,
+            Literal::Bool(true) => TRUES,
             Literal::Number(_) => NUMBERS,
-            _ => TEXTS,
+            Literal::Text(_) => TEXTS,
         }
     }
 

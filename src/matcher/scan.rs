@@ -6,7 +6,9 @@
 use super::table::Short;
 use crate::json::MAX_JSON_DEPTH;
 
-/// Why a walk ends before the text does.
+/// Why a walk ends before the text does. It is as wide as a place, so that either is returned in a
+/// register.
+#[repr(usize)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stop {
     /// The text is no JSON.
@@ -215,7 +217,7 @@ pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
 }
 
 /// Behind the value that stands here, in `depth` others; space may precede it.
-#[inline]
+#[inline(always)]
 pub(super) fn skip(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
     match peek(bytes, at) {
         // What most values are.
