@@ -139,7 +139,9 @@ pub(crate) fn rewritten(record: &Record) -> Result<Record, StoreError> {
     }
     match record.key.kind {
         Kind::Approval => again::<Approval>(record),
+        Kind::Away => again::<Away>(record),
         Kind::Book => again::<Book>(record),
+        Kind::Cap => again::<CapCounter>(record),
         Kind::Change => again::<BandRun>(record),
         Kind::Control => again::<Control>(record),
         Kind::Effect => again::<HeldEffect>(record),
@@ -154,6 +156,7 @@ pub(crate) fn rewritten(record: &Record) -> Result<Record, StoreError> {
         Kind::Tally => again::<Tally>(record),
         Kind::Timer => again::<Timer>(record),
         Kind::Trigger => again::<Decision>(record),
+        Kind::Waiver => again::<Waivers>(record),
         Kind::Watch => again::<Watch>(record),
     }
 }
