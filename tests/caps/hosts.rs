@@ -83,8 +83,9 @@ fn places_that_come_back_meanwhile_are_used_again_and_never_twice() {
                     most.fetch_max(waiting, std::sync::atomic::Ordering::SeqCst);
                     let Some(made) = decision.enforcements().next().filter(|_| n % 2 == 0) else { continue };
                     loop {
-                        let over = engine.cancel(&world.tenant, made, &id("olga"), "a drill", at(50));
-                        match ready(over).unwrap() {
+                        match ready(engine.cancel(&world.tenant, made, &id("olga"), "a drill", at(50)))
+                            .unwrap()
+                        {
                             Err(EngineError::Busy) => thread::yield_now(),
                             ended => break drop(ended.unwrap()),
                         }

@@ -18,6 +18,7 @@ fn claimed(world: &World, most: usize) -> Vec<Record> {
         max: most,
         until: at(1),
         lease: Span::mins(5),
+        after: None,
     };
     go(world.store.claim(&claim))
 }

@@ -27,8 +27,7 @@ fn what_comes_to_nothing_gives_its_place_back() {
     let cases: [(&str, &str, End); 6] = [
         ("rejected", "asked", |world| {
             let request = world.requests().remove(0);
-            let no = world.engine.reject(&world.tenant, request.id, &id("bo"), request.digest, None, at(1));
-            go(no);
+            go(world.engine.reject(&world.tenant, request.id, &id("bo"), request.digest, None, at(1)));
         }),
         ("expired", "asked", |world| drop(world.run(at(11)))),
         ("cancelled", "asked", |world| {

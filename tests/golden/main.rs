@@ -136,7 +136,11 @@ fn members_of_a_later_version_are_kept_wherever_they_stand() {
         objects(&body, "", &mut places);
         for place in places {
             let mut more = body.clone();
-            more.pointer_mut(&place).unwrap().as_object_mut().unwrap().insert("later".to_owned(), later.clone());
+            more.pointer_mut(&place)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .insert("later".to_owned(), later.clone());
             match rewritten(&with_body(&record, &more)) {
                 Ok(again) => {
                     let again: Value = serde_json::from_str(&again.body).unwrap();

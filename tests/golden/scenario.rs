@@ -68,7 +68,13 @@ pub(crate) fn told(mut look: impl FnMut(&World)) -> World {
 
     world.approve(&asked, "cy", at(9));
     go(world.engine.run_due(at(10)));
-    go(world.engine.engage_kill_switch(&tenant, &KillScope::Type(id("send_webhook")), &olga, "a drill", at(11)));
+    go(world.engine.engage_kill_switch(
+        &tenant,
+        &KillScope::Type(id("send_webhook")),
+        &olga,
+        "a drill",
+        at(11),
+    ));
     let eva = Subject::user(id("eva"));
     let all: ExemptionScope = id("all");
     go(world.engine.exempt(&tenant, &eva, &all, Some(at(3 * DAY)), &olga, "on call", at(12)));
