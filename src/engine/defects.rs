@@ -59,6 +59,17 @@ pub(super) async fn commit<S: Store>(store: &S, commit: &Commit) -> Option<Resul
         }
         return Some(store.commit(&commit).await);
     }
+    if broken::is(Defect::CapWithoutCas) && has(Kind::Cap) {
+        let mut commit = commit.clone();
+        commit.expect.retain(|(key, _)| key.kind != Kind::Cap);
+        for put in commit.put.iter_mut().filter(|put| put.key.kind == Kind::Cap) {
+            put.version = match store.load(std::slice::from_ref(&put.key)).await {
+                Ok(found) => found.into_iter().flatten().next().map_or(0, |record| record.version),
+                Err(error) => return Some(Err(error)),
+            };
+        }
+        return Some(store.commit(&commit).await);
+    }
     None
 }
 

@@ -260,10 +260,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         by: &By<'_>,
         now: Time,
     ) -> Result<HeldEffect, EngineError> {
-        if let Some(held) = effect.held_by(holder) {
-            self.free_stored(tx, &effect.tenant, held.enforcement).await?;
+        let next = self.release(tx, effect, holder, by, now).await?;
+        let of = effect.held_by(holder).map(|held| held.enforcement);
+        // Rules that share an enforcement share its places until the last of them lets go.
+        if let Some(of) = of.filter(|of| next.holders().iter().all(|other| other.enforcement != *of)) {
+            self.free_stored(tx, &effect.tenant, of).await?;
         }
-        self.release(tx, effect, holder, by, now).await
+        Ok(next)
     }
 
     /// The timer of an undo ran out: its holder's time is over, or its confirmation did not come.

@@ -214,6 +214,9 @@ pub enum EngineError {
     /// An undo is not called off: a person would stay restricted with nobody to hold them so.
     #[error("`{0}` takes a restriction back and is not called off; order the restriction again instead")]
     UndoStands(EnforcementId),
+    /// A cap has no room for what a person has tried again: wait for the next window, or raise the cap.
+    #[error("held by {0}; accepted: in the next window, or when the cap is raised")]
+    CapExceeded(String),
     /// An exemption that is over before it begins.
     #[error("the exemption ends at {0}, which is past; accepted: a time to come, or none")]
     ExemptionOver(Time),

@@ -27,7 +27,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Move`] for what has not failed, and for notices, undos and restorations, which are
-    /// not actions; [`EngineError::NotFound`]; [`EngineError::Reason`].
+    /// not actions; [`EngineError::CapExceeded`] where a cap has no room for it;
+    /// [`EngineError::NotFound`]; [`EngineError::Reason`].
     pub async fn retry(
         &self,
         tenant: &TenantId,
@@ -53,7 +54,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 return Err(MoveError::Illegal { state: failed.reason(), input: "retry" }.into());
             }
             let person = Actor::Person(actor.clone());
-            let next = anew(&failed, again, actor, reason, now);
+            let mut next = anew(&failed, again, actor, reason, now);
+            self.reserve_again(&mut tx, &mut next, now).await?;
             create(&mut tx, next.clone(), &person, now);
             if failed.approval.is_some() {
                 self.ask_again(&mut tx, &failed, &next, actor, now).await?;

@@ -115,13 +115,11 @@ fn the_end_of_the_time_that_was_asked_for_gives_nothing_back() {
 
 #[test]
 fn what_may_have_been_done_keeps_its_place() {
-    let lost =
-        r#"{ "key": "tell", "type": "send_chat_message", "params": { "channel": "sec", "text": "hi" } }"#;
-    let world = asked(lost);
-    world.target.answers("send_chat_message", [Outcome::Unknown.into()]);
+    let world = asked(super::TELL);
+    world.target.answers("escalate_to_hr", [Outcome::Unknown.into()]);
     go_on(&world, "a", "ana", 0);
     world.run(at(1));
-    let ended = world.the("send_chat_message");
+    let ended = world.the("escalate_to_hr");
     assert!(ended.may_stand(), "{ended}");
     assert!(!is_free(&world, "x", 2));
 }
@@ -141,4 +139,40 @@ fn of_a_window_that_is_past_there_is_nothing_to_give_back() {
     assert_eq!(told(&go_on(&world, "d", "dee", 202)), ["asked"]);
     assert_eq!(told(&go_on(&world, "e", "eve", 203)), ["cap"]);
     world.verified();
+}
+
+#[test]
+fn what_a_person_has_tried_again_takes_a_place_of_its_own() {
+    let world = asked(LOCK);
+    world.target.answers("lock_account", [Delivered::permanent("no such account")]);
+    go_on(&world, "a", "ana", 0);
+    world.run(at(1));
+    let failed = world.the("lock_account").id;
+    assert_eq!(told(&go_on(&world, "b", "bea", 2)), ["made"], "its place was free");
+    let again = |now| world.engine.retry(&world.tenant, failed, &id("olga"), "it exists now", now);
+    let error = super::support::refused(again(at(3)));
+    assert!(matches!(&error, EngineError::CapExceeded(cap) if cap.contains("1 in 1h")), "{error}");
+    // In the next hour there is room for it, and then for nothing else.
+    assert_eq!(go(again(at(60))).reserved.len(), 1);
+    assert_eq!(told(&go_on(&world, "c", "cleo", 61)), ["cap"]);
+    world.verified();
+}
+
+#[test]
+fn rules_that_share_a_place_give_it_back_together() {
+    let tenant = r#""caps": [{ "count": 1, "in": "1h", "on_exceed": "suppress" }],"#;
+    let both = |id: &str| rule(id, LOCK, "").replace(&format!(r#"["{id}"]"#), r#"["r"]"#);
+    let world = World::new(&document(tenant, &[both("one"), both("two")]));
+    go_on(&world, "a", "ana", 0);
+    world.run(at(1));
+    let effect = world.the("lock_account").effect().unwrap();
+    let lift = |rule: &str, minute| {
+        let holder = Holding::Rule(id(rule));
+        go(world.engine.lift(&world.tenant, effect, Some(&holder), &id("olga"), "solved", at(minute)));
+    };
+    lift("one", 2);
+    assert_eq!(told(&go_on(&world, "b", "bea", 3)), ["cap", "cap"], "the lock stands by the other rule");
+    lift("two", 4);
+    assert_eq!(told(&go_on(&world, "c", "cleo", 5)), ["made", "made"]);
+    assert_eq!(told(&go_on(&world, "d", "dee", 6)), ["cap", "cap"]);
 }

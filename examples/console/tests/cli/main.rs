@@ -8,6 +8,7 @@ mod people;
 mod replays;
 mod rules;
 mod schedule;
+mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 
