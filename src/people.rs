@@ -82,6 +82,12 @@ pub trait People: Send + Sync {
         Box::pin(ready(Ok(None)))
     }
 
+    /// How many users the tenant has now; none where the host does not say. Caps may be a share of it,
+    /// and where nobody says, nothing passes such a cap.
+    fn population<'a>(&'a self, _tenant: &'a TenantId) -> Answer<'a, Result<Option<u64>, PeopleError>> {
+        Box::pin(ready(Ok(None)))
+    }
+
     /// Whether somebody has a right now. A directory that does not say so gives nobody any.
     fn allows<'a>(
         &'a self,

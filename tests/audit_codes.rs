@@ -71,7 +71,7 @@ fn every_code_is_unique_and_named_after_its_text() {
 #[test]
 fn our_own_codes_live_in_our_namespaces() {
     let spaces = [
-        ("POLICY_", AuditDomain::Policy, 24),
+        ("POLICY_", AuditDomain::Policy, 29),
         ("APPROVAL_", AuditDomain::Approval, 15),
         ("ENFORCEMENT_", AuditDomain::Enforcement, 19),
         ("SCHEDULE_", AuditDomain::Schedule, 8),

@@ -48,6 +48,9 @@ fn planned(rules: &RuleSet, signal: &Signal) -> Plan {
         attributes: None,
         administrators: None,
         away: Away::default(),
+        caps: BTreeMap::new(),
+        population: None,
+        cause: Cause::None,
     };
     plan(signal, &rules.concerned(signal), &facts, at(1)).unwrap()
 }

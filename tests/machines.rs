@@ -286,6 +286,8 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
             at: at(0),
             operator: None,
             reason: None,
+            cause: None,
+            depth: 0,
         },
         subject: Subject::user(id("ana")),
         action: BuiltinAction::LockAccount.into(),
@@ -309,6 +311,7 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         start_within,
         inverse: None,
         administrator: false,
+        reserved: Vec::new(),
         judged: None,
     }
 }

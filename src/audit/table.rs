@@ -295,6 +295,16 @@ codes! {
         "Somebody stopped enforcement, everywhere or for a part";
     PolicyKillSwitchReleased: Warning, Policy, "POLICY_KILL_SWITCH_RELEASED", Administrative,
         "Enforcement that somebody had stopped may go on";
+    PolicyCapExceeded: Warning, Policy, "POLICY_CAP_EXCEEDED", Security,
+        "The first action beyond a cap in its window; the details say what becomes of it and the next";
+    PolicyRulePaused: Warning, Policy, "POLICY_RULE_PAUSED", Administrative,
+        "A rule rests until somebody resumes it: an operator said so, or it went beyond a cap";
+    PolicyRuleResumed: Warning, Policy, "POLICY_RULE_RESUMED", Administrative,
+        "An operator let a rule act again that rested";
+    PolicyNoticeSent: Info, Policy, "POLICY_NOTICE_SENT", Security,
+        "The owner of a rule was told that it rests";
+    PolicyNoticeFailed: Warning, Policy, "POLICY_NOTICE_FAILED", Security,
+        "The owner of a rule could not be told that it rests";
     PolicyExemptionGranted: Warning, Policy, "POLICY_EXEMPTION_GRANTED", Administrative,
         "Somebody exempted a subject from rules or actions, with a reason";
     PolicyExemptionRevoked: Notice, Policy, "POLICY_EXEMPTION_REVOKED", Administrative,

@@ -213,6 +213,7 @@ impl HeldEffect {
             last_repeat: None,
             windows: Vec::new(),
             administrator: false,
+            reserved: Vec::new(),
             judged: None,
         }
     }

@@ -246,6 +246,23 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(next)
     }
 
+    /// A holder is made to let go before their time: what brought the effect about gives its places
+    /// under caps back. The end of the time that was asked for gives nothing back, or a rule that acts
+    /// for minutes could act on everybody within the hour.
+    pub(super) async fn release_early(
+        &self,
+        tx: &mut Tx<'_, S>,
+        effect: &HeldEffect,
+        holder: &Holding,
+        by: &By<'_>,
+        now: Time,
+    ) -> Result<HeldEffect, EngineError> {
+        if let Some(held) = effect.held_by(holder) {
+            self.free_stored(tx, &effect.tenant, held.enforcement).await?;
+        }
+        self.release(tx, effect, holder, by, now).await
+    }
+
     /// The timer of an undo ran out: its holder's time is over, or its confirmation did not come.
     pub(super) async fn undo_due(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };

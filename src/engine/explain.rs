@@ -48,7 +48,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let installed = self.rules_in(&mut tx, tenant, now).await?;
             let known = installed.rules.rule(rule).ok_or_else(|| not_found("rule", rule))?;
             let asked = std::slice::from_ref(known);
-            let facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
+            let mut facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
+            // For the caps that it asks about; a signal that no decision can be made on asks about none.
+            match self.planned(&mut tx, asked, &signal, &mut facts, now).await {
+                Ok(_) | Err(EngineError::Plan(_)) => {}
+                Err(error) => return Err(error),
+            }
             let trigger = trigger_key(tenant, signal.trigger_id());
             tx.load([trigger.clone()]).await?;
             let decided = tx.get::<Decision>(&trigger)?.map(|stored| stored.body);

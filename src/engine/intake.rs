@@ -13,7 +13,7 @@ use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
-use crate::plan::{Decision, Facts, Plan, PlanError, plan};
+use crate::plan::{Decision, Facts, Plan, PlanError};
 use crate::rule::{CompiledRule, RuleSet};
 use crate::signal::{ManualOrder, ManualStart, Signal};
 use crate::state::{Away, Control, Roster, SubjectState};
@@ -140,15 +140,17 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         signal: &Signal,
         now: Time,
     ) -> Result<Plan, EngineError> {
-        let facts = self.facts(tx, rules, concerned, signal).await?;
+        let mut facts = self.facts(tx, rules, concerned, signal).await?;
         let new_subject = tx.record(&subject_key(signal.tenant(), signal.subject())).is_none();
-        let mut planned = plan(signal, concerned, &facts, now)?;
+        let mut planned = self.planned(tx, concerned, signal, &mut facts, now).await?;
         if new_subject {
             planned.subject.known_since = Some(now);
         }
         self.learn(tx, signal, &mut planned, now).await?;
         self.put_plan(tx, &planned, &facts, new_subject)?;
         self.put_counts(tx, &planned).await?;
+        self.put_caps(tx, &planned)?;
+        self.put_pauses(tx, &planned)?;
         Ok(planned)
     }
 
@@ -198,6 +200,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             attributes,
             administrators: staff.known,
             away: staff.away,
+            caps: BTreeMap::new(),
+            population: None,
+            cause: self.cause(signal).await?,
         })
     }
 
@@ -245,7 +250,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let policies = concerned.iter().flat_map(|rule| &rule.actions).filter_map(|a| a.approval.as_ref());
         let mut names: BTreeSet<GroupId> =
             policies.flat_map(|policy| &policy.groups).map(|quorum| quorum.name.clone()).collect();
-        if matches!(signal, Signal::Manual(ManualStart { order: ManualOrder::Action { .. }, .. })) {
+        let limited = signal.cause().is_some()
+            || !rules.settings().caps.is_empty()
+            || concerned.iter().any(|rule| !rule.rule.guards.caps.is_empty());
+        if limited || matches!(signal, Signal::Manual(ManualStart { order: ManualOrder::Action { .. }, .. }))
+        {
             names.extend(rules.settings().default_group.clone());
         }
         let mut roster = Roster::default();

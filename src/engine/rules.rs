@@ -16,7 +16,7 @@ use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, CommitId, RuleId, ScaleId, TenantId};
 use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings, Trigger};
 use crate::score::Scale;
-use crate::state::{BandSet, Book, Entry, RuleStats, Timer};
+use crate::state::{BandSet, Book, Entry, Pause, RuleStats, Timer};
 use crate::store::{Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
 use crate::time::Time;
 
@@ -93,6 +93,8 @@ pub struct RuleRow {
     pub since: Time,
     /// What it has done.
     pub stats: RuleStats,
+    /// Why it rests, if it does.
+    pub paused: Option<Pause>,
 }
 
 impl<S: Store, D: Delivery> Engine<S, D> {
@@ -167,6 +169,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let keys: Vec<Key> =
             ids.iter().flat_map(|id| [entry_key(tenant, id), stats_key(tenant, id)]).collect();
         let records = self.store.load(&keys).await?;
+        let control = self.control(tenant).await?;
         let mut rows = Vec::new();
         for (rule, pair) in installed.rules.rules().zip(records.chunks(2)) {
             let entry = pair.first().and_then(Option::as_ref).map(decode::<Entry>).transpose()?;
@@ -175,6 +178,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 rule: Arc::clone(rule),
                 since: entry.map_or(Time::EPOCH, |stored| stored.body.since),
                 stats: stats.map(|stored| stored.body).unwrap_or_default(),
+                paused: control.paused.get(&rule.rule.id).cloned(),
             });
         }
         Ok(rows)

@@ -120,6 +120,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             match key.kind {
                 Kind::Approval => self.expire(tx, key, now).await?,
                 Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
+                Kind::Cap => self.forget_windows(tx, key, now).await?,
                 Kind::Tally => self.forget_tally(tx, key).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
@@ -150,9 +151,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return self.undo_due(tx, key, now).await;
         }
         let id = step_id(&tx, key);
-        let (next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
+        let (mut next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
         tx.log(audit);
-        self.count_end(&mut tx, &next).await?;
+        self.count_end(&mut tx, &mut next).await?;
         self.effect_after(&mut tx, &next, None, now).await?;
         replace(&mut tx, key.clone(), next)?;
         tx.commit(id).await?;
@@ -291,10 +292,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let Some(stored) = tx.get::<Enforcement>(&claimed.key)? else { return Ok(None) };
             let input = Input::Settle { token: claimed.token, outcome: delivered.outcome };
             let Ok((next, audit)) = stored.body.step(&input, actor.clone(), now) else { return Ok(None) };
-            let next = next.reported(claimed.token, delivered.report.clone());
+            let mut next = next.reported(claimed.token, delivered.report.clone());
             tx.log(voided.clone());
             tx.log(audit);
-            self.count_end(&mut tx, &next).await?;
+            self.count_end(&mut tx, &mut next).await?;
             self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
             tx.fence(claimed.key.clone(), claimed.token);
             tx.put(claimed.key.clone(), &stored.with(next.clone()));
@@ -336,13 +337,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// What the end of an enforcement means beside its effect: its place is given back, and it counts
-    /// for the rules that asked for it. Counters that are damaged stay so: what was carried out must be settled, or it is carried out again.
-    pub(super) async fn count_end(&self, tx: &mut Tx<'_, S>, next: &Enforcement) -> Result<(), EngineError> {
+    /// for the rules that asked for it. Counters that are damaged stay so: what was carried out must be
+    /// settled, or it is carried out again.
+    pub(super) async fn count_end(
+        &self,
+        tx: &mut Tx<'_, S>,
+        next: &mut Enforcement,
+    ) -> Result<(), EngineError> {
         let status = next.status();
         if status == Status::Pending || next.purpose != Purpose::Action {
             return Ok(());
         }
         self.away_after_end(tx, next).await?;
+        self.free_ended(tx, next).await?;
         for holder in &next.holders {
             let key = stats_key(&next.tenant, &holder.rule);
             tx.load([key.clone()]).await?;
@@ -400,7 +407,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let (mut next, audit) = stored.body.step(&input, actor, now)?;
         next.votes.clone_from(&approval.votes);
         tx.log(audit);
-        self.count_end(tx, &next).await?;
+        self.count_end(tx, &mut next).await?;
         if approval.state == ApprovalState::Granted {
             for rule in &approval.rules {
                 let key = stats_key(&approval.tenant, rule);

@@ -125,7 +125,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let gone: Vec<Holding> =
             effect.holders().iter().filter(goes).map(|held| held.holder.clone()).collect();
         for holder in &gone {
-            effect = self.release(tx, &effect, holder, by, now).await?;
+            effect = self.release_early(tx, &effect, holder, by, now).await?;
         }
         if !gone.is_empty() {
             tx.put(key.clone(), &stored.with(effect));

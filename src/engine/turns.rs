@@ -237,9 +237,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let input = Input::Forgo { token: claimed.token };
             let Ok((next, audit)) = stored.body.step(&input, actor.clone(), now) else { return Ok(None) };
             let report = Report { message: Some(why.to_owned()), ..Report::default() };
-            let next = next.reported(claimed.token, report);
+            let mut next = next.reported(claimed.token, report);
             tx.log(audit.into_iter().map(|draft| draft.detail("why", why)));
-            self.count_end(&mut tx, &next).await?;
+            self.count_end(&mut tx, &mut next).await?;
             self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
             tx.fence(claimed.key.clone(), claimed.token);
             tx.put(claimed.key.clone(), &stored.with(next.clone()));

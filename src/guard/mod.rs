@@ -1,8 +1,10 @@
-//! What holds an action back, in the order of behaviour 6: mode, kill switch, what was agreed to,
+//! What holds an action back, in the order of behaviour 6: mode, kill switch, pause, what was agreed to,
 //! times, rollout, protection, exemption, the last administrators, guessed subject, confidence,
-//! cooldown. The first that applies is the reason; what comes after it is not asked.
+//! cooldown, loop depth, caps. The first that applies is the reason; what comes after it is not asked.
 
+mod caps;
 mod cooldown;
+mod loops;
 mod protected;
 mod rollout;
 mod subject;
@@ -20,7 +22,9 @@ use crate::state::{Control, Cooling};
 use crate::time::Time;
 use crate::words::words;
 
+pub(crate) use caps::{Capped, caps_of, counted, strictest};
 pub(crate) use cooldown::{RestKey, digest_at, rest_key, resting};
+pub use loops::Cause;
 pub(crate) use protected::{Keeping, protected};
 pub(crate) use subject::exempted;
 
@@ -37,12 +41,15 @@ words! {
         AttributesUnknown: "attributes_unknown", "it restricts, and nobody knows whether the subject is protected";
         LastAdministrators: "last_administrators", "too few usable administrators would remain";
         AdministratorsUnknown: "administrators_unknown", "it could take an administrator away, and nobody knows who they are";
+        Paused: "paused", "the rule rests until somebody resumes it";
         Exempt: "exempt", "the subject is exempt from it";
         OverAgreed: "over_agreed", "more subjects moved by changed bands than was agreed to";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";
         LowConfidence: "low_confidence", "the score is less sure than the rule asks";
         LateScore: "late_score", "a newer score of the subject is known";
         Cooldown: "cooldown", "the rule rests for this subject";
+        LoopDepth: "loop_depth", "actions caused each other too often, and nobody can be asked";
+        Cap: "cap", "as many as a cap allows were made in the window";
         MissingVariable: "missing_variable", "a parameter needs a value that the signal lacks";
         BadParameter: "bad_parameter", "a parameter, filled in, is not what its type asks";
     }
@@ -64,6 +71,14 @@ pub struct Suppressed {
 impl Suppressed {
     pub(crate) const fn new(reason: Suppression) -> Self {
         Self { reason, detail: None, until: None }
+    }
+
+    /// What holds it back, and when that lifts, in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let detail = self.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        let until = self.until.map_or_else(String::new, |until| format!(", until {until}"));
+        format!("{}{detail}{until}", self.reason)
     }
 
     pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
@@ -102,6 +117,7 @@ pub(crate) fn every_hold(q: &Question<'_>) -> Vec<Suppressed> {
 /// The guards in the order of behaviour 6.
 const ORDER: &[fn(&Question<'_>) -> Option<Suppressed>] = &[
     kill_switch,
+    paused,
     over_agreed,
     times,
     rollout,
@@ -147,6 +163,11 @@ pub(crate) fn order_held_back(
         .or_else(|| protected(settings, spec, signal.subject(), known))
         .or_else(|| exempted(exemptions, None, &spec.name, now))
         .or_else(|| keeping.held(spec, &signal.subject().user))
+}
+
+fn paused(q: &Question<'_>) -> Option<Suppressed> {
+    let pause = q.control.paused.get(&q.rule.rule.id)?;
+    Some(Suppressed::new(Suppression::Paused).detail(pause.reason.clone()))
 }
 
 fn over_agreed(q: &Question<'_>) -> Option<Suppressed> {

@@ -110,7 +110,8 @@ pub(super) fn keeping<'a>(facts: &'a Facts<'_>) -> Keeping<'a> {
 
 impl<'a> Planner<'a> {
     fn new(signal: &'a Signal, facts: &'a Facts<'a>, now: Time) -> Self {
-        let decision = Decision::new(signal, now);
+        let depth = facts.cause.depth(facts.rules.settings());
+        let decision = Decision { depth, ..Decision::new(signal, now) };
         let plan = Plan {
             decision,
             enforcements: Vec::new(),
@@ -121,6 +122,9 @@ impl<'a> Planner<'a> {
             repeated: BTreeSet::new(),
             stats: BTreeMap::new(),
             away: facts.away.clone(),
+            counters: BTreeSet::new(),
+            caps: BTreeMap::new(),
+            pauses: BTreeMap::new(),
             audit: Vec::new(),
         };
         Self { signal, facts, now, plan }
@@ -159,7 +163,7 @@ impl<'a> Planner<'a> {
             self.suppress(None, action, held, None);
             return Ok(());
         }
-        let wanted = Wanted {
+        let mut wanted = Wanted {
             rule: None,
             spec,
             params: params.clone(),
@@ -167,8 +171,13 @@ impl<'a> Planner<'a> {
             success: spec.success,
             entry: None,
             inverse: catalog.inverse(spec).filter(|_| spec.restricts),
+            caps: Vec::new(),
+            because: Vec::new(),
         };
-        self.create(&wanted);
+        match self.limited(&mut wanted, false) {
+            Err(held) => self.suppress(None, action, held, None),
+            Ok(()) => drop(self.create(&wanted)),
+        }
         Ok(())
     }
 
@@ -228,24 +237,9 @@ impl<'a> Planner<'a> {
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),
-                None => fill(&action.action.params, &action.spec, &source),
-            };
-            match judged {
-                Err(held) => {
-                    let rest = rest.filter(|_| held.reason == Suppression::Cooldown);
-                    rested |= rest.is_some();
-                    self.suppress(Some((rule, action)), &action.spec.name, held, rest);
-                }
-                Ok(_) if shadow => {
-                    acted = true;
-                    let effect = Effect::Shadow { approval: action.approval.is_some() };
-                    self.outcome(Some((rule, action)), &action.spec.name, effect);
-                    self.stats(&rule.rule.id).shadow += 1;
-                }
-                Ok(params) => {
-                    acted = true;
+                None => fill(&action.action.params, &action.spec, &source).and_then(|params| {
                     let confirm = action.action.confirm_within.map(Success::Confirmed);
-                    let wanted = Wanted {
+                    let mut wanted = Wanted {
                         rule: Some((rule, action)),
                         spec: &action.spec,
                         params,
@@ -253,7 +247,27 @@ impl<'a> Planner<'a> {
                         success: confirm.unwrap_or(action.spec.success),
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
                         inverse: action.inverse.clone(),
+                        caps: Vec::new(),
+                        because: Vec::new(),
                     };
+                    self.limited(&mut wanted, shadow).map(|()| wanted)
+                }),
+            };
+            match judged {
+                Err(held) => {
+                    let rest = rest.filter(|_| held.reason == Suppression::Cooldown);
+                    rested |= rest.is_some();
+                    self.suppress(Some((rule, action)), &action.spec.name, held, rest);
+                }
+                Ok(wanted) if shadow => {
+                    acted = true;
+                    self.count_shadow(&wanted.caps);
+                    let effect = Effect::Shadow { approval: wanted.approval.is_some() };
+                    self.outcome(Some((rule, action)), &action.spec.name, effect);
+                    self.stats(&rule.rule.id).shadow += 1;
+                }
+                Ok(wanted) => {
+                    acted = true;
                     let (enforcement, new) = self.create(&wanted);
                     made.insert(action.action.key.clone(), enforcement);
                     self.stats(&rule.rule.id).created += u64::from(new);
@@ -334,7 +348,8 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Plan {
         let approvals = std::mem::take(&mut self.plan.approvals);
-        self.plan.notices = approvals.iter().flat_map(|asked| self.notices(asked)).collect();
+        let told: Vec<_> = approvals.iter().flat_map(|asked| self.notices(asked)).collect();
+        self.plan.notices.extend(told);
         self.plan.approvals = approvals;
         let mut audit = self.heading();
         audit.append(&mut self.plan.audit);

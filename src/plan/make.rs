@@ -6,6 +6,7 @@ use super::notice::{NoticeKind, notice};
 use crate::action::{ActionSpec, Params, Retry, Success};
 use crate::approval::{Approval, ApprovalState, Context, Progress, Standing};
 use crate::enforcement::{Enforcement, Holder, Means, Origin, Purpose, Rung, State, Terms};
+use crate::guard::{Capped, Suppressed};
 use crate::hash::Hasher;
 use crate::id::{ActorId, EnforcementId};
 use crate::rule::{
@@ -27,6 +28,10 @@ pub(super) struct Wanted<'a> {
     pub(super) entry: Option<BandName>,
     /// What takes its effect back, where it leaves one.
     pub(super) inverse: Option<ActionSpec>,
+    /// The caps that it is under.
+    pub(super) caps: Vec<Capped<'a>>,
+    /// Why people are asked beside what its policy says.
+    pub(super) because: Vec<Suppressed>,
 }
 
 impl Wanted<'_> {
@@ -90,7 +95,9 @@ impl Planner<'_> {
                 }
             }
         }
-        self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval });
+        self.reserve(id, &wanted.caps);
+        let because = wanted.because.clone();
+        self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval, because });
         (id, !known)
     }
 
@@ -132,7 +139,7 @@ impl Planner<'_> {
         matches!(self.signal, Signal::Manual(start) if start.break_glass)
     }
 
-    fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
+    pub(super) fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
         let trigger = self.plan.decision.id;
         EnforcementId::derive(|h| {
             let h = h.bytes(trigger.bytes());
@@ -184,6 +191,8 @@ impl Planner<'_> {
                 at: decision.signal.at,
                 operator,
                 reason,
+                cause: decision.cause,
+                depth: decision.depth,
             },
             repeats: 0,
             last_repeat: None,
@@ -207,6 +216,7 @@ impl Planner<'_> {
             start_within: terms.start_within,
             inverse: wanted.inverse.as_ref().map(Means::from),
             administrator: false,
+            reserved: Vec::new(),
             judged: None,
         }
     }
@@ -253,6 +263,7 @@ impl Planner<'_> {
             state: ApprovalState::Open,
             progress: Progress::default(),
             ratifies: self.breaks_glass(),
+            because: wanted.because.iter().map(Suppressed::told).collect(),
             decided_at: None,
         }
     }

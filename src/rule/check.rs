@@ -7,8 +7,8 @@ use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
     ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_MEMBERS,
-    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, approval, protect,
-    times, timing, window,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, approval, cap,
+    protect, times, timing, window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
@@ -46,6 +46,7 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
     }
     times::check("", &settings.times, catalog, faults);
     protect::check(settings, catalog, faults);
+    cap::check_settings(settings, catalog, faults);
     count("/approvers/operators", "operators", settings.operators.len(), 0, MAX_MEMBERS, faults);
     repeated("/approvers/operators", settings.operators.iter(), faults);
 }
@@ -91,6 +92,7 @@ pub(super) fn rule(
     if rule.guards.rollout.is_some_and(|share| share > 100) {
         faults.add(below(&guards, "rollout"), RuleFault::Number("a whole number from 0 to 100"));
     }
+    cap::check_rule(pointer, rule, settings, catalog, faults);
     let per_field = matches!(&rule.guards.cooldown, Some(cooldown) if cooldown.per != CooldownScope::Subject);
     if per_field && rule.trigger.listens().is_empty() {
         faults.add(format!("{pointer}/guards/cooldown/field"), RuleFault::FieldWithoutEvent);

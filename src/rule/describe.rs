@@ -36,7 +36,9 @@ impl Rule {
         let whom = whom.map(|pattern| format!("only for subjects where {}", fields(pattern.text())));
         let share = self.guards.rollout.map(|share| format!("only for {share} % of users"));
         let when = super::times::describe(&self.guards.times);
-        let parts: Vec<String> = [trigger].into_iter().chain(whom).chain(share).chain(when).collect();
+        let caps = self.guards.caps.iter().map(|cap| format!("at most {}", cap.describe()));
+        let parts: Vec<String> =
+            [trigger].into_iter().chain(whom).chain(share).chain(when).chain(caps).collect();
         parts.join("; ")
     }
 }

@@ -147,6 +147,14 @@ pub enum RuleFault {
         "hours that are always in force; accepted: `from` and `to` that differ, and less than the whole week"
     )]
     HoursForEver,
+    /// A cap beyond which people are asked, where there is nobody to ask.
+    #[error(
+        "beyond the cap people are asked, and the document has no default group; set `approvers.default`, or say `on_exceed`: `suppress` or `pause_rule`"
+    )]
+    CapAsksNobody,
+    /// A share of the population as the cap of one subject.
+    #[error("a share of all users says nothing of one; accepted for each subject: `count`")]
+    ShareOfOne,
     /// No zone of the IANA database.
     #[error(transparent)]
     Zone(#[from] ZoneError),

@@ -7,7 +7,7 @@ use super::read_scale::scale;
 use super::window::window;
 use super::{
     ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_RULES, MIN_DEADLINE, Mode, Rule, RuleAction,
-    Settings, Trigger, approval, protect, times,
+    Settings, Trigger, approval, cap, protect, times,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
@@ -25,7 +25,7 @@ pub(super) struct Draft {
 }
 
 /// Reads `[rule, …]`, one rule, or `{"approvers", "policy", "quiet_hours", "maintenance", "protected",
-/// "administrators", "scales", "types", "rules"}`.
+/// "administrators", "caps", "loop_depth", "scales", "types", "rules"}`.
 pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
     let mut draft = Draft { settings: Settings::default(), rules: Vec::new() };
     let is_rule =
@@ -42,6 +42,8 @@ pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
             "maintenance",
             "protected",
             "administrators",
+            "caps",
+            "loop_depth",
             "scales",
             "types",
             "rules",
@@ -95,6 +97,10 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
     settings.policy = object.get("policy").and_then(|policy| policy.parsed(faults)).unwrap_or_default();
     settings.times = times::read_windows(object, faults);
     protect::read_all(object, &mut settings, faults);
+    settings.caps = object.get("caps").map(|item| cap::of_settings(&item, faults)).unwrap_or_default();
+    settings.loop_depth = object
+        .get("loop_depth")
+        .and_then(|item| item.whole(super::MAX_LOOP_DEPTH, "a whole number from 0 to 20", faults));
     let scales = object.get("scales").and_then(|scales| scales.items("an array of scales", faults));
     settings.scales = scales.unwrap_or_default().iter().filter_map(|item| scale(item, faults)).collect();
     let types = object.get("types").and_then(|types| types.items("an array of action types", faults));
@@ -250,7 +256,8 @@ fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
 }
 
 fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
-    const FIELDS: &[&str] = &["cooldown", "not_before", "not_after", "maintenance", "quiet_hours", "rollout"];
+    const FIELDS: &[&str] =
+        &["cooldown", "not_before", "not_after", "maintenance", "quiet_hours", "rollout", "cap"];
     const SHARE: &str = "a whole number from 0 to 100";
     let Some(object) = item.object(FIELDS, "an object of guards", faults) else {
         return Guards::default();
@@ -260,6 +267,7 @@ fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
         cooldown: object.get("cooldown").and_then(|item| cooldown(&item, faults)),
         times: times::read(&object, faults),
         rollout: rollout.and_then(|share| u8::try_from(share).ok()),
+        caps: object.get("cap").map(|item| cap::of_rule(&item, faults)).unwrap_or_default(),
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::fmt::Display;
 
-use super::{CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window, approval, protect, times};
+use super::{
+    CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window, approval, cap, protect, times,
+};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::decimal::Decimal;
 use crate::score::{Direction, Hysteresis, Polarity, Scale, ScoreTrigger, Skipped};
@@ -44,6 +46,8 @@ impl Settings {
             ("approvers", (approvers != "{}").then_some(approvers)),
             ("policy", (self.policy != Policy::default()).then(|| text(self.policy))),
             ("scales", (!self.scales.is_empty()).then(|| array(self.scales.iter().map(scale)))),
+            ("caps", cap::write_settings(&self.caps)),
+            ("loop_depth", self.loop_depth.map(|depth| depth.to_string())),
             ("types", (!self.types.is_empty()).then(|| array(self.types.iter().map(spec)))),
         ];
         let guards = times::write_windows(&self.times).into_iter().chain(protect::write(self));
@@ -121,7 +125,8 @@ fn guards(rule: &Rule) -> Option<String> {
         object([("per", Some(text(per))), ("field", field), ("for", Some(text(cooldown.span)))])
     });
     let rollout = rule.guards.rollout.map(|share| share.to_string());
-    let own = [("cooldown", cooldown), ("rollout", rollout)];
+    let caps = cap::write_rule(&rule.guards.caps);
+    let own = [("cooldown", cooldown), ("rollout", rollout), ("cap", caps)];
     let guards = object(own.into_iter().chain(times::write(&rule.guards.times)));
     (guards != "{}").then_some(guards)
 }

@@ -6,7 +6,7 @@ use super::codec::{decode, enforcement_record};
 use super::record::{Key, Kind, Lease, Record};
 use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::enforcement::{Enforcement, Input, Purpose};
+use crate::enforcement::{Enforcement, Input};
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::Control;
 use crate::time::{Span, Time};
@@ -96,10 +96,7 @@ impl Claim {
         };
         let enforcement = &stored.body;
         let rules = enforcement.holders.iter().map(|holder| &holder.rule);
-        // A notice takes nothing away from anybody, and approvers must hear of what waits; an undo
-        // gives back.
-        let stoppable = matches!(enforcement.purpose, Purpose::Action | Purpose::Restore { .. });
-        if stoppable && control.stops(rules, &enforcement.action).is_some() {
+        if enforcement.purpose.is_stoppable() && control.stops(rules, &enforcement.action).is_some() {
             return None;
         }
         if enforcement.state.due_at().is_some_and(|start_by| start_by <= self.until) {

@@ -15,7 +15,9 @@ use crate::enforcement::{Enforcement, Holding, Purpose};
 use crate::exemption::{Exemptions, Waivers};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{Away, BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer};
+use crate::state::{
+    Away, BandRun, Book, CapCounter, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer,
+};
 use crate::time::Time;
 use crate::watch::Watch;
 
@@ -105,7 +107,7 @@ impl Body for Enforcement {
 
     fn kind(&self) -> Kind {
         match self.purpose {
-            Purpose::Notice { .. } => Kind::Notice,
+            Purpose::Notice { .. } | Purpose::RuleNotice { .. } => Kind::Notice,
             Purpose::Action | Purpose::Undo { .. } | Purpose::Restore { .. } => Kind::Enforcement,
         }
     }
@@ -225,6 +227,14 @@ impl Body for Tally {
         let mut facets = of_subject(&self.subject);
         facets.push((Facet::Rule, self.rule.to_string()));
         facets
+    }
+}
+
+impl Body for CapCounter {
+    const KIND: Kind = Kind::Cap;
+
+    fn due_at(&self) -> Option<Time> {
+        self.due()
     }
 }
 

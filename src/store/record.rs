@@ -17,6 +17,7 @@ words! {
         Approval: "approval", "a request for people's agreement";
         Away: "away", "which administrators are being taken away";
         Book: "book", "which rules of the tenant are in force";
+        Cap: "cap", "what was made under a cap, window by window";
         Change: "change", "a change of bands on its way through the subjects";
         Control: "control", "what people have stopped";
         Effect: "effect", "a restriction of a subject, and who holds it";

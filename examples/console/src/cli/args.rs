@@ -89,6 +89,9 @@ pub(super) enum Command {
     Approvals(Approvals),
     /// Say afterwards whether an enforcement was right.
     Verdict(Judge),
+    /// Stop enforcement, everywhere or for a part, and let it go again.
+    #[command(subcommand)]
+    KillSwitch(KillSwitch),
     /// The audit trail.
     #[command(subcommand)]
     Audit(Audit),
@@ -173,6 +176,10 @@ pub(super) enum Rules {
         #[arg(long, value_name = "ACTOR", default_value = "operator")]
         by: ActorId,
     },
+    /// Let a rule rest until somebody resumes it: it decides nothing, and what it asked for goes on.
+    Pause(Rest),
+    /// Let a rule act again that rests, because somebody or a cap paused it.
+    Resume(Rest),
     /// Check a document without a database: every fault with its place, every warning.
     Check {
         /// The document.
@@ -279,6 +286,51 @@ pub(super) enum Effects {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+}
+
+/// Which rule rests, or acts again.
+#[derive(Args, Debug)]
+pub(super) struct Rest {
+    /// The rule.
+    pub(super) rule: RuleId,
+    /// Who says so.
+    #[arg(long, value_name = "ACTOR", default_value = "operator")]
+    pub(super) by: ActorId,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+/// The kill switch.
+#[derive(Debug, Subcommand)]
+pub(super) enum KillSwitch {
+    /// Stop the tenant, a rule, an action type, or everything of several tenants; lists what is under
+    /// way and may still reach its target. Undo and notices go on.
+    Engage(Switch),
+    /// Let go what was stopped.
+    Release(Switch),
+    /// Show what is stopped, by whom and why, and what is under way.
+    Show,
+}
+
+/// What is stopped or let go.
+#[derive(Args, Debug)]
+pub(super) struct Switch {
+    /// Only this rule.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["action", "all"])]
+    pub(super) rule: Option<RuleId>,
+    /// Only this action type.
+    #[arg(long, value_name = "TYPE", conflicts_with = "all")]
+    pub(super) action: Option<ActionType>,
+    /// Everything of these tenants; may be repeated, and the whole call as well.
+    #[arg(long, value_name = "TENANT", num_args = 1..)]
+    pub(super) all: Vec<TenantId>,
+    /// Who says so.
+    #[arg(long, value_name = "ACTOR", default_value = "operator")]
+    pub(super) by: ActorId,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
 }
 
 /// The bands of scores.

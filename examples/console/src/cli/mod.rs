@@ -11,6 +11,7 @@ mod exempt;
 mod explain;
 mod feed;
 mod host;
+mod kill_switch;
 mod log;
 mod operators;
 mod replay;
@@ -90,6 +91,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
         Command::Verdict(judge) => approvals::judge(&Host::open(cli)?, judge),
+        Command::KillSwitch(command) => kill_switch::run(&Host::open(cli)?, command),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),
     }
 }
