@@ -144,10 +144,10 @@ pub use signal::{
     ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Administrators, Attributes, Away, BandRun, BandSet, Book, CapCounter, CapWindow, Control, Cooling, Counted, Entry, Fired,
-    KillScope, MAX_ATTRIBUTE_BYTES, MAX_CAP_WINDOWS, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS,
-    Offences, Pause, Place, Precision, Reserved, Rests, Roster, RuleStats, Run, Stop, SubjectState, Sweep,
-    SweepCause, TakenBy, Tally, Timer, WindowOutcome, WindowStand,
+    Administrators, Attributes, Away, BandRun, BandSet, Book, CapCounter, CapWindow, Control, Cooling,
+    Counted, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES, MAX_CAP_WINDOWS, MAX_RESTING_VALUES, MAX_RESTS,
+    MAX_WINDOW_SIGNALS, Offences, Pause, Place, Precision, Reserved, Rests, Roster, RuleStats, Run, Stop,
+    SubjectState, Sweep, SweepCause, TakenBy, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
     Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,

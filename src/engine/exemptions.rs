@@ -2,8 +2,8 @@
 
 use super::intake::{replace, subject_key};
 use super::sweeps::{begin_sweep, exempt_sweep};
-use super::waivers::waiver_key;
 use super::tx::Tx;
+use super::waivers::waiver_key;
 use super::{Engine, EngineError, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;

@@ -10,7 +10,9 @@ use super::window::{count, tally};
 use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Keeping, Question, Suppressed, Suppression, held_back, order_held_back, rest_key, resting};
+use crate::guard::{
+    Keeping, Question, Suppressed, Suppression, held_back, order_held_back, rest_key, resting,
+};
 use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode};

@@ -6,6 +6,7 @@ use super::codec::{decode, enforcement_record};
 use super::record::{Key, Kind, Lease, Record};
 use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::enforcement::{Enforcement, Input};
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::Control;
@@ -96,7 +97,8 @@ impl Claim {
         };
         let enforcement = &stored.body;
         let rules = enforcement.holders.iter().map(|holder| &holder.rule);
-        if enforcement.purpose.is_stoppable() && control.stops(rules, &enforcement.action).is_some() {
+        let stops = control.stops(rules, &enforcement.action).is_some();
+        if stops && enforcement.purpose.is_stoppable() && !broken::is(Defect::KillSwitchAtDecisionOnly) {
             return None;
         }
         if enforcement.state.due_at().is_some_and(|start_by| start_by <= self.until) {

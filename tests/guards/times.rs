@@ -21,8 +21,7 @@ fn decide(world: &World, now: &str) -> Decision {
 
 #[test]
 fn a_rule_acts_from_its_beginning_to_its_end() {
-    let world =
-        world("", r#""not_before": "2026-03-02T12:00:00Z", "not_after": "2026-03-02T13:00:00Z""#);
+    let world = world("", r#""not_before": "2026-03-02T12:00:00Z", "not_after": "2026-03-02T13:00:00Z""#);
     let begin = Some(id("2026-03-02T12:00:00Z"));
     assert_eq!(held(&decide(&world, "2026-03-02T11:59:59.999999Z")), Some(("not_before", begin)));
     assert_eq!(held(&decide(&world, "2026-03-02T12:00:00Z")), None);
@@ -77,11 +76,10 @@ fn quiet_hours_follow_the_clock_of_their_zone() {
 
 #[test]
 fn an_order_by_hand_waits_for_the_same_windows() {
-    let world = world(
-        r#""quiet_hours": [{ "from": "11:00", "to": "13:00", "categories": ["escalation"] }],"#,
-        "",
-    );
-    let order = |name, action| world.order(name, "bo", "ana", ManualOrder::Action { action, params: Params::new() });
+    let world =
+        world(r#""quiet_hours": [{ "from": "11:00", "to": "13:00", "categories": ["escalation"] }],"#, "");
+    let order =
+        |name, action| world.order(name, "bo", "ana", ManualOrder::Action { action, params: Params::new() });
     let held_back = world.submit(order("o1", id("escalate_to_hr")), at(0));
     assert_eq!(held(&held_back), Some(("quiet_hours", Some(at(60)))));
     assert_eq!(reason(&world.submit(order("o2", id("require_step_up_mfa")), at(0))), None);

@@ -18,8 +18,22 @@ const RULES: &str = r#"{
 fn every_guard_is_told_with_its_values_and_its_end() {
     let world = World::new(RULES);
     let subject = Subject::user(id("ana"));
-    go(world.engine.exempt(&world.tenant, &subject, &ExemptionScope::All, Some(at(120)), &id("olga"), "leave", at(0)));
-    go(world.engine.engage_kill_switch(&world.tenant, &KillScope::Rule(id("r")), &id("olga"), "a storm", at(0)));
+    go(world.engine.exempt(
+        &world.tenant,
+        &subject,
+        &ExemptionScope::All,
+        Some(at(120)),
+        &id("olga"),
+        "leave",
+        at(0),
+    ));
+    go(world.engine.engage_kill_switch(
+        &world.tenant,
+        &KillScope::Rule(id("r")),
+        &id("olga"),
+        "a storm",
+        at(0),
+    ));
     let why = go(world.engine.why_not(&world.tenant, &id("r"), &subject, at(0)));
     let held: Vec<_> = why
         .held
@@ -51,7 +65,8 @@ fn every_guard_is_told_with_its_values_and_its_end() {
 fn a_rule_on_scores_tells_of_the_level_and_of_what_it_did_last() {
     let world = World::new(RULES);
     let now = |minute| at(minute + 60);
-    let why = |minute| go(world.engine.why_not(&world.tenant, &id("s"), &Subject::user(id("ben")), now(minute)));
+    let why =
+        |minute| go(world.engine.why_not(&world.tenant, &id("s"), &Subject::user(id("ben")), now(minute)));
     assert!(why(0).to_string().contains("- move: no score is known; wanted: a move into red"), "{}", why(0));
     let score = |name: &str, minute: i64, score: &str, confidence: &str| {
         let mut reading = world.score(name, "ben", now(minute), score);
@@ -66,7 +81,10 @@ fn a_rule_on_scores_tells_of_the_level_and_of_what_it_did_last() {
     score("c3", 3, "90", "0.9");
     score("c4", 4, "30", "0.9");
     let rests = why(5);
-    assert!(rests.to_string().contains("suppressed (cooldown), from green to red, until 2026-03-03T13:04:00Z"), "{rests}");
+    assert!(
+        rests.to_string().contains("suppressed (cooldown), from green to red, until 2026-03-03T13:04:00Z"),
+        "{rests}"
+    );
     assert!(why(5 + 24 * 60).is_free());
 }
 

@@ -62,7 +62,8 @@ fn granting_one_lifts_what_is_in_force_and_calls_off_what_waits() {
     world.target.answers("lock_account", [Delivered::retry("busy")]);
     exempt(&world, None, 1);
     world.run(at(2));
-    let unlocked: Vec<_> = world.target.jobs("unlock_account").iter().map(|job| job.subject.to_string()).collect();
+    let unlocked: Vec<_> =
+        world.target.jobs("unlock_account").iter().map(|job| job.subject.to_string()).collect();
     assert_eq!(unlocked.len(), 2, "{unlocked:?}");
     assert!(!unlocked.iter().any(|subject| subject.contains("ben")), "{unlocked:?}");
     let late = world.log().into_iter().rfind(|row| row.action == id("lock_account")).unwrap();
@@ -83,7 +84,14 @@ fn it_is_replaced_listed_and_revoked() {
     assert_eq!((&*known.granted[0].attributes, known.granted[0].exempt.until), (legal().text(), None));
     let revoke = |minute| {
         let (tenant, olga) = (&world.tenant, id("olga"));
-        go(world.engine.revoke_exemption_where(tenant, &legal(), &ExemptionScope::All, &olga, "over", at(minute)))
+        go(world.engine.revoke_exemption_where(
+            tenant,
+            &legal(),
+            &ExemptionScope::All,
+            &olga,
+            "over",
+            at(minute),
+        ))
     };
     assert_eq!(revoke(2).granted, []);
     let before = world.trail().len();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tipstaff::{
     ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EffectId, EffectStatus, EnforcementId,
-    ExemptionScope, Finding, Hash, Head, MAX_PAGE, Mode, Pattern, Quorum, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time,
-    TriggerKind, UserId, Verdict, Zone,
+    ExemptionScope, Finding, Hash, Head, MAX_PAGE, Mode, Pattern, Quorum, Reason, RuleId, SessionId,
+    Severity, Span, Status, Suppression, TenantId, Time, TriggerKind, UserId, Verdict, Zone,
 };
 
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.

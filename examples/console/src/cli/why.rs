@@ -27,7 +27,8 @@ pub(super) fn run(host: &Host, id: EnforcementId) -> Result<Output, Failure> {
         Some(effect) => {
             let filter = Filter::new(tenant).user(record.subject.user.clone());
             let rows = wait(engine.enforcements(filter.order(Order::Oldest).limit(MAX_PAGE)))?.rows;
-            let is_it = |purpose: &Purpose| matches!(purpose, Purpose::Undo { effect: of, .. } if *of == effect);
+            let is_it =
+                |purpose: &Purpose| matches!(purpose, Purpose::Undo { effect: of, .. } if *of == effect);
             rows.into_iter().filter(|row| is_it(&row.purpose)).collect()
         }
         None => Vec::new(),
