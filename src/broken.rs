@@ -34,6 +34,23 @@ macro_rules! defects {
 
 defects! {
     AcknowledgedBeforeStored: "acknowledged_before_stored", "a signal is acknowledged although the store did not take it";
+    DelegateOfAnybody: "delegate_of_anybody", "a delegate may answer for the subject";
+    OneCountsTwice: "one_counts_twice", "a person's second answer counts as another's";
+    RejectionIgnored: "rejection_ignored", "a rejection ends nothing";
+    ExpiredApprovalAccepted: "expired_approval_accepted", "a request takes answers after its time";
+    OtherDigestAccepted: "other_digest_accepted", "an answer counts for content that was not shown";
+    DigestWithoutEvidence: "digest_without_evidence", "the digest of a request leaves the evidence out";
+    ApprovalNotCarried: "approval_not_carried", "what is delivered is not compared with what was approved";
+    ExpiredExemption: "expired_exemption", "an exemption that is over counts";
+    RecheckSkipped: "recheck_skipped", "whoever has recovered is enforced upon";
+    UndoneWhileHeld: "undone_while_held", "the first holder who lets go has the effect taken back";
+    QuietHoursInUtc: "quiet_hours_in_utc", "quiet hours follow the clock of UTC";
+    RolloutNotMonotonic: "rollout_not_monotonic", "each share of a rollout takes in other people";
+    OrdersPassProtection: "orders_pass_protection", "what a person orders passes protection";
+    UnknownUnprotected: "unknown_unprotected", "whoever's attributes are not known counts as not protected";
+    PlacesOutsideCommit: "places_outside_commit", "who is away is read beside the commit that takes a place";
+    PlacesAtDecisionOnly: "places_at_decision_only", "the last administrators are not asked about before the delivery";
+    PlacesKept: "places_kept", "what comes to nothing keeps its place";
     ApprovalWithoutCas: "approval_without_cas", "an answer to a request is written over whatever was answered meanwhile";
     AuditInSecondCommit: "audit_in_second_commit", "what is logged of a change is committed after the change";
     BlindRescue: "blind_rescue", "what must not be repeated is delivered again without asking the target";

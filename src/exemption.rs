@@ -17,6 +17,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
+use crate::broken::{self, Defect};
 use crate::id::{ActorId, RuleId, Subject};
 use crate::pattern::{Pattern, Payload};
 use crate::time::Time;
@@ -144,7 +145,7 @@ impl Exempt {
     /// Whether it holds at that time.
     #[must_use]
     pub fn is_in_force(&self, now: Time) -> bool {
-        self.until.is_none_or(|until| now < until)
+        self.until.is_none_or(|until| now < until || broken::is(Defect::ExpiredExemption))
     }
 }
 

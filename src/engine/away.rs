@@ -3,6 +3,7 @@
 
 use super::tx::Tx;
 use super::{Engine, EngineError};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::effect::{EffectStatus, HeldEffect};
 use crate::enforcement::{Enforcement, Status};
@@ -50,11 +51,30 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         };
         let known = known.filter(|known| !known.members.is_empty());
         let mut away = Away::default();
-        if known.is_some() {
+        if known.is_some() && broken::is(Defect::PlacesOutsideCommit) {
+            let mut beside = self.tx(tenant);
+            beside.load([away_key(tenant)]).await?;
+            away = beside.get::<Away>(&away_key(tenant))?.map(|stored| stored.body).unwrap_or_default();
+        } else if known.is_some() {
             tx.load([away_key(tenant)]).await?;
             away = tx.get::<Away>(&away_key(tenant))?.map(|stored| stored.body).unwrap_or_default();
         }
         Ok(Staff { known, away })
+    }
+
+    /// Only for a defect: writes over whatever was reserved meanwhile, without asking about it.
+    pub(super) async fn join_away(
+        &self,
+        tx: &mut Tx<'_, S>,
+        planned: &mut Away,
+        tenant: &TenantId,
+    ) -> Result<(), EngineError> {
+        tx.load([away_key(tenant)]).await?;
+        let known = tx.get::<Away>(&away_key(tenant))?.map(|stored| stored.body).unwrap_or_default();
+        for place in known.taken {
+            planned.reserve(&place.user, place.by, known.version);
+        }
+        Ok(())
     }
 
     /// Somebody became an administrator after the decision to act on them: their place is taken with
@@ -87,6 +107,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let version = away.version;
             away.release(&TakenBy::Enforcement(enforcement));
             match next.effect().filter(|_| next.may_stand()) {
+                None if broken::is(Defect::PlacesKept) => {
+                    away.reserve(user, TakenBy::Enforcement(enforcement), version);
+                }
                 Some(effect) => away.reserve(user, TakenBy::Effect(effect), version),
                 None if next.may_stand() => {
                     away.reserve(user, TakenBy::Done { enforcement, version }, version);

@@ -13,9 +13,9 @@ use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Status};
 use crate::guard::{Cause, caps_of};
 use crate::hash::Hash;
-use crate::id::{EnforcementId, TenantId};
+use crate::id::{EnforcementId, TenantId, UserId};
 use crate::plan::{Facts, Plan, plan};
-use crate::rule::{CapLimit, CompiledRule, RuleSet};
+use crate::rule::{CapLimit, CompiledRule, Mode, RuleSet};
 use crate::signal::Signal;
 use crate::state::{CapCounter, Reserved};
 use crate::store::{Key, Kind, Store, decode};
@@ -48,6 +48,32 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 facts.caps.insert(id, known.map(|stored| stored.body));
             }
         }
+    }
+
+    /// What was made under every cap of a rule: for whoever asks why it does not act.
+    pub(super) async fn count_for(
+        &self,
+        tx: &mut Tx<'_, S>,
+        tenant: &TenantId,
+        rule: &Arc<CompiledRule>,
+        user: &UserId,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), EngineError> {
+        let settings = facts.rules.settings();
+        let shadow = rule.rule.mode == Mode::Shadow;
+        let capped = rule.actions.iter();
+        let capped = capped.flat_map(|action| caps_of(Some(rule), settings, &action.spec, user, shadow));
+        let ids: Vec<Hash> = capped.map(|capped| capped.counter).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        facts.population = self.population(tenant, facts.rules, std::slice::from_ref(rule)).await?;
+        tx.load(ids.iter().map(|id| cap_key(tenant, *id))).await?;
+        for id in ids {
+            let known = tx.get::<CapCounter>(&cap_key(tenant, id))?;
+            facts.caps.insert(id, known.map(|stored| stored.body));
+        }
+        Ok(())
     }
 
     /// How many users there are, by the host's word, where any cap is a share of it.

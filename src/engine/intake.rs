@@ -14,6 +14,7 @@ use super::{Engine, EngineError, until_settled};
 use crate::action::ActionSpec;
 use crate::approval::Approval;
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
@@ -185,6 +186,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             planned.subject.known_since = Some(now);
         }
         self.learn(tx, signal, &mut planned, now).await?;
+        if broken::is(Defect::PlacesOutsideCommit) && planned.away != facts.away {
+            self.join_away(tx, &mut planned.away, signal.tenant()).await?;
+        }
         self.put_plan(tx, &planned, &facts, new_subject)?;
         self.put_counts(tx, &planned).await?;
         self.put_caps(tx, &planned)?;

@@ -7,6 +7,7 @@ use super::rules::rule_at;
 use super::tx::Tx;
 use super::{Engine, EngineError, until_settled};
 use crate::action::{Category, RetrySafety};
+use crate::broken::{self, Defect};
 use crate::delivery::{Delivered, Delivery};
 use crate::effect::{EffectState, EffectStatus, HeldEffect, Turn};
 use crate::enforcement::{Enforcement, Holder, Outcome, Purpose, State};
@@ -134,7 +135,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         for holder in &enforcement.holders {
             let fault = match exempt(Some(&holder.rule)) {
                 true => Some("the subject is exempt from it".to_owned()),
-                false if holder.recheck => self.recovered(tx, enforcement, holder, now).await?,
+                false if holder.recheck && !broken::is(Defect::RecheckSkipped) => {
+                    self.recovered(tx, enforcement, holder, now).await?
+                }
                 false => None,
             };
             match fault {
@@ -177,7 +180,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let staff = self.staff(tx, tenant, &installed.rules).await?;
         let keeping = staff.keeping(&installed.rules);
-        Ok(match keeping.held(spec, user) {
+        Ok(match keeping.held(spec, user).filter(|_| !broken::is(Defect::PlacesAtDecisionOnly)) {
             Some(held) => Err(told(&held)),
             None => Ok(keeping.takes(spec, user)),
         })

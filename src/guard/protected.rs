@@ -4,6 +4,7 @@
 use super::{Suppressed, Suppression};
 use crate::action::ActionSpec;
 use crate::approval::is_one;
+use crate::broken::{self, Defect};
 use crate::id::{Subject, UserId};
 use crate::pattern::Payload;
 use crate::rule::{Protected, Settings};
@@ -27,6 +28,7 @@ pub(crate) fn protected(
     }
     // Whoever might be protected is, from what would hurt them.
     let unknown = known.is_none() && spec.restricts && settings.asks_attributes(spec);
+    let unknown = unknown && !broken::is(Defect::UnknownUnprotected);
     unknown.then(|| Suppressed::new(Suppression::AttributesUnknown))
 }
 

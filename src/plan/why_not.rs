@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::decide::question;
 use super::{ActionOutcome, Decision, Effect, Facts, Part, PartVerdict, RuleRef};
-use crate::guard::{Suppressed, Suppression, every_hold, rest_key, resting};
+use crate::guard::{Suppressed, Suppression, caps_of, every_hold, rest_key, resting};
 use crate::id::{RuleId, Subject, TenantId};
 use crate::rule::{CompiledRule, Mode, Trigger};
 use crate::score::ScoreTrigger;
@@ -77,6 +77,12 @@ pub fn why_not(
             let known = question(rule, action, signal, None, rest, facts, now);
             let mut found = every_hold(&known);
             found.extend(moves(rule, facts, now));
+            let (settings, shadow) = (facts.rules.settings(), mode == Mode::Shadow);
+            let caps = caps_of(Some(rule), settings, &action.spec, &subject.user, shadow);
+            found.extend(caps.iter().filter_map(|capped| {
+                let made = facts.caps.get(&capped.counter).and_then(Option::as_ref);
+                capped.exceeded(made, facts.population, now)
+            }));
             held.extend(found.into_iter().map(|suppressed| ActionOutcome {
                 rule: Some(RuleRef {
                     id: rule.rule.id.clone(),

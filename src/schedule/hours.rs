@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::broken::{self, Defect};
 use crate::schedule::zone::{UtcSecs, Zone};
 use crate::time::Time;
 use crate::words::words;
@@ -116,8 +117,8 @@ impl Hours {
         let begin = at.micros().div_euclid(MICROS);
         let mut from = begin;
         while let Some(end) = self.shown(from) {
-            let end = end - self.zone.offset(from);
-            from = self.zone.next_change(from, end).unwrap_or(end);
+            let end = end - self.clock().offset(from);
+            from = self.clock().next_change(from, end).unwrap_or(end);
             // What is in force for longer than a week on end is so for ever.
             if from - begin > 9 * DAY {
                 return None;
@@ -128,7 +129,7 @@ impl Hours {
 
     /// The time of the clock at which they are over, where it shows a time of theirs.
     fn shown(&self, at: UtcSecs) -> Option<i64> {
-        let wall = self.zone.wall(at);
+        let wall = self.clock().wall(at);
         let day = wall.div_euclid(DAY);
         let (from, to, now) = (self.from.secs(), self.to.secs(), wall.rem_euclid(DAY));
         let over_midnight = to <= from;
@@ -144,6 +145,10 @@ impl Hours {
     pub fn are_always(&self) -> bool {
         let every_day = self.days.is_empty() || self.days.len() == Weekday::ALL.len();
         every_day && self.from == Clock::MIDNIGHT && self.to == Clock(1_440)
+    }
+
+    fn clock(&self) -> Zone {
+        if broken::is(Defect::QuietHoursInUtc) { Zone::UTC } else { self.zone }
     }
 
     fn begin_on(&self, day: i64) -> bool {

@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 
-use tipstaff::broken::Defect;
 use tipstaff::*;
 
 use super::support::{Target, World, at, go, id, tenant};
@@ -86,7 +85,7 @@ fn another(store: MemoryStore) -> Engine<MemoryStore, Target> {
     Engine::new(store, Target::default(), RuleSet::from_json("[]").unwrap())
 }
 
-fn two_hosts_take_a_place_each() {
+pub(crate) fn two_hosts_take_a_place_each() {
     let world = world(TELL, TWO);
     made(&world, &[("a", 0)]);
     let other = || drop(go(another(world.store.clone()).submit(event("b", at(0)), at(0))));
@@ -98,7 +97,7 @@ fn two_hosts_take_a_place_each() {
     assert_eq!(made(&world, &[("d", 0)]), 0);
 }
 
-fn a_place_is_given_back_once() {
+pub(crate) fn a_place_is_given_back_once() {
     let world = world(ASKED, TWO);
     made(&world, &[("a", 0), ("b", 0)]);
     let first = world.log()[0].id;
@@ -106,20 +105,20 @@ fn a_place_is_given_back_once() {
     assert_eq!(made(&world, &[("c", 2), ("d", 2)]), 1);
 }
 
-fn a_back_dated_event_finds_no_older_window() {
+pub(crate) fn a_back_dated_event_finds_no_older_window() {
     let world = world(TELL, TWO);
     made(&world, &[("a", 0), ("b", 0)]);
     assert_eq!(world.submit(event("c", at(-600)), at(1)).enforcements().count(), 0);
 }
 
-fn beyond_a_cap_that_asks_people_decide() {
+pub(crate) fn beyond_a_cap_that_asks_people_decide() {
     let world = world(LOCK, r#""cap": { "count": 2, "in": "1h" }"#);
     made(&world, &[("a", 0), ("b", 0), ("c", 0)]);
     world.run(at(1));
     assert_eq!(world.target.jobs("lock_account").len(), 2);
 }
 
-fn shadow_leaves_room_for_what_is_live() {
+pub(crate) fn shadow_leaves_room_for_what_is_live() {
     let world = World::new(&document("shadow", TELL, TWO));
     made(&world, &[("a", 0), ("b", 0)]);
     let live = RuleSet::from_json(&document("live", TELL, TWO)).unwrap();
@@ -127,19 +126,19 @@ fn shadow_leaves_room_for_what_is_live() {
     assert_eq!(made(&world, &[("c", 2), ("d", 2), ("e", 2)]), 2);
 }
 
-fn a_share_of_nobody_knows_how_many_holds() {
+pub(crate) fn a_share_of_nobody_knows_how_many_holds() {
     let world = world(TELL, r#""cap": { "percent": 50, "in": "1h" }"#);
     assert_eq!(made(&world, &[("a", 0)]), 0);
 }
 
-fn a_cause_that_is_not_known_is_asked_about() {
+pub(crate) fn a_cause_that_is_not_known_is_asked_about() {
     let world = world(TELL, "");
     let caused = event("a", at(0)).caused_by(id("enf_000102030405060708090a0b0c0d0e0f"));
     world.submit(caused, at(0));
     assert_eq!(world.requests().len(), 1);
 }
 
-fn everywhere_stops_every_tenant() {
+pub(crate) fn everywhere_stops_every_tenant() {
     let world = world(TELL, "");
     made(&world, &[("a", 0)]);
     go(world.engine.engage_everywhere([world.tenant.clone()], &id("olga"), "a breach", at(1)));
@@ -148,7 +147,7 @@ fn everywhere_stops_every_tenant() {
     assert_eq!(world.target.all().len(), 0);
 }
 
-fn what_is_claimed_until_the_switch_is_engaged_is_listed() {
+pub(crate) fn what_is_claimed_until_the_switch_is_engaged_is_listed() {
     let world = world(TELL, "");
     made(&world, &[("a", 0)]);
     let claim = Claim {
@@ -166,43 +165,4 @@ fn what_is_claimed_until_the_switch_is_engaged_is_listed() {
     let slow = Engine::new(store, Target::default(), RuleSet::from_json("[]").unwrap());
     let flying = go(slow.engage_kill_switch(&world.tenant, &KillScope::Tenant, &id("olga"), "stop", at(1)));
     assert_eq!(flying.len(), 1);
-}
-
-#[test]
-fn every_defect_of_what_counts_is_caught() {
-    super::caught(&[
-        (Defect::CapWithoutCas, "two hosts take a place each", two_hosts_take_a_place_each),
-        (Defect::CapFreedTwice, "a place is given back once", a_place_is_given_back_once),
-        (
-            Defect::CapOnSignalTime,
-            "a back-dated event finds no older window",
-            a_back_dated_event_finds_no_older_window,
-        ),
-        (
-            Defect::CapThatAsksPasses,
-            "beyond a cap that asks, people decide",
-            beyond_a_cap_that_asks_people_decide,
-        ),
-        (
-            Defect::ShadowTakesPlaces,
-            "shadow leaves room for what is live",
-            shadow_leaves_room_for_what_is_live,
-        ),
-        (
-            Defect::UnknownPopulationPasses,
-            "a share of nobody knows how many holds",
-            a_share_of_nobody_knows_how_many_holds,
-        ),
-        (
-            Defect::UnknownCausePasses,
-            "a cause that is not known is asked about",
-            a_cause_that_is_not_known_is_asked_about,
-        ),
-        (Defect::GlobalStopForgotten, "everywhere stops every tenant", everywhere_stops_every_tenant),
-        (
-            Defect::FlightListedBefore,
-            "what is claimed until the switch is engaged is listed",
-            what_is_claimed_until_the_switch_is_engaged_is_listed,
-        ),
-    ]);
 }

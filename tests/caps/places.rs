@@ -149,7 +149,8 @@ fn what_a_person_has_tried_again_takes_a_place_of_its_own() {
     world.run(at(1));
     let failed = world.the("lock_account").id;
     assert_eq!(told(&go_on(&world, "b", "bea", 2)), ["made"], "its place was free");
-    let again = |now| world.engine.retry(&world.tenant, failed, &id("olga"), "it exists now", now);
+    let olga: ActorId = id("olga");
+    let again = |now| world.engine.retry(&world.tenant, failed, &olga, "it exists now", now);
     let error = super::support::refused(again(at(3)));
     assert!(matches!(&error, EngineError::CapExceeded(cap) if cap.contains("1 in 1h")), "{error}");
     // In the next hour there is room for it, and then for nothing else.

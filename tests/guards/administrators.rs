@@ -1,14 +1,13 @@
 //! At least so many usable administrators remain, whoever asks for what, and however they come together.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use tipstaff::*;
 
 use crate::reason;
 use crate::support::people::Directory;
-use crate::support::{Target, World, at, go, id};
+use crate::support::{Between, Target, World, at, go, id};
 
 const LOCK: &str = r#"{ "id": "r", "trigger": { "event": { "pattern": { "do": ["it"] } } },
     "actions": [{ "key": "a", "type": "lock_account", "approval": "none", "for": "1h" }] }"#;
@@ -196,53 +195,6 @@ fn orders_and_broken_glass_keep_the_last_one() {
     assert_eq!(reason(&world.submit(order("o4", "bo"), at(24 * 60 + 2))), None);
 }
 
-/// A store that lets something happen between what a decision reads and what it writes.
-struct Between<F> {
-    inner: MemoryStore,
-    done: AtomicBool,
-    happens: F,
-}
-
-impl<F: Fn() + Send + Sync> Store for Between<F> {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.load(keys).await
-    }
-    async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
-        let decides = commit.put.iter().any(|record| record.key.kind == Kind::Trigger);
-        if decides && !self.done.swap(true, SeqCst) {
-            (self.happens)();
-        }
-        self.inner.commit(commit).await
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
-    }
-}
-
 /// Two administrators order each other's lock at the same moment: one is locked, whoever comes first.
 #[test]
 fn two_administrators_lock_each_other() {
@@ -258,11 +210,8 @@ fn two_administrators_lock_each_other() {
         people.let_do("ada", &Right::BreakGlass(id("lock_account")));
         people.let_do("bo", &Right::BreakGlass(id("lock_account")));
         let other = glass(second, first);
-        let store = Between {
-            inner: world.store.clone(),
-            done: AtomicBool::new(false),
-            happens: || drop(world.submit(other.clone(), at(0))),
-        };
+        let happens = || drop(world.submit(other.clone(), at(0)));
+        let store = Between::new(world.store.clone(), happens);
         let none = RuleSet::from_json("[]").unwrap();
         let engine = Engine::new(store, Target::default(), none).people(people.clone());
         let decision = go(engine.submit(glass(first, second), at(0)));

@@ -5,6 +5,7 @@
 mod administrators;
 mod protected;
 mod rollout;
+mod stories;
 #[path = "../support/mod.rs"]
 mod support;
 mod times;

@@ -4,6 +4,7 @@ mod bands;
 mod calls;
 mod demo;
 mod explain;
+mod guards;
 mod people;
 mod replays;
 mod rules;
