@@ -185,7 +185,8 @@ impl<S: Store> Host<'_, S> {
             // It is due, and waits; but it is held for ever.
             record.due_at = Some(START);
             record.queue = Some(Queue { channel: channel("send_webhook"), ready_at: START });
-            record.lease = Some(Lease { worker: id("crowd"), nonce: self.commit(tenant).id, until: Time::MAX });
+            record.lease =
+                Some(Lease { worker: id("crowd"), nonce: self.commit(tenant).id, until: Time::MAX });
         }
         let audit = vec![draft(tenant, LANE, "crowd", &name)];
         let commit = Commit { put: vec![record.clone()], audit, ..self.commit(tenant) };
@@ -205,7 +206,12 @@ impl<S: Store> Host<'_, S> {
                 let trail = Trail { tenant: tenant.clone(), lane: LANE, after: 0, limit: 5 };
                 let page = self.calls.trail(&trail).answer?;
                 let seqs: Vec<u64> = page.iter().map(|record| record.seq).collect();
-                holds("a lane of the others", seqs.iter().copied().eq(1..=seqs.len() as u64), "1, 2, …", &seqs)?;
+                holds(
+                    "a lane of the others",
+                    seqs.iter().copied().eq(1..=seqs.len() as u64),
+                    "1, 2, …",
+                    &seqs,
+                )?;
             }
             _ => {
                 let claim = Claim {

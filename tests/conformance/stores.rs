@@ -10,7 +10,8 @@ use crate::faulty::Faulty;
 /// Whether the laws say of a defect what they ought to: plainly, those that are named for it and no
 /// other; in each other variant those that are named, but for what repeats hide.
 fn judged(defect: Defect, named: &[&str]) -> Result<(), String> {
-    let breaks = |law: &str, variant: Variant| prove_store(law, variant, || Faulty::new(defect), at_once).err();
+    let breaks =
+        |law: &str, variant: Variant| prove_store(law, variant, || Faulty::new(defect), at_once).err();
     let mut wrong = Vec::new();
     for law in STORE_LAWS {
         let of_it = named.contains(&law.test);

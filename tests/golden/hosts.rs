@@ -111,7 +111,9 @@ fn a_host_of_this_version_and_a_later_one_take_turns() {
         for (minute, actor) in [(10, "bo"), (11, "cy")] {
             for asked in world.requests() {
                 match turn() {
-                    true => drop(go(later.approve(&tenant, asked.id, &id(actor), asked.digest, None, at(minute)))),
+                    true => {
+                        drop(go(later.approve(&tenant, asked.id, &id(actor), asked.digest, None, at(minute))))
+                    }
                     false => drop(world.approve(&asked, actor, at(minute))),
                 }
             }

@@ -1,7 +1,7 @@
 //! Golden files: records of every kind and audit records as this version writes them. What is stored
 //! outlives the version that wrote it, so a change of the written form must be meant.
 //!
-//! After a change that is meant, `TIPSTAFF_GOLDEN=write cargo test --test golden` writes the files
+//! After a change that is meant, `TIPSTAFF_GOLDEN=write cargo test --test golden what_is_written` writes the files
 //! anew; their difference shows what other versions will meet. A new kind of record needs a step of
 //! `scenario.rs` that writes one.
 #![allow(clippy::unwrap_used, reason = "what a test prepares must be there")]
@@ -20,7 +20,7 @@ use support::{content, go};
 use tipstaff::conformance::rewritten;
 use tipstaff::*;
 
-const AGAIN: &str = "TIPSTAFF_GOLDEN=write cargo test --test golden";
+const AGAIN: &str = "TIPSTAFF_GOLDEN=write cargo test --test golden what_is_written";
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.ndjson"))
@@ -136,7 +136,11 @@ fn members_of_a_later_version_are_kept_wherever_they_stand() {
         objects(&body, "", &mut places);
         for place in places {
             let mut more = body.clone();
-            more.pointer_mut(&place).unwrap().as_object_mut().unwrap().insert("later".to_owned(), later.clone());
+            more.pointer_mut(&place)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .insert("later".to_owned(), later.clone());
             match rewritten(&with_body(&record, &more)) {
                 Ok(again) => {
                     let again: Value = serde_json::from_str(&again.body).unwrap();

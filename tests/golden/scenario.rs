@@ -27,7 +27,7 @@ const RULES: &str = r#"{
       "actions": [{ "key": "hook", "type": "send_webhook", "params": { "endpoint": "siem" } }] },
     { "id": "down", "trigger": { "score": { "enters": ["red", "critical"] } },
       "actions": [{ "key": "a", "type": "assign_training", "params": { "course": "{band.from} to {band}" } },
-                  { "key": "hold", "type": "restrict_access", "for": "7d", "approval": "none" }] },
+                  { "key": "hold", "type": "restrict_access", "for": "7d", "params": { "scope": "admin" }, "approval": "none" }] },
     { "id": "hourly", "trigger": { "schedule": { "cron": "0 * * * *", "audience": "all", "catch_up": "all" } },
       "actions": [{ "key": "a", "type": "require_step_up_mfa" }] },
     { "id": "overdue", "trigger": { "deadline": { "opens": { "pattern": { "do": ["assigned"] } },
@@ -68,7 +68,13 @@ pub(crate) fn told(mut look: impl FnMut(&World)) -> World {
 
     world.approve(&asked, "cy", at(9));
     go(world.engine.run_due(at(10)));
-    go(world.engine.engage_kill_switch(&tenant, &KillScope::Type(id("send_webhook")), &olga, "a drill", at(11)));
+    go(world.engine.engage_kill_switch(
+        &tenant,
+        &KillScope::Type(id("send_webhook")),
+        &olga,
+        "a drill",
+        at(11),
+    ));
     let eva = Subject::user(id("eva"));
     let all: ExemptionScope = id("all");
     go(world.engine.exempt(&tenant, &eva, &all, Some(at(3 * DAY)), &olga, "on call", at(12)));

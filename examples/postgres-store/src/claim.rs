@@ -61,14 +61,15 @@ async fn one(db: &impl GenericClient, key: &Key) -> Result<Option<Record>, Fault
 }
 
 /// Takes those records of one tenant that may still be taken. What another transaction has in hand
-/// is passed over.
+/// is passed over. None where the same claim, made at once, has taken what is not among `ours`.
 pub(crate) async fn take(
     tx: &Transaction<'_>,
     form: Form,
     claim: &Claim,
     tenant: &TenantId,
     ready: &BTreeSet<Key>,
-) -> Result<Vec<Record>, Fault> {
+    ours: &[Record],
+) -> Result<Option<Vec<Record>>, Fault> {
     let (share, skip) = match form {
         Form::Rows => ("FOR SHARE", "FOR UPDATE SKIP LOCKED"),
         Form::Serializable => ("", ""),
@@ -79,11 +80,9 @@ pub(crate) async fn take(
         lock::lock_absent(tx, &[&control], true).await?;
     }
     let control = select(tx, tenant, &BTreeSet::from([&control]), share).await?.pop();
-    // The same claim may have been made at once.
-    let mut before = held(tx, claim).await?;
-    before.retain(|record| record.key.tenant == *tenant);
-    if !before.is_empty() {
-        return Ok(before);
+    let theirs = |held: &Record| ours.iter().all(|record| record.key != held.key);
+    if held(tx, claim).await?.iter().any(theirs) {
+        return Ok(None);
     }
     let now = read::now(tx).await?;
     let (mut known, mut taken, mut audit) = (BTreeMap::new(), Vec::new(), Vec::new());
@@ -104,7 +103,7 @@ pub(crate) async fn take(
     }
     write::put(tx, tenant, &known, &taken).await?;
     write::append(tx, form, tenant, &audit).await?;
-    Ok(taken)
+    Ok(Some(taken))
 }
 
 async fn select(

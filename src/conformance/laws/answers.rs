@@ -91,7 +91,8 @@ pub(in super::super) fn filters_combine(bench: &Bench<'_>) -> Checked {
             (0..parts.len()).filter(|n| chosen >> n & 1 == 1).map(|n| parts[n].clone()).collect();
         let order = if chosen % 2 == 0 { Order::Newest } else { Order::Oldest };
         for (from, until) in [(None, None), (Some(at(1)), Some(at(5)))] {
-            let query = Query { facets: facets.clone(), order, from, until, ..all(&tenant, Kind::Enforcement) };
+            let query =
+                Query { facets: facets.clone(), order, from, until, ..all(&tenant, Kind::Enforcement) };
             let place = format!("the query of {:?} from {from:?}", query.facets);
             same_list(&place, &named(&records, &query), &bench.query(&query)?.rows)?;
         }

@@ -11,8 +11,7 @@ pub(in super::super) fn a_large_commit_is_whole_or_nothing(bench: &Bench<'_>) ->
     const RECORDS: usize = 600;
     const DRAFTS: usize = 150;
     let tenant = acme();
-    let put: Vec<Record> =
-        (0..RECORDS).map(|n| plain(&tenant, Kind::Subject, &format!("{n:04}"))).collect();
+    let put: Vec<Record> = (0..RECORDS).map(|n| plain(&tenant, Kind::Subject, &format!("{n:04}"))).collect();
     let audit = (0..DRAFTS).map(|n| draft(&tenant, (n % 2) as u16, "ana", &n.to_string())).collect();
     let large = Commit { put: put.clone(), audit, ..bench.fresh(&tenant) };
     let mut wrong = Commit { id: bench.fresh(&tenant).id, ..large.clone() };

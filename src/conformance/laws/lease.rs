@@ -76,10 +76,8 @@ pub(in super::super) fn a_nonce_is_its_workers_own(bench: &Bench<'_>) -> Checked
 pub(in super::super) fn a_max_is_taken_within_its_bounds(bench: &Bench<'_>) -> Checked {
     let tenant = acme();
     let queue = Queue { channel: channel("send_webhook"), ready_at: START };
-    let record = |n: usize| Record {
-        queue: Some(queue.clone()),
-        ..plain(&tenant, Kind::Enforcement, &n.to_string())
-    };
+    let record =
+        |n: usize| Record { queue: Some(queue.clone()), ..plain(&tenant, Kind::Enforcement, &n.to_string()) };
     bench.put(&tenant, (0..MAX_CLAIM + 3).map(record).collect())?;
     let worker = id("w1");
     for (max, number) in [(0, 1), (usize::MAX, MAX_CLAIM), (MAX_CLAIM + 1, 2), (0, 0)] {

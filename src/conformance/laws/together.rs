@@ -187,7 +187,8 @@ pub(in super::super) fn pages_hold_while_others_write(bench: &Bench<'_>) -> Chec
             }
             Ok(Vec::new())
         })?;
-        let of = |records: &[Record]| -> Vec<Key> { records.iter().map(|record| record.key.clone()).collect() };
+        let of =
+            |records: &[Record]| -> Vec<Key> { records.iter().map(|record| record.key.clone()).collect() };
         let walked = of(&walks[0]);
         let once: BTreeSet<&Key> = walked.iter().collect();
         same("how many different records a walk visits", &walked.len(), &once.len())?;
@@ -216,7 +217,11 @@ pub(in super::super) fn nobody_waits_for_ever(bench: &Bench<'_>) -> Checked {
         let more = (0..4).map(|n| since(&busy, &format!("more {round} {n}"), 20 + round));
         bench.put(&busy, more.collect())?;
     }
-    Err(Broken::new("twelve claims of four, twenty waiting before it", "the one that waits", "it waits still"))
+    Err(Broken::new(
+        "twelve claims of four, twenty waiting before it",
+        "the one that waits",
+        "it waits still",
+    ))
 }
 
 /// 27. *Seen whole*
@@ -287,7 +292,8 @@ pub(in super::super) fn a_lane_is_seen_without_gaps(bench: &Bench<'_>) -> Checke
                 break;
             }
             let head = elsewhere.head(&tenant, 0)?.seq;
-            let page = elsewhere.page_of(&Trail { tenant: tenant.clone(), lane: 0, after: last, limit: 5 })?;
+            let page =
+                elsewhere.page_of(&Trail { tenant: tenant.clone(), lane: 0, after: last, limit: 5 })?;
             for record in &page {
                 same("the next record of a lane that is written to", &(last + 1), &record.seq)?;
                 last = record.seq;

@@ -95,7 +95,8 @@ impl Faulty {
         let mut data = self.pause(Defect::ClaimsCheckedEarly, data);
         if self.has(Defect::ClaimRepeatsCheckedEarly) {
             data = self.pause(Defect::ClaimRepeatsCheckedEarly, data);
-            candidates = data.records.values().filter(|record| self.may_take(claim, record, now)).cloned().collect();
+            candidates =
+                data.records.values().filter(|record| self.may_take(claim, record, now)).cloned().collect();
             candidates.sort_by_key(|record| record.queue.as_ref().map(|queue| queue.ready_at));
         }
         let mut taken: Vec<Taken> = Vec::new();

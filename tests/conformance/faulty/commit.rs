@@ -133,7 +133,8 @@ impl Faulty {
                 drafts.reverse();
             }
             let last = drafts.len().saturating_sub(1);
-            let before: Vec<_> = drafts.iter().map(|(draft, _)| self.lane(&draft.tenant, draft.lane)).collect();
+            let before: Vec<_> =
+                drafts.iter().map(|(draft, _)| self.lane(&draft.tenant, draft.lane)).collect();
             drafts.into_iter().for_each(|(draft, head)| self.append(&mut data, draft, head));
             if self.has(Defect::LanesFillLater) && last > 0 && before.iter().all(|lane| *lane == before[0]) {
                 // The one before the last comes into sight after it.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tipstaff::conformance::Harness;
 use tipstaff::{
-    AuditDraft, AuditRecord, Claim, Commit, CommitId, Committed, DuePage, Facet, Hash, Head, Key, Kind, Page, Query,
-    Record, Renewal, Salt, Span, Store, StoreError, TenantId, Time, Trail, UserId,
+    AuditDraft, AuditRecord, Claim, Commit, CommitId, Committed, DuePage, Facet, Hash, Head, Key, Kind, Page,
+    Query, Record, Renewal, Salt, Span, Store, StoreError, TenantId, Time, Trail, UserId,
 };
 
 use crate::defects::Defect;

@@ -87,10 +87,10 @@ fn main() -> ExitCode {
     for (form, name) in [(Form::Rows, "rows"), (Form::Serializable, "serializable")] {
         let skipped = server.is_none();
         let of_model = server.clone();
-        let check =
-            move || Ok(reference::agrees(&of_model.ok_or("DATABASE_URL is not set")?, form)?);
+        let check = move || Ok(reference::agrees(&of_model.ok_or("DATABASE_URL is not set")?, form)?);
         trials.push(
-            Trial::test(format!("{name}::it_answers_as_the_reference_does"), check).with_ignored_flag(skipped),
+            Trial::test(format!("{name}::it_answers_as_the_reference_does"), check)
+                .with_ignored_flag(skipped),
         );
         for law in STORE_LAWS {
             for variant in Variant::ALL {

@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use tipstaff::{
     Claim, Commit, Cursor, DuePage, Facet, Key, Kind, MemoryStore, Order, Query, Record, Renewal, Span,
-    Store, StoreError, Trail,
+    Store, StoreError, Time, Trail,
 };
 
-use crate::support::{
-    at, claim, commit, done, draft, plain, query, queued, stopped, tenant, verified,
-};
+use crate::support::{at, claim, commit, done, draft, plain, query, queued, stopped, tenant, verified};
 
 const TENANTS: [&str; 3] = ["acme", "zeta", "Ångström"];
 const CHANNELS: [&str; 3] = ["lock_account", "send_email", "custom_one"];
