@@ -12,7 +12,8 @@ use crate::audit::{AuditRecord, Head, Salt};
 use crate::delivery::Answer;
 use crate::id::{CommitId, TenantId, UserId, WorkerId};
 use crate::store::{
-    Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail,
+    Ahead, Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail,
+    Upcoming,
 };
 use crate::time::{Span, Time};
 
@@ -56,6 +57,7 @@ calls! {
     claim(claim: &Claim) -> Vec<Record>;
     renew(renewal: &Renewal) -> Time;
     due(page: &DuePage) -> Vec<Record>;
+    upcoming(ask: &Ahead) -> Upcoming;
     query(query: &Query) -> Page<Record>;
     trail(trail: &Trail) -> Vec<AuditRecord>;
     head(tenant: &TenantId, lane: u16) -> Head;
@@ -133,6 +135,7 @@ impl Bench<'_> {
             max,
             until: super::props::LATE,
             lease: Span::hours(1),
+            after: None,
         }
     }
 

@@ -221,6 +221,7 @@ impl<S: Store> Host<'_, S> {
                     max: 5,
                     until: Time::MAX,
                     lease: Span::hours(1),
+                    after: None,
                 };
                 same("a claim of the others", &Vec::new(), &self.calls.claim(&claim).answer?)?;
             }

@@ -9,6 +9,17 @@ const NONE: u32 = u32::MAX;
 /// Each has a byte that no UTF-8 text has, so that no text can make a factor zero.
 const SALT: [u64; 2] = [0x9e37_79b9_7fff_c15d, 0xbf58_476d_1cfe_e5b9];
 
+/// The first bytes of a word, by their number.
+const KEPT: [u64; 9] = {
+    let mut kept = [u64::MAX; 9];
+    let mut bytes = 0;
+    while bytes < 8 {
+        kept[bytes] = (1 << (8 * bytes)) - 1;
+        bytes += 1;
+    }
+    kept
+};
+
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product ^ (product >> 64)) as u64
@@ -58,11 +69,8 @@ impl Short {
         };
         let words = u128::from_le_bytes(*first);
         let (low, high) = (words as u64, (words >> 64) as u64);
-        let kept = |bytes: usize| u64::MAX.checked_shr(64 - 8 * bytes as u32).unwrap_or(0);
-        Some(match length {
-            0..8 => Self::of_low(low & kept(length), length),
-            _ => Self::of_both(low, high & kept(length - 8), length),
-        })
+        let (low, high) = (low & KEPT[length.min(8)], high & KEPT[length.max(8) - 8]);
+        Some(Self { low, high, length: length as u64 })
     }
 
     /// Whether there is a dot in it.
@@ -110,6 +118,12 @@ pub(super) fn hash_number(number: u128) -> u32 {
     (fold(low ^ SALT[0], high.rotate_left(32) ^ SALT[1]) >> 32) as u32
 }
 
+/// Whether another entry would make chains too long: small tables are kept nearly free of them.
+fn is_full(used: usize, slots: usize) -> bool {
+    const SMALL: usize = 1 << 12;
+    (used + 1) * if slots <= SMALL { 4 } else { 2 } > slots
+}
+
 /// Finds ids by the hash of what they stand for; what that is, the caller keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
@@ -118,6 +132,12 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Leaves nothing in it, but its room.
+    pub(super) fn clear(&mut self) {
+        self.slots.fill((0, NONE));
+        self.used = 0;
+    }
+
     pub(super) fn find(&self, hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut at = hash as usize & mask;
@@ -135,8 +155,8 @@ impl Table {
 
     /// Adds an id that is not in it.
     pub(super) fn insert(&mut self, hash: u32, id: u32) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            let grown = vec![(0, NONE); (self.slots.len() * 2).max(4)];
+        if is_full(self.used, self.slots.len()) {
+            let grown = vec![(0, NONE); (self.slots.len() * 2).max(8)];
             for (tag, id) in std::mem::replace(&mut self.slots, grown) {
                 if id != NONE {
                     self.place(tag, id);
@@ -183,8 +203,8 @@ impl ShortMap {
 
     /// Adds a text that is not in it.
     pub(super) fn insert(&mut self, text: Short, id: u32) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            let grown = vec![(Short::default(), NONE); (self.slots.len() * 2).max(4)];
+        if is_full(self.used, self.slots.len()) {
+            let grown = vec![(Short::default(), NONE); (self.slots.len() * 2).max(8)];
             for (text, id) in std::mem::replace(&mut self.slots, grown) {
                 if id != NONE {
                     self.place(text, id);
@@ -234,8 +254,8 @@ impl KeyMap {
 
     /// Adds a key that is not in it.
     pub(super) fn insert(&mut self, key: u64, value: u32) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            let grown = vec![(0, NONE); (self.slots.len() * 2).max(4)];
+        if is_full(self.used, self.slots.len()) {
+            let grown = vec![(0, NONE); (self.slots.len() * 2).max(8)];
             for (key, value) in std::mem::replace(&mut self.slots, grown) {
                 if value != NONE {
                     self.place(key, value);

@@ -11,10 +11,12 @@ use super::unknown::{Unknown, is_written_as};
 use crate::approval::Approval;
 use crate::effect::HeldEffect;
 use crate::enforcement::{Enforcement, Holding, Purpose};
-use crate::exemption::Exemptions;
+use crate::exemption::{Exemptions, Waivers};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer};
+use crate::state::{
+    Away, BandRun, Book, CapCounter, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer,
+};
 use crate::time::Time;
 use crate::watch::Watch;
 
@@ -66,7 +68,7 @@ impl<T: Serialize> Stored<T> {
 }
 
 /// Something that is stored as the body of a record.
-pub(crate) trait Body: Clone + DeserializeOwned + Serialize {
+pub(crate) trait Body: Clone + DeserializeOwned + Serialize + Send + 'static {
     const KIND: Kind;
 
     /// When the record came into being; for those that live on, a fixed time.
@@ -137,7 +139,9 @@ pub(crate) fn rewritten(record: &Record) -> Result<Record, StoreError> {
     }
     match record.key.kind {
         Kind::Approval => again::<Approval>(record),
+        Kind::Away => again::<Away>(record),
         Kind::Book => again::<Book>(record),
+        Kind::Cap => again::<CapCounter>(record),
         Kind::Change => again::<BandRun>(record),
         Kind::Control => again::<Control>(record),
         Kind::Effect => again::<HeldEffect>(record),
@@ -152,6 +156,7 @@ pub(crate) fn rewritten(record: &Record) -> Result<Record, StoreError> {
         Kind::Tally => again::<Tally>(record),
         Kind::Timer => again::<Timer>(record),
         Kind::Trigger => again::<Decision>(record),
+        Kind::Waiver => again::<Waivers>(record),
         Kind::Watch => again::<Watch>(record),
     }
 }
@@ -166,7 +171,7 @@ impl Body for Enforcement {
 
     fn kind(&self) -> Kind {
         match self.purpose {
-            Purpose::Notice { .. } => Kind::Notice,
+            Purpose::Notice { .. } | Purpose::RuleNotice { .. } => Kind::Notice,
             Purpose::Action | Purpose::Undo { .. } | Purpose::Restore { .. } => Kind::Enforcement,
         }
     }
@@ -289,6 +294,14 @@ impl Body for Tally {
     }
 }
 
+impl Body for CapCounter {
+    const KIND: Kind = Kind::Cap;
+
+    fn due_at(&self) -> Option<Time> {
+        self.due()
+    }
+}
+
 impl Body for Timer {
     const KIND: Kind = Kind::Timer;
 
@@ -351,6 +364,14 @@ impl Body for Exemptions {
     fn facets(&self) -> Vec<(Facet, String)> {
         of_subject(&self.subject)
     }
+}
+
+impl Body for Waivers {
+    const KIND: Kind = Kind::Waiver;
+}
+
+impl Body for Away {
+    const KIND: Kind = Kind::Away;
 }
 
 impl Body for Sweep {

@@ -6,8 +6,10 @@ mod query;
 mod record;
 mod unknown;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
+use crate::action::ActionType;
 use crate::audit::{AuditDraft, AuditRecord, Head, Salt};
 use crate::id::{CommitId, TenantId, UserId};
 use crate::time::{Span, Time};
@@ -86,6 +88,26 @@ pub struct Renewal {
     pub lease: Span,
 }
 
+/// What is asked of the time to come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ahead {
+    /// What lies after this decision time.
+    pub after: Time,
+    /// The channels that the worker carries; none means all.
+    pub channels: Option<BTreeSet<ActionType>>,
+}
+
+/// What comes next, of all tenants.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Upcoming {
+    /// The earliest timer after the time that was named.
+    pub timer: Option<Time>,
+    /// When the first of those that nobody holds is ready, after the time that was named.
+    pub ready: Option<Time>,
+    /// In how long the first lease runs out, by the store's clock.
+    pub lease: Option<Span>,
+}
+
 /// Storage for the engine: a small versioned record store.
 ///
 /// # Contract
@@ -155,6 +177,12 @@ pub struct Renewal {
 ///     they are.
 /// 27. *Seen whole*: whoever has seen one thing that a commit wrote sees all of it; a lane that is
 ///     written to is seen without gaps.
+/// 28. *In turn*: a claim takes one record of each tenant that has any to take before a second of
+///     any, from the tenant after [`Claim::after`] on, by name, and the first name after the last;
+///     of one tenant, what has been ready longest.
+/// 29. *Ahead*: [`Store::upcoming`] gives the earliest `due_at` after the time that is named; the
+///     earliest `ready_at` after it, on the channels that are named, of what no lease holds; and how
+///     long the lease lasts still that runs out first, of those that have not run out.
 ///
 /// Every call may be repeated. A future that is dropped before it is finished counts as an answer
 /// that was lost.
@@ -173,6 +201,13 @@ pub trait Store: Send + Sync {
 
     /// The next page of records whose timer has run out.
     fn due(&self, page: &DuePage) -> impl Future<Output = Result<Vec<Record>, StoreError>> + Send;
+
+    /// What comes next. A store that cannot tell answers with nothing, and hosts look every
+    /// [`Engine::poll`](crate::Engine::poll).
+    fn upcoming(&self, ask: &Ahead) -> impl Future<Output = Result<Upcoming, StoreError>> + Send {
+        let _ = ask;
+        async { Ok(Upcoming::default()) }
+    }
 
     /// A page of the records that a query names.
     fn query(&self, query: &Query) -> impl Future<Output = Result<Page<Record>, StoreError>> + Send;

@@ -4,8 +4,10 @@ mod claim;
 mod fault;
 mod lock;
 mod open;
+mod pipeline;
 mod read;
 mod row;
+mod rows;
 mod write;
 
 use std::fmt;
@@ -48,21 +50,12 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// Runs some work in a transaction, again where another one was in the way.
-macro_rules! transaction {
-    ($store:expr, |$tx:ident| $work:expr) => {{
+/// Does something again where another transaction was in the way.
+macro_rules! in_turn {
+    ($attempt:expr) => {{
         let mut turn = 0;
         loop {
-            let outcome = async {
-                let mut client = $store.client().await?;
-                let isolation = $store.form.isolation();
-                let $tx = client.build_transaction().isolation_level(isolation).start().await?;
-                let done = $work?;
-                // Dropped before its commit, it is rolled back.
-                $tx.commit().await.map_err(|error| Fault::at_commit(&error))?;
-                Ok::<_, Fault>(done)
-            };
-            match outcome.await {
+            match $attempt.await {
                 Err(Fault::Again(_)) if turn < TURNS => {
                     turn += 1;
                     pause(turn).await;
@@ -71,6 +64,21 @@ macro_rules! transaction {
             }
         }
     }};
+}
+
+/// Runs some work in a transaction, again where another one was in the way.
+macro_rules! transaction {
+    ($store:expr, |$tx:ident| $work:expr) => {
+        in_turn!(async {
+            let mut client = $store.client().await?;
+            let isolation = $store.form.isolation();
+            let $tx = client.build_transaction().isolation_level(isolation).start().await?;
+            let done = $work?;
+            // Dropped before its commit, it is rolled back.
+            $tx.commit().await.map_err(|error| Fault::at_commit(&error))?;
+            Ok::<_, Fault>(done)
+        })
+    };
 }
 
 impl PostgresStore {
@@ -122,7 +130,7 @@ impl Store for PostgresStore {
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         write::refuse_other_tenants(commit)?;
-        transaction!(self, |tx| write::commit(&tx, self.form, commit).await)
+        in_turn!(async { write::commit(self.client().await?, self.form, commit).await })
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
