@@ -27,11 +27,11 @@ const RULES: &str = r#"{
       "actions": [{ "key": "hook", "type": "send_webhook", "params": { "endpoint": "siem" } }] },
     { "id": "down", "trigger": { "score": { "enters": ["red", "critical"] } },
       "actions": [{ "key": "a", "type": "assign_training", "params": { "course": "{band.from} to {band}" } },
-                  { "key": "hold", "type": "restrict_access", "for": "7d", "approval": "none" }] },
-    { "id": "hourly", "trigger": { "schedule": { "cron": "0 * * * *", "audience": "all", "catch_up": "all" } },
+                  { "key": "hold", "type": "restrict_access", "for": "7d", "params": { "scope": "admin" }, "approval": "none" }] },
+    { "id": "timed", "trigger": { "schedule": { "cron": "0 */8 * * *", "audience": "all", "catch_up": "all" } },
       "actions": [{ "key": "a", "type": "require_step_up_mfa" }] },
     { "id": "overdue", "trigger": { "deadline": { "opens": { "pattern": { "do": ["assigned"] } },
-        "closes": { "pattern": { "do": ["done"] } }, "within": "14d" } },
+        "closes": { "pattern": { "do": ["done"] } }, "within": "20h" } },
       "actions": [{ "key": "a", "type": "escalate_to_manager" }] } ] }"#;
 
 fn rules(low: &str) -> RuleSet {
@@ -88,7 +88,7 @@ pub(crate) fn told(mut look: impl FnMut(&World)) -> World {
     go(world.engine.run_due(at(2 * HOUR)));
     go(world.engine.deactivate(&tenant, &id("lock"), &olga, at(2 * HOUR + 1)));
     go(world.engine.run_due(at(2 * HOUR + 2)));
-    go(world.engine.run_due(at(16 * DAY)));
+    go(world.engine.run_due(at(26 * HOUR)));
     look(&world);
     world.verified();
     world
