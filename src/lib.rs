@@ -116,7 +116,7 @@ pub use rule::{
     CompiledAction, CompiledRule, Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN,
     Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Hold, Ladder, Listened,
     MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
-    MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, SUBMIT_GROUPS, MAX_MEMBERS, MAX_NEED,
+    MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED,
     MAX_RULES, MAX_RUNGS, MAX_SCALES, MAX_SOURCES, MAX_STAGES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
     MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Reopened, Role, Rule, RuleAction,
     RuleFault, RuleSet, RuleWarning, Settings, Timing, Trigger, UnknownScale, Window, WindowKind,
