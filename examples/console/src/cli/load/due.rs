@@ -36,8 +36,8 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
     let at = now.after(Span::mins(6));
     let (begin, done, latencies) = (Barrier::new(load.hosts), AtomicUsize::new(0), Mutex::new(Vec::new()));
     let begun: Mutex<Option<Instant>> = Mutex::new(None);
-    let calls: Vec<BTreeMap<&str, u64>> = thread::scope(|scope| {
-        let host = || {
+    let calls: Vec<BTreeMap<&'static str, u64>> = thread::scope(|scope| {
+        let host = || -> Result<BTreeMap<&'static str, u64>, String> {
             // Each host has connections and a runtime of its own, as another process would.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
