@@ -323,6 +323,8 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
             at: at(0),
             operator: None,
             reason: None,
+            cause: None,
+            depth: 0,
         },
         subject: Subject::user(id("ana")),
         action: BuiltinAction::LockAccount.into(),
@@ -345,6 +347,8 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         start_at: None,
         start_within,
         inverse: None,
+        administrator: false,
+        reserved: Vec::new(),
         judged: None,
         retry_of: None,
     }
@@ -566,6 +570,7 @@ fn effect(state: &str) -> HeldEffect {
         changed_at: at(0),
         lifted_at: None,
         turn: None,
+        administrator: false,
     };
     let step = |effect: &HeldEffect, input: EffectInput| effect.step(&input, at(0)).unwrap();
     let release = EffectInput::Release { holder: Holding::Rule(id("r")), undo: Some(undo()) };
