@@ -140,9 +140,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 }
 
 /// Whether a signal can be decided on beside others. Break-glass asks for a right, and logs who had
-/// none; what the engine itself makes has transactions of its own.
-const fn is_plain(signal: &Signal) -> bool {
+/// none; what caused a signal may be another one of the group; what the engine itself makes has
+/// transactions of its own.
+fn is_plain(signal: &Signal) -> bool {
     match signal {
+        _ if signal.cause().is_some() => false,
         Signal::Event(_) | Signal::Score(_) => true,
         Signal::Manual(start) => !start.break_glass,
         Signal::Schedule(_) | Signal::Level(_) => false,
