@@ -20,7 +20,7 @@ const TEXTS: usize = 5;
 const NUMBERS: usize = 6;
 /// How many of them hold slots that ask for nothing here.
 const KINDS: usize = 7;
-/// Always empty.
+/// Always empty: stands for no set.
 const EMPTY: usize = 7;
 const FIXED: usize = 8;
 
@@ -237,11 +237,20 @@ impl Column {
         }
     }
 
-    /// The slots of one word that accept the value of a plain view, and those that are unsure.
+    /// Leaves the slots that accept the value of a plain view, and adds those that are unsure.
     #[inline]
-    pub(super) fn word(&self, one: &One, word: usize) -> (u64, u64) {
-        let of = |set: u32| self.sets.get(set as usize * self.words as usize + word).copied().unwrap_or(0);
-        (of(one.set) | of(one.ranges), of(one.unsure))
+    pub(super) fn meet_few(&self, one: &One, left: &mut [u64], unsure: &mut [u64]) {
+        let set = self.set(one.set);
+        // What is empty is not gone to: it would be a wait for memory.
+        if one.ranges == EMPTY as u32 {
+            left.iter_mut().zip(set).for_each(|(left, set)| *left &= set);
+            return;
+        }
+        let ranges = self.set(one.ranges).iter().zip(self.set(one.unsure));
+        for ((left, unsure), (set, (range, doubt))) in left.iter_mut().zip(unsure).zip(set.iter().zip(ranges)) {
+            *left &= set | range;
+            *unsure |= doubt;
+        }
     }
 
     #[inline]
