@@ -42,12 +42,41 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             if facts.caps.is_empty() {
                 facts.population = self.population(signal.tenant(), facts.rules, concerned).await?;
             }
-            tx.load(missing.iter().map(|id| cap_key(signal.tenant(), *id))).await?;
-            for id in missing {
-                let known = tx.get::<CapCounter>(&cap_key(signal.tenant(), id))?;
-                facts.caps.insert(id, known.map(|stored| stored.body));
-            }
+            self.read_counters(tx, signal.tenant(), missing, facts).await?;
         }
+    }
+
+    /// Reads the counters of every cap that the actions of a rule are under.
+    pub(super) async fn count_caps(
+        &self,
+        tx: &mut Tx<'_, S>,
+        rule: &Arc<CompiledRule>,
+        signal: &Signal,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), EngineError> {
+        let (tenant, user) = (signal.tenant(), &signal.subject().user);
+        let settings = facts.rules.settings();
+        let caps = |spec| caps_of(Some(rule), settings, spec, user, rule.is_shadow());
+        let ids: BTreeSet<Hash> =
+            rule.actions.iter().flat_map(|action| caps(&action.spec)).map(|capped| capped.counter).collect();
+        facts.population = self.population(tenant, facts.rules, std::slice::from_ref(rule)).await?;
+        self.read_counters(tx, tenant, ids, facts).await
+    }
+
+    async fn read_counters(
+        &self,
+        tx: &mut Tx<'_, S>,
+        tenant: &TenantId,
+        ids: impl IntoIterator<Item = Hash>,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), EngineError> {
+        let keys: Vec<(Hash, Key)> = ids.into_iter().map(|id| (id, cap_key(tenant, id))).collect();
+        tx.load(keys.iter().map(|(_, key)| key.clone())).await?;
+        for (id, key) in keys {
+            let known = tx.get::<CapCounter>(&key)?;
+            facts.caps.insert(id, known.map(|stored| stored.body));
+        }
+        Ok(())
     }
 
     /// How many users there are, by the host's word, where any cap is a share of it.

@@ -80,7 +80,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let signal = Event::new(tenant.clone(), "why-not", "why-not", subject.clone(), now, "{}");
             let signal = signal.map_err(|_| not_found("subject", subject))?.into();
             let asked = std::slice::from_ref(known);
-            let facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
+            let mut facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
+            self.count_caps(&mut tx, known, &signal, &mut facts).await?;
             let attributes = self.attributes_of(&mut tx, tenant, &subject.user).await?;
             Ok(why_not(known, tenant, subject, &Facts { attributes, ..facts }, now))
         })?;
