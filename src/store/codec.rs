@@ -172,7 +172,9 @@ impl Body for Enforcement {
     fn kind(&self) -> Kind {
         match self.purpose {
             Purpose::Notice { .. } | Purpose::RuleNotice { .. } => Kind::Notice,
-            Purpose::Action | Purpose::Undo { .. } | Purpose::Restore { .. } => Kind::Enforcement,
+            Purpose::Action | Purpose::Undo { .. } | Purpose::Reversal { .. } | Purpose::Restore { .. } => {
+                Kind::Enforcement
+            }
         }
     }
 
