@@ -32,14 +32,14 @@ fn reply(by: &str, asked: &Approval) -> Reply {
 }
 
 /// The subject has a standing delegate, who approves in their name.
-pub fn nobody_answers_for_the_subject() {
+pub(crate) fn nobody_answers_for_the_subject() {
     let (world, asked) = asked();
     let delegate = Reply { on_behalf_of: Some(id("ana")), ..reply("gus", &asked) };
     let refused = answer(&world, &asked, &delegate, 1);
     assert!(matches!(refused, Err(EngineError::Approval(ApprovalError::IsSubject(_)))), "{refused:?}");
 }
 
-pub fn a_person_counts_once() {
+pub(crate) fn a_person_counts_once() {
     let (world, asked) = asked();
     answer(&world, &asked, &reply("bo", &asked), 1).unwrap();
     let again = answer(&world, &asked, &reply("Bo", &asked), 2);
@@ -48,7 +48,7 @@ pub fn a_person_counts_once() {
     assert_eq!(world.target.jobs("lock_account"), []);
 }
 
-pub fn a_rejection_ends_a_request() {
+pub(crate) fn a_rejection_ends_a_request() {
     let (world, asked) = asked();
     let no = Reply { verdict: Verdict::Reject, ..reply("bo", &asked) };
     assert_eq!(answer(&world, &asked, &no, 1).unwrap().state, ApprovalState::Rejected);
@@ -58,7 +58,7 @@ pub fn a_rejection_ends_a_request() {
     assert_eq!(world.target.jobs("lock_account"), []);
 }
 
-pub fn nobody_answers_too_late() {
+pub(crate) fn nobody_answers_too_late() {
     let (world, asked) = asked();
     answer(&world, &asked, &reply("bo", &asked), 239).unwrap();
     // The timer was not stepped yet.
@@ -66,7 +66,7 @@ pub fn nobody_answers_too_late() {
     assert!(matches!(late, Err(EngineError::Approval(ApprovalError::TooLate(_)))), "{late:?}");
 }
 
-pub fn an_answer_is_for_what_was_shown() {
+pub(crate) fn an_answer_is_for_what_was_shown() {
     let (world, asked) = asked();
     world.submit(world.event("s2", "eve", at(0), r#"{ "do": "it", "risk": 9 }"#), at(0));
     let other = world.requests().into_iter().find(|other| other.id != asked.id).unwrap();
@@ -75,7 +75,7 @@ pub fn an_answer_is_for_what_was_shown() {
     assert!(matches!(refused, Err(EngineError::Approval(ApprovalError::OtherContent { .. }))), "{refused:?}");
 }
 
-pub fn a_digest_says_what_evidence_was_shown() {
+pub(crate) fn a_digest_says_what_evidence_was_shown() {
     let (_, asked) = asked();
     let of = |risk: &str| {
         let evidence = BTreeMap::from([("risk".to_owned(), risk.to_owned())]);
@@ -86,7 +86,7 @@ pub fn a_digest_says_what_evidence_was_shown() {
 }
 
 /// Whoever can write to the store changes what is locked after it was approved.
-pub fn what_is_delivered_is_what_was_approved() {
+pub(crate) fn what_is_delivered_is_what_was_approved() {
     let (world, asked) = asked();
     for by in ["bo", "cy"] {
         answer(&world, &asked, &reply(by, &asked), 1).unwrap();

@@ -30,7 +30,7 @@ fn reason(decision: &Decision) -> Option<Suppression> {
     }
 }
 
-pub fn an_exemption_ends() {
+pub(crate) fn an_exemption_ends() {
     let world = World::new(&format!("[{}]", lock("r")));
     let (ana, all) = (Subject::user(id("ana")), ExemptionScope::All);
     go(world.engine.exempt(&world.tenant, &ana, &all, Some(at(60)), &id("olga"), "leave", at(0)));
@@ -38,7 +38,7 @@ pub fn an_exemption_ends() {
     assert_eq!(decide(&world, "s2", "r", "ana", 60), None);
 }
 
-pub fn nothing_is_claimed_that_was_stopped() {
+pub(crate) fn nothing_is_claimed_that_was_stopped() {
     let world = World::new(&format!("[{}]", lock("r")));
     assert_eq!(decide(&world, "s1", "r", "ana", 0), None);
     go(world.engine.engage_kill_switch(&world.tenant, &KillScope::Tenant, &id("olga"), "stop", at(0)));
@@ -46,7 +46,7 @@ pub fn nothing_is_claimed_that_was_stopped() {
     assert_eq!(world.target.all(), []);
 }
 
-pub fn whoever_recovered_is_left_alone() {
+pub(crate) fn whoever_recovered_is_left_alone() {
     let world = World::new(
         r#"[{ "id": "r", "trigger": { "score": { "enters": ["red"], "first": true } },
             "actions": [{ "key": "a", "type": "lock_account", "approval": "none", "delay": "30m" }] }]"#,
@@ -58,7 +58,7 @@ pub fn whoever_recovered_is_left_alone() {
     assert_eq!(world.reason("lock_account"), "superseded");
 }
 
-pub fn an_effect_stands_while_somebody_holds_it() {
+pub(crate) fn an_effect_stands_while_somebody_holds_it() {
     let world = World::new(&format!("[{},{}]", lock("q"), lock("r")));
     decide(&world, "s1", "q", "ana", 0);
     decide(&world, "s2", "r", "ana", 0);
@@ -70,7 +70,7 @@ pub fn an_effect_stands_while_somebody_holds_it() {
     assert_eq!(world.target.jobs("unlock_account").len(), 1);
 }
 
-pub fn quiet_hours_follow_their_zone() {
+pub(crate) fn quiet_hours_follow_their_zone() {
     let quiet = r#""quiet_hours": [{ "from": "22:00", "to": "06:00", "zone": "America/New_York" }]"#;
     let world = World::new(&format!(r#"{{ {quiet}, "rules": [{}] }}"#, rule("r", "escalate_to_hr", "")));
     let held = |signal: &str, now: &str| {
@@ -81,7 +81,7 @@ pub fn quiet_hours_follow_their_zone() {
     assert_eq!(held("s2", "2026-03-03T03:00:00Z"), Some(Suppression::QuietHours));
 }
 
-pub fn whoever_is_in_stays_in() {
+pub(crate) fn whoever_is_in_stays_in() {
     let users_in = |share: u8| -> BTreeSet<usize> {
         let document = rule("r", "escalate_to_hr", "");
         let document = document.replacen('{', &format!(r#"{{ "guards": {{ "rollout": {share} }}, "#), 1);
@@ -92,7 +92,7 @@ pub fn whoever_is_in_stays_in() {
     assert!(shares.is_sorted_by(|less, more| less.is_subset(more)));
 }
 
-pub fn orders_stop_at_the_protected() {
+pub(crate) fn orders_stop_at_the_protected() {
     let world = World::new(
         r#"{ "approvers": { "default": "sec", "groups": { "sec": ["bo", "cy"] } },
             "protected": [{ "users": ["ceo"] }], "rules": [] }"#,
@@ -102,7 +102,7 @@ pub fn orders_stop_at_the_protected() {
     assert_eq!(reason(&decision), Some(Suppression::Protected));
 }
 
-pub fn whoever_might_be_protected_is() {
+pub(crate) fn whoever_might_be_protected_is() {
     let world = World::new(&format!(
         r#"{{ "protected": [{{ "attributes": {{ "account": ["break_glass"] }} }}], "rules": [{}] }}"#,
         lock("r")
@@ -122,7 +122,7 @@ fn staff() -> Directory {
 }
 
 /// One decision is made whole between what another reads and what it writes.
-pub fn two_administrators_cannot_take_each_other_away() {
+pub(crate) fn two_administrators_cannot_take_each_other_away() {
     let people = staff();
     let world = kept(&lock("r"), &people);
     go(world.engine.rules(&world.tenant, at(0)));
@@ -135,7 +135,7 @@ pub fn two_administrators_cannot_take_each_other_away() {
     assert_eq!(reason(&decision), Some(Suppression::LastAdministrators));
 }
 
-pub fn the_last_administrator_is_kept_at_the_delivery() {
+pub(crate) fn the_last_administrator_is_kept_at_the_delivery() {
     let people = staff();
     let world = kept(&rule("r", "lock_account", r#", "for": "1h""#), &people);
     assert_eq!(decide(&world, "s1", "r", "ada", 0), None);
@@ -145,7 +145,7 @@ pub fn the_last_administrator_is_kept_at_the_delivery() {
     assert_eq!(world.target.jobs("lock_account"), []);
 }
 
-pub fn what_came_to_nothing_holds_no_place() {
+pub(crate) fn what_came_to_nothing_holds_no_place() {
     let people = staff();
     let world = kept(&rule("r", "lock_account", r#", "for": "1h""#), &people);
     assert_eq!(decide(&world, "s1", "r", "ada", 0), None);

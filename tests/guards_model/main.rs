@@ -175,7 +175,7 @@ impl Run {
                 let minute = |until: Time| (until.micros() - at(0).micros()) / 60_000_000;
                 Some((held.reason.as_str(), held.until.map(minute)))
             }
-            Effect::Created { enforcement, approval } => {
+            Effect::Created { enforcement, approval, .. } => {
                 let asks = approval.is_some();
                 account.made(enforcement.to_string(), user, decision.signal.kind, asks, self.minute);
                 None
