@@ -84,8 +84,8 @@ pub use enforcement::{
 };
 pub use engine::{
     ActionCount, ApprovalView, BandMove, BandPreview, BatchOutcome, Engine, EngineError, Fault, IfUnanswered,
-    InFlight, MAX_MOVE_SAMPLE, MoveCount, Reassign, Reply, RuleChange, RuleRow, RunReport, ScaleList,
-    StageView, TimetableRow,
+    InFlight, MAX_MOVE_SAMPLE, MoveCount, Reassign, Renewals, Reply, RuleChange, RuleRow, RunReport,
+    ScaleList, StageView, TimetableRow,
 };
 pub use exemption::{
     Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS, Waiver, Waivers,
@@ -150,8 +150,9 @@ pub use state::{
     SubjectState, Sweep, SweepCause, TakenBy, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
-    Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,
-    MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
+    Ahead, Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind,
+    Lease, MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
+    Upcoming,
 };
 pub use time::{Span, SpanError, Time, TimeError};
 pub use watch::{Open, Watch};

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::ActionType;
 use crate::approval::Finding;
 use crate::audit::Actor;
+use crate::broken::{self, Defect};
 use crate::hash::Hash;
 use crate::id::{ActorId, GroupId, OccurrenceId, RuleId, ScaleId, Subject};
 use crate::pattern::Payload;
@@ -396,7 +397,8 @@ impl Control {
             let first = rules.clone().find_map(|rule| self.rules.get(rule));
             first.filter(|_| any_rule && rules.all(|rule| self.rules.contains_key(rule)))
         };
-        let all = self.global.as_ref().or(self.tenant.as_ref());
+        let global = self.global.as_ref().filter(|_| !broken::is(Defect::GlobalStopForgotten));
+        let all = global.or(self.tenant.as_ref());
         all.or_else(|| self.types.get(action)).or_else(by_rules)
     }
 }

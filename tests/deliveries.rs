@@ -38,6 +38,7 @@ fn dies(world: &World, name: &str, now: Time) -> Vec<Record> {
         max: 10,
         until: now,
         lease: Span::secs(60),
+        after: None,
     };
     go(world.store.claim(&claim))
 }

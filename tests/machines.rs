@@ -63,7 +63,14 @@ fn state(reason: Reason) -> State {
         }
         Reason::Scheduled => State::Scheduled { at: timer },
         Reason::Queued => State::Queued { since: at(0), start_by: Some(timer) },
-        Reason::Running => State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: None },
+        Reason::Running => State::Running {
+            token: HELD,
+            worker: id("w1"),
+            since: at(0),
+            retry_by: None,
+            start_by: None,
+            called_off: false,
+        },
         Reason::RetryWait => State::RetryWait { until: at(1), retry_by: Some(timer) },
         Reason::AwaitingConfirmation => State::AwaitingConfirmation { until: timer },
         Reason::Done => State::Done,
@@ -211,7 +218,14 @@ fn what_other_terms_change() {
         (waiting(Reason::Running), "permanent", last, State::PermanentError),
         // Another attempt that would begin too late is none.
         (
-            State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by: Some(now) },
+            State::Running {
+                token: HELD,
+                worker: id("w1"),
+                since: at(0),
+                retry_by: Some(now),
+                start_by: None,
+                called_off: false,
+            },
             "retry",
             plain,
             State::Exhausted,
@@ -313,6 +327,7 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         administrator: false,
         reserved: Vec::new(),
         judged: None,
+        retry_of: None,
     }
 }
 
@@ -508,6 +523,7 @@ fn effect(state: &str) -> HeldEffect {
         changed_at: at(0),
         lifted_at: None,
         turn: None,
+        administrator: false,
     };
     let step = |effect: &HeldEffect, input: EffectInput| effect.step(&input, at(0)).unwrap();
     let release = EffectInput::Release { holder: Holding::Rule(id("r")), undo: Some(undo()) };

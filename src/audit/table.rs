@@ -385,6 +385,12 @@ codes! {
         "Nobody held a restriction any more, and it was taken back";
     EnforcementUndoFailed: Critical, Enforcement, "ENFORCEMENT_UNDO_FAILED", Administrative,
         "A restriction that nobody holds could not be taken back, so a person must see to it";
+    EnforcementHandedBack: Info, Enforcement, "ENFORCEMENT_HANDED_BACK", Security,
+        "A worker gave back what it had taken on without having begun; it counts as no attempt";
+    EnforcementCancelAsked: Notice, Enforcement, "ENFORCEMENT_CANCEL_ASKED", Administrative,
+        "Somebody called an action off while an attempt ran: no other one follows";
+    EnforcementRetried: Notice, Enforcement, "ENFORCEMENT_RETRIED", Administrative,
+        "Somebody has what came to nothing tried again, as a new action";
 
     ScheduleOccurrenceStarted: Info, Schedule, "SCHEDULE_OCCURRENCE_STARTED", Activity,
         "A rule's timetable came due, and its audience is being visited";
@@ -392,8 +398,6 @@ codes! {
         "The whole audience of one run of a timetable was visited";
     ScheduleOccurrenceSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCE_SKIPPED", Security,
         "One run of a timetable was left out, for the reason that the details name";
-    ScheduleOccurrencesSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCES_SKIPPED", Security,
-        "Many runs of a timetable in a row were left out; the details count them";
     ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
         "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
     ScheduleDeadlineOpened: Info, Schedule, "SCHEDULE_DEADLINE_OPENED", Activity,

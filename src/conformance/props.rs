@@ -141,6 +141,7 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
         administrator: false,
         reserved: Vec::new(),
         judged: None,
+        retry_of: None,
     }
 }
 

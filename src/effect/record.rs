@@ -215,6 +215,7 @@ impl HeldEffect {
             administrator: false,
             reserved: Vec::new(),
             judged: None,
+            retry_of: None,
         }
     }
 

@@ -94,6 +94,9 @@ pub struct Enforcement {
     /// What people said of it afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judgement>,
+    /// The enforcement that came to nothing and that a person tries again with this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<EnforcementId>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
@@ -336,6 +339,11 @@ impl Enforcement {
             // Nothing was delivered.
             (attempt.settled_at, attempt.outcome) = (Some(now), Some(Outcome::Permanent));
         }
+        if let Input::HandBack { token } = input {
+            // Nothing was tried, so no attempt is used up; the log keeps the claim.
+            next.attempts = next.attempts.saturating_sub(1);
+            next.history.retain(|attempt| attempt.token != *token);
+        }
         if let Input::Confirm { done } = input {
             // What was not known of an attempt is known now.
             let known = if *done { Outcome::Done } else { Outcome::Permanent };
@@ -411,7 +419,11 @@ impl Enforcement {
         let undo = matches!(self.purpose, Purpose::Undo { .. });
         match self.reason() {
             Reason::AwaitingApproval => AuditCode::EnforcementCreated,
+            Reason::Queued | Reason::RetryWait if self.attempts < before.attempts => {
+                AuditCode::EnforcementHandedBack
+            }
             Reason::Scheduled | Reason::Queued => AuditCode::EnforcementQueued,
+            Reason::Running if self.attempts == before.attempts => AuditCode::EnforcementCancelAsked,
             Reason::Running if before.reason() == Reason::Running => AuditCode::EnforcementReclaimed,
             Reason::Running => AuditCode::EnforcementClaimed,
             Reason::RetryWait => AuditCode::EnforcementRetryScheduled,

@@ -8,6 +8,7 @@ use super::intake::{enforcement_key, replace};
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Status};
 use crate::guard::{Cause, caps_of};
@@ -16,7 +17,7 @@ use crate::id::{EnforcementId, TenantId, UserId};
 use crate::plan::{Facts, Plan, plan};
 use crate::rule::{CapLimit, CompiledRule, Mode, RuleSet};
 use crate::signal::Signal;
-use crate::state::CapCounter;
+use crate::state::{CapCounter, Reserved};
 use crate::store::{Key, Kind, Store, decode};
 use crate::time::Time;
 
@@ -134,9 +135,51 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let Ok(Some(stored)) = tx.get::<CapCounter>(&key) else { continue };
             let mut counter = stored.body.clone();
             counter.give_back(place.window);
+            if broken::is(Defect::CapFreedTwice) {
+                counter.give_back(place.window);
+            }
             if counter != stored.body {
                 tx.put(key, &stored.with(counter));
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the places of an action that a person has tried again, as for a new one: those that it had
+    /// before went when it failed.
+    ///
+    /// # Errors
+    /// [`EngineError::CapExceeded`] where a cap has no room; nobody is asked twice about one action.
+    pub(super) async fn reserve_again(
+        &self,
+        tx: &mut Tx<'_, S>,
+        next: &mut Enforcement,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let installed = self.rules_in(tx, &next.tenant, now).await?;
+        let rules = &installed.rules;
+        let Some(spec) = rules.catalog().get(&next.action) else { return Ok(()) };
+        let asking: Vec<_> =
+            next.holders.iter().filter_map(|holder| rules.rule(&holder.rule).cloned()).collect();
+        let population = self.population(&next.tenant, rules, &asking).await?;
+        let user = &next.subject.user;
+        let of_rules =
+            asking.iter().flat_map(|rule| caps_of(Some(rule), rules.settings(), spec, user, false));
+        let caps: Vec<_> = of_rules.chain(caps_of(None, rules.settings(), spec, user, false)).collect();
+        for capped in caps {
+            if next.reserved.iter().any(|place| place.counter == capped.counter) {
+                continue;
+            }
+            let key = cap_key(&next.tenant, capped.counter);
+            tx.load([key.clone()]).await?;
+            let known = tx.get::<CapCounter>(&key)?.map(|stored| stored.body);
+            if let Some(held) = capped.exceeded(known.as_ref(), population, now) {
+                return Err(EngineError::CapExceeded(held.told()));
+            }
+            let mut counter = known.unwrap_or_else(|| CapCounter::new(capped.of.clone(), capped.cap.span));
+            let window = counter.take(now);
+            next.reserved.push(Reserved { counter: capped.counter, window });
+            replace(tx, key, counter)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::intake::replace;
 use super::{Engine, EngineError, until_settled};
 use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Reason, State};
 use crate::id::{ActorId, CommitId, EnforcementId, RuleId, Subject, TenantId, WorkerId};
@@ -70,8 +71,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         now: Time,
     ) -> Result<Vec<InFlight>, EngineError> {
         let stop = Stop { by: actor.clone(), at: now, reason: reason.to_owned() };
+        let before = match broken::is(Defect::FlightListedBefore) {
+            true => Some(self.in_flight(tenant, scope).await?),
+            false => None,
+        };
         until_settled!({ self.switch(tenant, scope, Some(stop.clone()), actor, reason, now).await })?;
-        self.in_flight(tenant, scope).await
+        match before {
+            Some(listed) => Ok(listed),
+            None => self.in_flight(tenant, scope).await,
+        }
     }
 
     /// Stops everything of all these tenants, one after the other, and returns after the last: the host

@@ -5,6 +5,7 @@ use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, Status};
@@ -202,7 +203,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             if let Some(before) = before {
                 self.supersede(tx, &effect.tenant, before, now).await?;
             }
-            if let Some(until) = stands.until {
+            if let Some(until) = stands.until
+                && !broken::is(Defect::UndoForgotten)
+            {
                 let undo = next.undo(&stands, stands.generation, Some(until), now);
                 create(tx, undo, &Actor::Engine, now);
             }
@@ -257,10 +260,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         by: &By<'_>,
         now: Time,
     ) -> Result<HeldEffect, EngineError> {
-        if let Some(held) = effect.held_by(holder) {
-            self.free_stored(tx, &effect.tenant, held.enforcement).await?;
+        let next = self.release(tx, effect, holder, by, now).await?;
+        let of = effect.held_by(holder).map(|held| held.enforcement);
+        // Rules that share an enforcement share its places until the last of them lets go.
+        if let Some(of) = of.filter(|of| next.holders().iter().all(|other| other.enforcement != *of)) {
+            self.free_stored(tx, &effect.tenant, of).await?;
         }
-        self.release(tx, effect, holder, by, now).await
+        Ok(next)
     }
 
     /// The timer of an undo ran out: its holder's time is over, or its confirmation did not come.

@@ -7,13 +7,12 @@ use super::rules::rule_at;
 use super::tx::Tx;
 use super::{Engine, EngineError, until_settled};
 use crate::action::{Category, RetrySafety};
-use crate::audit::Actor;
 use crate::broken::{self, Defect};
 use crate::delivery::{Delivered, Delivery};
 use crate::effect::{EffectState, EffectStatus, HeldEffect, Turn};
-use crate::enforcement::{Enforcement, Holder, Input, Outcome, Purpose, Report, State};
+use crate::enforcement::{Enforcement, Holder, Outcome, Purpose, State};
 use crate::guard::{Suppressed, protected};
-use crate::id::{CommitId, WorkerId};
+use crate::id::CommitId;
 use crate::rule::{Mode, RuleSet, Trigger};
 use crate::score::{Direction, ScoreTrigger};
 use crate::signal::TriggerKind;
@@ -220,38 +219,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(match still_there(trigger, subject.as_ref(), &then) {
             true => None,
             false => Some(format!("the subject's band is none that rule `{}` asks about", holder.rule)),
-        })
-    }
-
-    /// Writes down that a claimed enforcement is not carried out. `None` when the claim was somebody
-    /// else's by then.
-    pub(super) async fn forgo(
-        &self,
-        claimed: &Record,
-        worker: &WorkerId,
-        why: &str,
-        now: Time,
-    ) -> Result<Option<Enforcement>, EngineError> {
-        let actor = Actor::Worker(worker.clone());
-        until_settled!({
-            let mut tx = self.tx(&claimed.key.tenant);
-            tx.load([claimed.key.clone()]).await?;
-            let Some(stored) = tx.get::<Enforcement>(&claimed.key)? else { return Ok(None) };
-            let input = Input::Forgo { token: claimed.token };
-            let Ok((next, audit)) = stored.body.step(&input, actor.clone(), now) else { return Ok(None) };
-            let report = Report { message: Some(why.to_owned()), ..Report::default() };
-            let mut next = next.reported(claimed.token, report);
-            tx.log(audit.into_iter().map(|draft| draft.detail("why", why)));
-            self.count_end(&mut tx, &mut next).await?;
-            self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
-            tx.fence(claimed.key.clone(), claimed.token);
-            tx.put(claimed.key.clone(), &stored.with(next.clone()));
-            let id = CommitId::derive(|h| h.text("forgo").text(&claimed.key.id).number(claimed.token));
-            match tx.commit(id).await {
-                Ok(_) => Ok(Some(next)),
-                Err(EngineError::Store(StoreError::Fenced(_))) => Ok(None),
-                Err(other) => Err(other),
-            }
         })
     }
 }

@@ -106,6 +106,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             inverse: None,
             administrator: false,
             judged: None,
+            retry_of: None,
             repeats: 0,
             last_repeat: None,
             windows: Vec::new(),

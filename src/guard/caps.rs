@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Suppressed, Suppression};
 use crate::action::ActionSpec;
+use crate::broken::{self, Defect};
 use crate::hash::{Hash, Hasher};
 use crate::id::{RuleId, UserId};
 use crate::rule::{Cap, CapLimit, CapScope, CompiledRule, OnExceed, Settings};
@@ -45,7 +46,8 @@ pub(crate) fn caps_of<'a>(
 /// Where a cap is counted: how much it allows is no part of it, so that an edit of that forgets nothing.
 fn counter(owner: Option<&RuleId>, cap: &Cap, spec: &ActionSpec, user: &UserId, shadow: bool) -> Hash {
     let hasher = Hasher::new("tipstaff/cap/1").text(owner.map_or("", |rule| rule.as_str()));
-    let hasher = hasher.number(owner.is_some().into()).number(shadow.into());
+    let apart = shadow && !broken::is(Defect::ShadowTakesPlaces);
+    let hasher = hasher.number(owner.is_some().into()).number(apart.into());
     let hasher = hasher.text(cap.per.as_str()).number(cap.span.as_millis());
     let hasher = hasher.number(cap.of.categories.len() as u64);
     let hasher = cap.of.categories.iter().fold(hasher, |h, category| h.text(category.as_str()));

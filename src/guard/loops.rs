@@ -1,6 +1,7 @@
 //! Loops: an action whose own event leads to the next action, and so on.
 
 use super::{Suppressed, Suppression};
+use crate::broken::{self, Defect};
 use crate::rule::Settings;
 
 /// What caused a signal, as the engine's own records say.
@@ -23,6 +24,7 @@ impl Cause {
         match self {
             Self::None => 0,
             Self::Depth(depth) => depth.saturating_add(1),
+            Self::Unknown if broken::is(Defect::UnknownCausePasses) => 0,
             Self::Unknown => settings.followed_to().saturating_add(1),
         }
     }

@@ -1,5 +1,5 @@
-//! What holds an action back, in the order of behaviour 6: mode, kill switch, pause, what was agreed to,
-//! times, rollout, protection, exemption, the last administrators, guessed subject, confidence,
+//! What holds an action back, in the order of behaviour 6: mode, kill switch, pause, what was agreed
+//! to, times, rollout, protection, exemption, the last administrators, guessed subject, confidence,
 //! cooldown, loop depth, caps. The first that applies is the reason; what comes after it is not asked.
 
 mod caps;
@@ -33,6 +33,7 @@ words! {
     /// Why an action was not taken.
     Suppression, "reason of a suppression" {
         KillSwitch: "kill_switch", "a person stopped the tenant, the rule or the action type";
+        Paused: "paused", "the rule rests until somebody resumes it";
         NotBefore: "not_before", "the time from which the rule acts has not come";
         NotAfter: "not_after", "the time until which the rule acts is over";
         Maintenance: "maintenance", "a maintenance window holds it";
@@ -42,7 +43,6 @@ words! {
         AttributesUnknown: "attributes_unknown", "it restricts, and nobody knows whether the subject is protected";
         LastAdministrators: "last_administrators", "too few usable administrators would remain";
         AdministratorsUnknown: "administrators_unknown", "it could take an administrator away, and nobody knows who they are";
-        Paused: "paused", "the rule rests until somebody resumes it";
         Exempt: "exempt", "the subject is exempt from it";
         OverAgreed: "over_agreed", "more subjects moved by changed bands than was agreed to";
         DefaultedSubject: "defaulted_subject", "it restricts, and the subject was guessed by the host";

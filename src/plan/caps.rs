@@ -6,11 +6,13 @@ use super::decide::Planner;
 use super::make::Wanted;
 use super::notice::rule_notice;
 use crate::audit::{Actor, AuditCode};
+use crate::broken::{self, Defect};
 use crate::guard::{Capped, Suppressed, Suppression, caps_of, counted, strictest};
 use crate::hash::Hash;
 use crate::id::EnforcementId;
 use crate::rule::{ApprovalPolicy, CompiledRule, OnExceed};
 use crate::state::{CapCounter, Pause, Reserved};
+use crate::time::Time;
 
 impl<'a> Planner<'a> {
     /// Asks the loop guard and the caps. Where people must agree because of them, `wanted` says so from
@@ -38,7 +40,7 @@ impl<'a> Planner<'a> {
         let mut exceeded = Vec::new();
         for capped in caps.iter().filter(|capped| !taken.contains(&capped.counter)) {
             let known = counted(&capped.counter, &self.plan.caps, &facts.caps);
-            if let Some(held) = capped.exceeded(known, facts.population, self.now) {
+            if let Some(held) = capped.exceeded(known, facts.population, self.counted_at()) {
                 let answer = capped.cap.answer(wanted.spec);
                 self.tell_exceeded(capped, rule, answer, &held);
                 exceeded.push((answer, held));
@@ -56,8 +58,16 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// When an action counts under caps: when it is decided.
+    fn counted_at(&self) -> Time {
+        if broken::is(Defect::CapOnSignalTime) { self.signal.at() } else { self.now }
+    }
+
     /// Lets people decide: those of the action's own policy, or one of the default group.
     fn ask(&self, wanted: &mut Wanted<'_>, held: Suppressed) -> Result<(), Suppressed> {
+        if broken::is(Defect::CapThatAsksPasses) {
+            return Ok(());
+        }
         if wanted.approval.is_none() {
             wanted.approval = self.facts.rules.settings().resolve(&ApprovalPolicy::default());
         }
@@ -74,7 +84,7 @@ impl<'a> Planner<'a> {
     pub(super) fn reserve(&mut self, id: EnforcementId, caps: &[Capped<'_>]) {
         let known = self.plan.enforcements.iter().find(|made| made.id == id);
         let mut reserved = known.map(|made| made.reserved.clone()).unwrap_or_default();
-        let now = self.now;
+        let now = self.counted_at();
         for capped in caps {
             if reserved.iter().all(|place| place.counter != capped.counter) {
                 let window = self.counter(capped).take(now);
@@ -88,7 +98,7 @@ impl<'a> Planner<'a> {
 
     /// Counts what shadow mode keeps from being carried out.
     pub(super) fn count_shadow(&mut self, caps: &[Capped<'_>]) {
-        let (now, mut taken) = (self.now, BTreeSet::new());
+        let (now, mut taken) = (self.counted_at(), BTreeSet::new());
         for capped in caps {
             if taken.insert(capped.counter) {
                 self.counter(capped).take(now);
@@ -110,7 +120,7 @@ impl<'a> Planner<'a> {
         answer: OnExceed,
         held: &Suppressed,
     ) {
-        let now = self.now;
+        let now = self.counted_at();
         if !self.counter(capped).tell(now) {
             return;
         }

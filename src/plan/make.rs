@@ -218,6 +218,7 @@ impl Planner<'_> {
             administrator: false,
             reserved: Vec::new(),
             judged: None,
+            retry_of: None,
         }
     }
 

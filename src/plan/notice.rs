@@ -145,6 +145,7 @@ impl Told<'_> {
             administrator: false,
             reserved: Vec::new(),
             judged: None,
+            retry_of: None,
             repeats: 0,
             last_repeat: None,
             windows: Vec::new(),

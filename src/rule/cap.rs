@@ -18,6 +18,7 @@ use super::read::{number, span, word};
 use super::write::{object, text};
 use super::{ActionScope, ApprovalPolicy, MAX_COOLDOWN, MIN_DEADLINE, Rule, Settings, approval, check};
 use crate::action::{ActionCatalog, ActionSpec};
+use crate::broken::{self, Defect};
 use crate::json::Value;
 use crate::time::Span;
 use crate::words::words;
@@ -95,6 +96,9 @@ impl Cap {
     pub fn allows(&self, population: Option<u64>) -> u64 {
         match self.limit {
             CapLimit::Count(count) => count.into(),
+            CapLimit::Share(_) if population.is_none() && broken::is(Defect::UnknownPopulationPasses) => {
+                u64::MAX
+            }
             CapLimit::Share(share) => {
                 let part = u128::from(population.unwrap_or(0)) * u128::from(share) / 10_000;
                 u64::try_from(part).unwrap_or(u64::MAX)

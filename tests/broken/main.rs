@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
 mod approvals;
+#[cfg(tipstaff_broken)]
+mod caps;
 mod guards;
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,7 +23,7 @@ const CHECKS: &[Check] = &[
     ("digest_without_evidence", approvals::a_digest_says_what_evidence_was_shown),
     ("approval_not_carried", approvals::what_is_delivered_is_what_was_approved),
     ("expired_exemption", guards::an_exemption_ends),
-    ("kill_switch_at_decision_only", guards::nothing_is_claimed_that_was_stopped),
+    ("stopped_is_claimed", guards::nothing_is_claimed_that_was_stopped),
     ("recheck_skipped", guards::whoever_recovered_is_left_alone),
     ("undone_while_held", guards::an_effect_stands_while_somebody_holds_it),
     ("quiet_hours_in_utc", guards::quiet_hours_follow_their_zone),
@@ -57,6 +59,19 @@ fn each_defect_is_caught_by_its_name() {
         }
     }
     assert!(missed.is_empty(), "not caught: {missed:#?}");
+}
+
+/// Each check holds as long as nothing is broken, and does not with its defect.
+#[cfg(tipstaff_broken)]
+fn caught(checks: &[(tipstaff::broken::Defect, &str, fn())]) {
+    use tipstaff::broken::with;
+
+    let holds = |check: fn(), defect| std::panic::catch_unwind(|| with(defect, check)).is_ok();
+    for (defect, name, check) in checks {
+        println!("{:<28} {name}", defect.name());
+        assert!(holds(*check, None), "`{name}` holds while nothing is broken");
+        assert!(!holds(*check, Some(*defect)), "`{name}` does not see {}", defect.name());
+    }
 }
 
 /// A build without the cfg has nothing to switch on: what is left out is said here, name by name.

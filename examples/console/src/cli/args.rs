@@ -9,6 +9,8 @@ use tipstaff::{
     Severity, Span, Status, Suppression, TenantId, Time, TriggerKind, UserId, Verdict, Zone,
 };
 
+use crate::store::Database;
+
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.
 ///
 /// Exit status: 0 when it did what was asked; 1 when it could not, or when a check found a fault;
@@ -16,9 +18,9 @@ use tipstaff::{
 #[derive(Debug, Parser)]
 #[command(name = "tipstaff-console", version, max_term_width = 100)]
 pub(super) struct Cli {
-    /// The SQLite file.
-    #[arg(long, global = true, value_name = "FILE", default_value = "tipstaff.db")]
-    pub(super) db: PathBuf,
+    /// The database: a SQLite file, or `postgres://user@host/name` for a PostgreSQL server.
+    #[arg(long, global = true, value_name = "FILE|URL", default_value = "tipstaff.db")]
+    pub(super) db: Database,
     /// Whose rules and records.
     #[arg(long, global = true, value_name = "ID", default_value = "default")]
     pub(super) tenant: TenantId,
@@ -29,7 +31,7 @@ pub(super) struct Cli {
     #[arg(long, global = true, value_name = "RFC3339")]
     pub(super) now: Option<Time>,
     /// The folder that stands for mail, chat, tickets and webhooks; without it, `outbox` beside
-    /// the database.
+    /// the database, or with a server where we stand.
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) outbox: Option<PathBuf>,
     /// How the outbox answers: which targets fail, and how.
@@ -45,7 +47,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run a fortnight of events, scores and timetables through the engine, and show what follows.
     Demo {
-        /// Where to put the database, the outbox and the rejected lines. It is emptied first.
+        /// Where to put the database, unless `--db` names a server, the outbox and the rejected
+        /// lines. It is emptied first.
         #[arg(long, value_name = "DIR", default_value = "tipstaff-demo")]
         dir: PathBuf,
     },

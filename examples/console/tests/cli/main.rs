@@ -9,6 +9,7 @@ mod people;
 mod replays;
 mod rules;
 mod schedule;
+mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 

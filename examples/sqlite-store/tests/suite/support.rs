@@ -108,6 +108,7 @@ pub(crate) fn claim(nonce: u64, max: usize, until: i64) -> Claim {
         max,
         until: at(until),
         lease: Span::secs(60),
+        after: None,
     }
 }
 
