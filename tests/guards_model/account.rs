@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use tipstaff::TriggerKind;
 
 /// Whom everything is about: the first four may be administrators, `pia` is protected by name.
-pub const USERS: [&str; 6] = ["ada", "bo", "cy", "di", "ana", "pia"];
+pub(crate) const USERS: [&str; 6] = ["ada", "bo", "cy", "di", "ana", "pia"];
 /// Who answers: four of the group that is asked, and two who may not.
-pub const VOTERS: [&str; 6] = ["sam", "sue", "ana", "bo", "eve", "olga"];
-pub const DEPTS: [&str; 3] = ["legal", "sales", "board"];
+pub(crate) const VOTERS: [&str; 6] = ["sam", "sue", "ana", "bo", "eve", "olga"];
+pub(crate) const DEPTS: [&str; 3] = ["legal", "sales", "board"];
 /// The rules, and what each does.
-pub const RULES: [(&str, &str); 3] =
+pub(crate) const RULES: [(&str, &str); 3] =
     [("lock", "lock_account"), ("ask", "restrict_access"), ("tell", "escalate_to_hr")];
 /// How many usable administrators must remain.
-pub const KEEP: usize = 1;
+pub(crate) const KEEP: usize = 1;
 /// The minutes of the maintenance window, of access control.
-pub const MAINTENANCE: (i64, i64) = (700, 1_000);
+pub(crate) const MAINTENANCE: (i64, i64) = (700, 1_000);
 /// The minutes from and until which `tell` acts.
-pub const TELLS: (i64, i64) = (30, 9_000);
+pub(crate) const TELLS: (i64, i64) = (30, 9_000);
 
 /// What was made and may be carried out.
 #[derive(Debug)]
@@ -31,17 +31,17 @@ struct Made {
 }
 
 #[derive(Debug, Default)]
-pub struct Account {
-    pub minute: i64,
-    pub depts: BTreeMap<&'static str, Option<&'static str>>,
-    pub administrators: BTreeSet<&'static str>,
+pub(crate) struct Account {
+    pub(crate) minute: i64,
+    pub(crate) depts: BTreeMap<&'static str, Option<&'static str>>,
+    pub(crate) administrators: BTreeSet<&'static str>,
     /// The administrators who are on the way to be locked, or are.
-    pub away: BTreeSet<String>,
-    pub exempt: BTreeMap<(&'static str, Option<usize>), i64>,
-    pub waived: BTreeMap<&'static str, i64>,
-    pub killed: BTreeSet<Option<usize>>,
+    pub(crate) away: BTreeSet<String>,
+    pub(crate) exempt: BTreeMap<(&'static str, Option<usize>), i64>,
+    pub(crate) waived: BTreeMap<&'static str, i64>,
+    pub(crate) killed: BTreeSet<Option<usize>>,
     /// Deliveries that must not have been.
-    pub faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
     made: BTreeMap<String, Made>,
     /// What the target has locked, and by which action.
     locked: BTreeSet<(String, String)>,
@@ -55,7 +55,7 @@ pub struct Account {
 impl Account {
     /// Why nothing may be done, in the order of behaviour 6, and until which minute. Whom a rollout
     /// takes in first is learnt from what was `seen`; from then on it must stay so.
-    pub fn expected(
+    pub(crate) fn expected(
         &mut self,
         rule: Option<usize>,
         action: &str,
@@ -120,7 +120,7 @@ impl Account {
         own.chain(waived).filter(|until| minute < *until).max()
     }
 
-    pub fn made(&mut self, key: String, user: &str, kind: TriggerKind, asks: bool, minute: i64) {
+    pub(crate) fn made(&mut self, key: String, user: &str, kind: TriggerKind, asks: bool, minute: i64) {
         let by_hand = kind == TriggerKind::Manual;
         if self.administrators.contains(user) {
             self.takes.insert(key.clone());
@@ -130,20 +130,20 @@ impl Account {
     }
 
     /// Who is away, by what the log shows: what waits, and the locks that are there.
-    pub fn look(&mut self, waits: &BTreeSet<(String, String)>, locks: &BTreeSet<(String, String)>) {
+    pub(crate) fn look(&mut self, waits: &BTreeSet<(String, String)>, locks: &BTreeSet<(String, String)>) {
         let waits = waits.iter().filter(|(key, _)| self.takes.contains(key)).map(|(_, user)| user);
         let locks = locks.iter().filter(|lock| self.taken.contains(*lock)).map(|(user, _)| user);
         self.away = waits.chain(locks).cloned().collect();
     }
 
     /// A directory that knows who is locked names those who are not.
-    pub fn usable(&self, people: &[&'static str]) -> Vec<&'static str> {
+    pub(crate) fn usable(&self, people: &[&'static str]) -> Vec<&'static str> {
         let free = |person: &&&str| self.locked.iter().all(|(locked, _)| locked != **person);
         people.iter().filter(free).copied().collect()
     }
 
     /// What acts before anybody agrees.
-    pub fn ratified_later(&mut self, keys: impl Iterator<Item = String>) {
+    pub(crate) fn ratified_later(&mut self, keys: impl Iterator<Item = String>) {
         for key in keys {
             if let Some(made) = self.made.get_mut(&key) {
                 made.asks = false;
@@ -153,7 +153,7 @@ impl Account {
 
     /// Whether an answer counts: of the group, not the subject, not whoever ordered it, once, in time,
     /// before it is over.
-    pub fn voted(&mut self, key: &str, voter: &str, yes: bool) -> bool {
+    pub(crate) fn voted(&mut self, key: &str, voter: &str, yes: bool) -> bool {
         let minute = self.minute;
         let Some(made) = self.made.get_mut(key) else { return false };
         let within = if made.by_hand { 24 * 60 } else { 5 * 60 };
@@ -168,7 +168,7 @@ impl Account {
     }
 
     /// A target was given something: it must be allowed now, and agreed to.
-    pub fn delivered(&mut self, key: &str, action: &str, user: &str) {
+    pub(crate) fn delivered(&mut self, key: &str, action: &str, user: &str) {
         let mut faults = Vec::new();
         match action {
             "unlock_account" | "lift_restriction" => {
