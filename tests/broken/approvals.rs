@@ -42,7 +42,7 @@ pub(crate) fn nobody_answers_for_the_subject() {
 pub(crate) fn a_person_counts_once() {
     let (world, asked) = asked();
     answer(&world, &asked, &reply("bo", &asked), 1).unwrap();
-    let again = answer(&world, &asked, &reply("Bo", &asked), 2);
+    let again = answer(&world, &asked, &reply("bo", &asked), 2);
     assert!(matches!(again, Err(EngineError::Approval(ApprovalError::AnsweredAlready(_)))), "{again:?}");
     world.run(at(3));
     assert_eq!(world.target.jobs("lock_account"), []);

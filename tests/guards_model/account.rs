@@ -53,6 +53,11 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// Of these administrators; nothing has happened.
+    pub(crate) fn of(administrators: [&'static str; 2]) -> Self {
+        Self { administrators: BTreeSet::from(administrators), ..Self::default() }
+    }
+
     /// Why nothing may be done, in the order of behaviour 6, and until which minute. Whom a rollout
     /// takes in first is learnt from what was `seen`; from then on it must stay so.
     pub(crate) fn expected(

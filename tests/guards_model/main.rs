@@ -131,10 +131,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let administrators = BTreeSet::from(["ada", "bo"]);
-        let mut account = Account::default();
-        account.administrators = administrators;
-        let account = Arc::new(Mutex::new(account));
+        let account = Arc::new(Mutex::new(Account::of(["ada", "bo"])));
         let people = Directory::default().hire("sec", &account::VOTERS[..4]).administrators(&["ada", "bo"]);
         people.let_do("olga", &Right::BreakGlass(id("lock_account")));
         let rules = RuleSet::from_json(&document()).unwrap_or_else(|error| panic!("{error}"));
