@@ -17,6 +17,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tipstaff::{
+    Ahead, Upcoming,
     AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Store,
     StoreError, TenantId, Time, Trail, UserId,
 };
@@ -157,6 +158,10 @@ impl Store for SqliteStore {
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         self.write(|db| write::renew(db, renewal, (self.clock)()))
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        self.read(|db| claim::upcoming(db, ask, (self.clock)()))
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
