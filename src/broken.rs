@@ -33,7 +33,50 @@ macro_rules! defects {
 }
 
 defects! {
+    AcknowledgedBeforeStored: "acknowledged_before_stored", "a signal is acknowledged although the store did not take it";
+    DelegateOfAnybody: "delegate_of_anybody", "a delegate may answer for the subject";
+    OneCountsTwice: "one_counts_twice", "a person's second answer counts as another's";
+    RejectionIgnored: "rejection_ignored", "a rejection ends nothing";
+    ExpiredApprovalAccepted: "expired_approval_accepted", "a request takes answers after its time";
+    OtherDigestAccepted: "other_digest_accepted", "an answer counts for content that was not shown";
+    DigestWithoutEvidence: "digest_without_evidence", "the digest of a request leaves the evidence out";
+    ApprovalNotCarried: "approval_not_carried", "what is delivered is not compared with what was approved";
+    ExpiredExemption: "expired_exemption", "an exemption that is over counts";
+    RecheckSkipped: "recheck_skipped", "whoever has recovered is enforced upon";
+    UndoneWhileHeld: "undone_while_held", "the first holder who lets go has the effect taken back";
+    QuietHoursInUtc: "quiet_hours_in_utc", "quiet hours follow the clock of UTC";
+    RolloutNotMonotonic: "rollout_not_monotonic", "each share of a rollout takes in other people";
+    OrdersPassProtection: "orders_pass_protection", "what a person orders passes protection";
+    UnknownUnprotected: "unknown_unprotected", "whoever's attributes are not known counts as not protected";
+    PlacesOutsideCommit: "places_outside_commit", "who is away is read beside the commit that takes a place";
+    PlacesAtDecisionOnly: "places_at_decision_only", "the last administrators are not asked about before the delivery";
+    PlacesKept: "places_kept", "what comes to nothing keeps its place";
     ApprovalWithoutCas: "approval_without_cas", "an answer to a request is written over whatever was answered meanwhile";
+    AuditInSecondCommit: "audit_in_second_commit", "what is logged of a change is committed after the change";
+    BlindRescue: "blind_rescue", "what must not be repeated is delivered again without asking the target";
+    CapFreedTwice: "cap_freed_twice", "an enforcement that ends gives each of its places under caps back twice";
+    CapOnSignalTime: "cap_on_signal_time", "the windows of caps are those of the signal's own time";
+    CapThatAsksPasses: "cap_that_asks_passes", "beyond a cap that asks, nobody is asked";
+    CapWithoutCas: "cap_without_cas", "what is counted under a cap is written over what was counted meanwhile";
+    EffectBeforeClaim: "effect_before_claim", "something is delivered that nobody has claimed yet";
+    ErrorAsFinal: "error_as_final", "what a target wants to be tried again has failed for good";
+    FlightListedBefore: "flight_listed_before", "what is under way is listed before the kill switch is engaged";
+    GlobalStopForgotten: "global_stop_forgotten", "a kill switch of all tenants stops none of them";
+    HostClockJudgesLeases: "host_clock_judges_leases", "a lease is over when the claiming host's clock says so";
+    KeyPerAttempt: "key_per_attempt", "each attempt is delivered under a key of its own";
+    MarkMovedFirst: "mark_moved_first", "the mark of a timetable is moved before the occurrence begins";
+    NewIdAfterUnknown: "new_id_after_unknown", "a commit whose answer was lost is sent again under another id";
+    NoAttemptCap: "no_attempt_cap", "attempts are counted and never end";
+    RefusalWrites: "refusal_writes", "an order that is refused leaves a row in the audit trail";
+    ShadowTakesPlaces: "shadow_takes_places", "what only would be done counts under the caps of what is";
+    SettledWithoutToken: "settled_without_token", "an answer settles whatever attempt runs by then";
+    StoppedIsClaimed: "stopped_is_claimed", "a kill switch holds back no claim";
+    TerminalReopened: "terminal_reopened", "what is over can be called off";
+    TokenKept: "token_kept", "a claim does not raise the token";
+    UndoForgotten: "undo_forgotten", "nothing is scheduled for the end of a holder's time";
+    UnknownCausePasses: "unknown_cause_passes", "an action that names a cause that is not known counts as caused by none";
+    UnknownPopulationPasses: "unknown_population_passes", "a share of users holds nobody where nobody says how many there are";
+    UnknownTypesFailed: "unknown_types_failed", "a host claims what it does not carry";
 }
 
 #[cfg(tipstaff_broken)]

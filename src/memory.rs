@@ -6,11 +6,12 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audit::{AuditRecord, Head, Salt};
+use crate::broken::{self, Defect};
 use crate::hash::Hasher;
 use crate::id::{CommitId, TenantId, UserId};
 use crate::store::{
-    Claim, Commit, Committed, Cursor, DuePage, Key, MAX_CLAIM, Order, Page, Query, Record, Renewal, Store,
-    StoreError, Trail,
+    Ahead, Claim, Commit, Committed, Cursor, DuePage, Key, MAX_CLAIM, Order, Page, Query, Queue, Record,
+    Renewal, Store, StoreError, Taken, Trail, Upcoming,
 };
 use crate::time::Time;
 
@@ -94,6 +95,7 @@ impl Inner {
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<Committed, StoreError> {
+        refuse_other_tenants(commit)?;
         let id = (commit.tenant.clone(), commit.id);
         if self.commits.contains(&id) {
             return Ok(Committed::AlreadyApplied);
@@ -125,14 +127,8 @@ impl Inner {
         if !again.is_empty() {
             return Ok(again);
         }
-        let candidates: Vec<Key> = self
-            .records
-            .values()
-            .filter(|record| claim.may_take(record, now))
-            .map(|record| record.key.clone())
-            .collect();
-        let mut taken = Vec::new();
-        for key in candidates {
+        let mut taken: Vec<Taken> = Vec::new();
+        for key in self.candidates(claim, now) {
             if taken.len() >= claim.max.clamp(1, MAX_CLAIM) {
                 break;
             }
@@ -142,7 +138,9 @@ impl Inner {
                 taken.push(made);
             }
         }
-        // All takes have succeeded: now they are written, and none alone.
+        // By key, so that a repeat gives the same list. All takes have succeeded: now they are
+        // written, and none alone.
+        taken.sort_by(|a, b| a.record.key.cmp(&b.record.key));
         Ok(taken
             .into_iter()
             .map(|made| {
@@ -150,6 +148,39 @@ impl Inner {
                 self.write(made.record)
             })
             .collect())
+    }
+
+    /// What may be taken: of each tenant in turn, what has been ready longest. The whole of it, as some
+    /// may be declined.
+    fn candidates(&self, claim: &Claim, now: Time) -> Vec<Key> {
+        let mut by_tenant: BTreeMap<(bool, &TenantId), Vec<(Option<Time>, &Key)>> = BTreeMap::new();
+        for record in self.records.values().filter(|record| claim.may_take(record, now)) {
+            let tenant = &record.key.tenant;
+            let had_its_turn = claim.after.as_ref().is_some_and(|after| tenant <= after);
+            let ready = (record.queue.as_ref().map(|queue| queue.ready_at), &record.key);
+            by_tenant.entry((had_its_turn, tenant)).or_default().push(ready);
+        }
+        let mut ranked = Vec::new();
+        for (turn, (_, mut ready)) in by_tenant.into_iter().enumerate() {
+            ready.sort();
+            ranked.extend(ready.into_iter().enumerate().map(|(lap, (_, key))| ((lap, turn), key)));
+        }
+        ranked.sort();
+        ranked.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    fn upcoming(&self, ask: &Ahead, now: Time) -> Upcoming {
+        let after = |time: &Time| *time > ask.after;
+        let carried = |queue: &Queue| ask.channels.as_ref().is_none_or(|c| c.contains(&queue.channel));
+        let running = |record: &&Record| record.lease.as_ref().is_some_and(|lease| lease.until > now);
+        let free = self.records.values().filter(|record| !running(record));
+        let queues = free.filter_map(|record| record.queue.as_ref()).filter(|queue| carried(queue));
+        let leases = self.records.values().filter(running).filter_map(|record| record.lease.as_ref());
+        Upcoming {
+            timer: self.records.values().filter_map(|record| record.due_at).filter(after).min(),
+            ready: queues.map(|queue| queue.ready_at).filter(after).min(),
+            lease: leases.map(|lease| lease.until).min().map(|until| now.until(until)),
+        }
     }
 
     fn query(&self, query: &Query) -> Page<Record> {
@@ -183,6 +214,20 @@ impl Inner {
     }
 }
 
+/// A commit is of one tenant: keys of another are a mistake of the caller, never a wish.
+fn refuse_other_tenants(commit: &Commit) -> Result<(), StoreError> {
+    let named = commit.fence.iter().chain(&commit.expect).map(|(key, _)| key);
+    let keys = named.chain(commit.put.iter().map(|record| &record.key));
+    let tenants = keys.map(|key| &key.tenant).chain(commit.audit.iter().map(|draft| &draft.tenant));
+    match tenants.into_iter().find(|tenant| **tenant != commit.tenant) {
+        None => Ok(()),
+        Some(other) => Err(StoreError::Corrupt {
+            place: commit.id.to_string(),
+            fault: format!("it names tenant `{other}`, but is of `{}`; accepted: one tenant", commit.tenant),
+        }),
+    }
+}
+
 impl Store for MemoryStore {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         let inner = self.lock();
@@ -196,7 +241,10 @@ impl Store for MemoryStore {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let mut inner = self.lock();
         inner.now = inner.now.max(Some(claim.until));
-        let now = self.time(&inner);
+        let now = match broken::is(Defect::HostClockJudgesLeases) {
+            true => claim.until,
+            false => self.time(&inner),
+        };
         inner.claim(claim, now)
     }
 
@@ -214,6 +262,11 @@ impl Store for MemoryStore {
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
         Ok(self.lock().due(page))
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        let inner = self.lock();
+        Ok(inner.upcoming(ask, self.time(&inner)))
     }
 
     async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {

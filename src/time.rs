@@ -52,6 +52,13 @@ impl Time {
         Self::from_micros(self.0.saturating_sub(span.micros()))
     }
 
+    /// How long it is until a later time, rounded up to whole milliseconds; none where that is past.
+    #[must_use]
+    pub const fn until(self, later: Self) -> Span {
+        let micros = later.micros().saturating_sub(self.micros());
+        if micros <= 0 { Span::ZERO } else { Span::millis(micros.cast_unsigned().div_ceil(1_000)) }
+    }
+
     /// The same instant as a `chrono` value.
     #[must_use]
     pub fn to_chrono(self) -> DateTime<Utc> {

@@ -177,6 +177,7 @@ fn what_must_not_come_late_does_not_after_a_rescue() {
         max: 1,
         until: at(1),
         lease: Span::secs(60),
+        after: None,
     };
     assert_eq!(go(world.store.claim(&claim)).len(), 1);
     // Its rescue comes a month later.

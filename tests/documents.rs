@@ -170,16 +170,75 @@ fn action() -> impl Strategy<Value = RuleAction> {
     )
 }
 
+fn scope() -> impl Strategy<Value = ActionScope> {
+    let categories = prop::collection::btree_set(prop::sample::select(Category::ALL), 0..3);
+    let types = prop::collection::btree_set(prop::sample::select(BuiltinAction::ALL), 0..3);
+    (categories, types).prop_map(|(categories, types)| ActionScope {
+        categories,
+        types: types.into_iter().map(ActionType::from).collect(),
+    })
+}
+
+fn instant() -> impl Strategy<Value = Time> {
+    (Time::MIN.micros()..=Time::MAX.micros()).prop_map(Time::from_micros)
+}
+
+fn windows() -> impl Strategy<Value = Times> {
+    let maintenance = (instant(), instant(), prop::option::of(text()), scope())
+        .prop_map(|(from, to, why, holds)| Maintenance { from, to, why, holds });
+    let clock = |most: u16| (0..=most).prop_map(|n| id::<Clock>(&format!("{:02}:{:02}", n / 60, n % 60)));
+    let days = prop::collection::btree_set(prop::sample::select(Weekday::ALL), 0..7);
+    let zone = prop::sample::select(vec!["UTC", "Europe/Berlin", "Asia/Kolkata"]);
+    let quiet =
+        (days, clock(1_439), clock(1_440), zone, scope()).prop_map(|(days, from, to, zone, holds)| {
+            let mut hours = Hours::daily(from, to, id(zone));
+            hours.days = days;
+            QuietHours { hours, holds }
+        });
+    let maintenance = prop::collection::vec(maintenance, 0..3);
+    (maintenance, prop::collection::vec(quiet, 0..3)).prop_map(|(maintenance, quiet_hours)| Times {
+        maintenance,
+        quiet_hours,
+        ..Times::default()
+    })
+}
+
+fn times() -> impl Strategy<Value = Times> {
+    (prop::option::of(instant()), prop::option::of(instant()), windows())
+        .prop_map(|(not_before, not_after, windows)| Times { not_before, not_after, ..windows })
+}
+
+fn protected() -> impl Strategy<Value = Protected> {
+    let users = prop::collection::btree_set(name(), 0..3);
+    (users, prop::option::of(pattern()), scope(), prop::option::of(text())).prop_map(
+        |(users, attributes, from, why)| Protected {
+            users: users.iter().map(|user| id(user)).collect(),
+            attributes,
+            from,
+            why,
+        },
+    )
+}
+
+fn kept() -> impl Strategy<Value = KeepAdministrators> {
+    (prop::option::of(name()), 0..=MAX_KEPT, scope()).prop_map(|(group, keep, by)| KeepAdministrators {
+        group: group.map(|group| id(&group)),
+        keep,
+        by,
+    })
+}
+
 fn rule() -> impl Strategy<Value = Rule> {
     let who = (name(), prop::option::of(name()), text(), prop::option::of(1_u32..));
     let what = (trigger(), prop::option::of(pattern()), prop::collection::vec(action(), 0..4));
-    let how = (prop::sample::select(Mode::ALL), prop::option::of(cooldown()));
+    let guards = (prop::option::of(cooldown()), times(), prop::option::of(0_u8..=100));
+    let how = (prop::sample::select(Mode::ALL), guards);
     (who, what, how).prop_map(
-        |((name, author, title, revision), (trigger, subject, actions), (mode, cooldown))| {
+        |((name, author, title, revision), (trigger, subject, actions), (mode, guards))| {
             let mut rule = Rule::new(id(&name), trigger).title(title).mode(mode);
             rule.author = author.map(|author| id(&author));
             (rule.revision, rule.subject, rule.actions) = (revision, subject, actions);
-            rule.guards.cooldown = cooldown;
+            (rule.guards.cooldown, rule.guards.times, rule.guards.rollout) = guards;
             rule
         },
     )
@@ -245,9 +304,14 @@ fn settings() -> impl Strategy<Value = Settings> {
     );
     let operators = prop::collection::vec(name(), 0..3);
     let policy = prop::sample::select(Policy::ALL);
-    (prop::option::of(name()), groups, operators, prop::option::of(scale), prop::option::of(spec()), policy)
-        .prop_map(|(default, groups, operators, scale, spec, policy)| Settings {
+    let guards = (windows(), prop::collection::vec(protected(), 0..3), prop::option::of(kept()));
+    let people = (prop::option::of(name()), groups, operators);
+    (people, prop::option::of(scale), prop::option::of(spec()), policy, guards).prop_map(
+        |((default, groups, operators), scale, spec, policy, (times, protected, administrators))| Settings {
             policy,
+            times,
+            protected,
+            administrators,
             operators: operators.iter().map(|person| id(person)).collect(),
             default_group: default.map(|name| id(&name)),
             groups: groups
@@ -256,7 +320,9 @@ fn settings() -> impl Strategy<Value = Settings> {
                 .collect(),
             scales: scale.into_iter().collect(),
             types: spec.into_iter().collect(),
-        })
+            ..Settings::default()
+        },
+    )
 }
 
 proptest! {

@@ -45,6 +45,12 @@ fn planned(rules: &RuleSet, signal: &Signal) -> Plan {
         stats: BTreeMap::new(),
         roster: Roster { groups: settings.groups.clone() },
         exemptions: Vec::new(),
+        attributes: None,
+        administrators: None,
+        away: Away::default(),
+        caps: BTreeMap::new(),
+        population: None,
+        cause: Cause::None,
     };
     plan(signal, &rules.concerned(signal), &facts, at(1)).unwrap()
 }
@@ -234,6 +240,8 @@ fn every_kind_of_record_reads_back() {
     bodies::<Timer>(&world, Kind::Timer).iter().for_each(back);
     bodies::<Run>(&world, Kind::Run).iter().for_each(back);
     bodies::<Watch>(&world, Kind::Watch).iter().for_each(back);
+    bodies::<Waivers>(&world, Kind::Waiver).iter().for_each(back);
+    bodies::<Away>(&world, Kind::Away).iter().for_each(back);
     world.trail().iter().for_each(back);
     let rules: Vec<serde_json::Value> = bodies(&world, Kind::Rule);
     for rule in rules {
@@ -243,6 +251,7 @@ fn every_kind_of_record_reads_back() {
     // A kind that comes later must be added here.
     let kinds = [
         Kind::Approval,
+        Kind::Away,
         Kind::Book,
         Kind::Change,
         Kind::Control,
@@ -259,6 +268,7 @@ fn every_kind_of_record_reads_back() {
         Kind::Tally,
         Kind::Timer,
         Kind::Trigger,
+        Kind::Waiver,
         Kind::Watch,
     ];
     assert_eq!(kinds, Kind::ALL);

@@ -83,6 +83,7 @@ fn a_repeat_leaves_the_claim_of_a_record_alone() {
         max: 1,
         until: at(0),
         lease: Span::hours(1),
+        after: None,
     };
     let held = go(world.store.claim(&claim)).remove(0);
     submit(&world, "s1", 1, 1);

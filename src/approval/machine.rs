@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::ApprovalError;
 use super::progress::{Panel, REMINDERS, is_one, named_group};
 use super::record::{Approval, Ballot, Verdict, Vote};
+use crate::broken::{self, Defect};
 use crate::id::{ActorId, GroupId};
 use crate::rule::{CommentRule, MAX_GROUPS, MAX_MEMBERS, Quorum, seats_filled};
 use crate::time::Time;
@@ -133,9 +134,12 @@ impl Approval {
         let voice = on_behalf_of.as_ref().unwrap_or(actor);
         self.in_time(now)?;
         self.not_barred(actor)?;
-        self.not_barred(voice)?;
+        if !broken::is(Defect::DelegateOfAnybody) {
+            self.not_barred(voice)?;
+        }
         let length = comment.as_ref().map_or(0, String::len);
-        let answered = [actor, voice].into_iter().find(|person| self.has_answered(person));
+        let again = |person: &&ActorId| self.has_answered(person) && !broken::is(Defect::OneCountsTwice);
+        let answered = [actor, voice].into_iter().find(again);
         if on_behalf_of.as_ref().is_some_and(|voice| is_one(voice.as_str(), actor.as_str())) {
             Err(ApprovalError::OwnDelegate(actor.clone()))
         } else if on_behalf_of.is_some() && !authorised {
@@ -144,7 +148,7 @@ impl Approval {
             Err(self.not_asked(voice))
         } else if let Some(person) = answered {
             Err(ApprovalError::AnsweredAlready(person.clone()))
-        } else if *digest != self.digest {
+        } else if *digest != self.digest && !broken::is(Defect::OtherDigestAccepted) {
             Err(ApprovalError::OtherContent { shown: *digest, asked: self.digest })
         } else if length > MAX_COMMENT_BYTES {
             Err(ApprovalError::CommentTooLong(length))
@@ -298,7 +302,8 @@ impl Approval {
 
     /// Where the request stands with the answers that it has.
     fn count(&mut self, now: Time) {
-        if self.rejections() >= self.stage().rejections.max(1) as usize {
+        let enough = self.rejections() >= self.stage().rejections.max(1) as usize;
+        if enough && !broken::is(Defect::RejectionIgnored) {
             self.state = ApprovalState::Rejected;
         } else if self.missing() > 0 {
             self.state = ApprovalState::Open;
@@ -311,8 +316,8 @@ impl Approval {
         }
     }
 
-    const fn in_time(&self, now: Time) -> Result<(), ApprovalError> {
-        if now.micros() >= self.expires_at.micros() {
+    fn in_time(&self, now: Time) -> Result<(), ApprovalError> {
+        if now >= self.expires_at && !broken::is(Defect::ExpiredApprovalAccepted) {
             return Err(ApprovalError::TooLate(self.expires_at));
         }
         Ok(())

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::ApprovalState;
 use super::progress::Progress;
 use crate::action::{ActionType, Params};
+use crate::broken::{self, Defect};
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, ApprovalId, EnforcementId, GroupId, RuleId, ScaleId, Subject, TenantId, TriggerId};
 use crate::rule::ApprovalPolicy;
@@ -65,6 +66,9 @@ pub struct Approval {
     /// ratify it, and it is taken back where they do not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ratifies: bool,
+    /// Why people are asked beside what the action's policy says: a cap, a loop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
     /// Since when it stands there, if it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,
@@ -191,7 +195,8 @@ impl Approval {
         let hasher = feed_params(subject.feed(hasher).text(action.as_str()), params);
         let trigger = context.trigger.map(|id| id.to_string()).unwrap_or_default();
         let hasher = hasher.text(&trigger).number(context.evidence.len() as u64);
-        let hasher = context.evidence.iter().fold(hasher, |h, (path, seen)| h.text(path).text(seen));
+        let evidence = context.evidence.iter().filter(|_| !broken::is(Defect::DigestWithoutEvidence));
+        let hasher = evidence.fold(hasher, |h, (path, seen)| h.text(path).text(seen));
         // Requests made before histories were kept have none, and keep their digest.
         if context.history.is_empty() {
             return hasher.finish();

@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::audit::{AuditRecord, Head, Salt};
 use crate::id::{TenantId, UserId};
 use crate::store::{
-    Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail,
+    Ahead, Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail,
+    Upcoming,
 };
 use crate::time::Time;
 
@@ -63,6 +64,10 @@ impl<P: Deref<Target: Store> + Send + Sync> Store for AnswersLost<P> {
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         let call = format!("renew {} {}", renewal.key, renewal.token);
         self.answer(call, self.store.renew(renewal)).await
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        self.store.upcoming(ask).await
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {

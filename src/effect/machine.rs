@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::{Held, HeldEffect};
+use crate::broken::{self, Defect};
 use crate::enforcement::Holding;
 use crate::id::EnforcementId;
 use crate::time::Time;
@@ -123,8 +124,9 @@ impl HeldEffect {
             }
             (Standing { holders }, EffectInput::Release { holder, undo }) => {
                 let rest: Vec<_> = holders.iter().filter(|held| held.holder != *holder).cloned().collect();
-                match rest.len() {
-                    n if n == holders.len() => return Err(EffectError::NotHeld(holder.clone())),
+                let left = if broken::is(Defect::UndoneWhileHeld) { 0 } else { rest.len() };
+                match left {
+                    _ if rest.len() == holders.len() => return Err(EffectError::NotHeld(holder.clone())),
                     0 => {
                         next.generation += 1;
                         let fresh = || self.undo_id(holder, next.generation);

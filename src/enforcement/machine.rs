@@ -20,6 +20,12 @@
 //!     ├ permanent ─▶ permanent_error
 //!     └ unknown otherwise ─▶ outcome_unknown
 //!  running ── Forgo, with the token of the running attempt only ─▶ superseded
+//!     │ HandBack, with that token as well: nothing was delivered
+//!     └▶ queued, or retry_wait after an earlier attempt
+//!
+//!  running ── Cancel ─▶ running, and called off: no attempt follows
+//!     ├ Settle retry, HandBack ─▶ cancelled
+//!     └ Settle unknown ─▶ outcome_unknown
 //!
 //!  running, retry_wait, awaiting_confirmation ── Confirm ─▶ done, permanent_error
 //!  awaiting_confirmation ── Elapsed ─▶ outcome_unknown
@@ -31,6 +37,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Retry, RetrySafety, Success};
+use crate::broken::{self, Defect};
 use crate::hash::Hasher;
 use crate::id::{ApprovalId, EnforcementId, WorkerId};
 use crate::time::{Span, Time};
@@ -124,6 +131,12 @@ pub enum State {
         /// Until when another attempt may start.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_by: Option<Time>,
+        /// Until when it must have started: it waits for that again where it is handed back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start_by: Option<Time>,
+        /// Whether a person called it off while it ran: it is not tried again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        called_off: bool,
     },
     /// An attempt failed.
     RetryWait {
@@ -186,6 +199,11 @@ pub enum Input {
     },
     /// The worker of that claim finds, before it delivers, that what led to it no longer holds.
     Forgo {
+        /// The token of the claim.
+        token: u64,
+    },
+    /// The worker of that claim gives it back without having delivered anything.
+    HandBack {
         /// The token of the claim.
         token: u64,
     },
@@ -356,6 +374,8 @@ impl State {
                 worker: worker.clone(),
                 since: *at,
                 retry_by: terms.retry.not_after.and(*start_by),
+                start_by: *start_by,
+                called_off: false,
             },
             (Self::Queued { start_by: Some(by), .. }, Input::Elapsed) if now >= *by => {
                 match terms.start_within {
@@ -364,21 +384,59 @@ impl State {
                 }
             }
 
-            (Self::RetryWait { retry_by, .. }, Input::Claim { token, worker, at }) => {
-                Self::Running { token: *token, worker: worker.clone(), since: *at, retry_by: *retry_by }
-            }
+            (Self::RetryWait { retry_by, .. }, Input::Claim { token, worker, at }) => Self::Running {
+                token: *token,
+                worker: worker.clone(),
+                since: *at,
+                retry_by: *retry_by,
+                start_by: None,
+                called_off: false,
+            },
             (Self::RetryWait { retry_by: Some(by), .. }, Input::Elapsed) if now >= *by => Self::Exhausted,
 
-            (Self::Running { token: held, retry_by, .. }, Input::Claim { token, worker, at })
+            (Self::Running { token: held, retry_by, called_off, .. }, Input::Claim { token, worker, at })
                 if token > held =>
             {
-                Self::Running { token: *token, worker: worker.clone(), since: *at, retry_by: *retry_by }
+                Self::Running {
+                    token: *token,
+                    worker: worker.clone(),
+                    since: *at,
+                    retry_by: *retry_by,
+                    // Whoever held it before may have started.
+                    start_by: None,
+                    called_off: *called_off,
+                }
             }
-            (Self::Running { token: held, retry_by, .. }, Input::Settle { token, outcome })
+            (Self::Running { token: held, retry_by, called_off, .. }, Input::Settle { token, outcome })
                 if token == held =>
             {
-                settled(*outcome, terms, *retry_by, now)
+                match (settled(*outcome, terms, *retry_by, now), outcome) {
+                    (Self::RetryWait { .. } | Self::Exhausted, Outcome::Unknown) if *called_off => {
+                        Self::OutcomeUnknown
+                    }
+                    (Self::RetryWait { .. } | Self::Exhausted, _) if *called_off => Self::Cancelled,
+                    (next, _) => next,
+                }
             }
+            (
+                Self::Running { token: held, retry_by, start_by, called_off, .. },
+                Input::HandBack { token },
+            ) if token == held => match terms.attempts {
+                _ if *called_off => Self::Cancelled,
+                0 | 1 => Self::Queued { since: now, start_by: *start_by },
+                _ => Self::RetryWait { until: now, retry_by: *retry_by },
+            },
+            (
+                Self::Running { token, worker, since, retry_by, start_by, called_off: false },
+                Input::Cancel,
+            ) => Self::Running {
+                token: *token,
+                worker: worker.clone(),
+                since: *since,
+                retry_by: *retry_by,
+                start_by: *start_by,
+                called_off: true,
+            },
             (Self::Running { token: held, .. }, Input::Forgo { token }) if token == held => Self::Superseded,
 
             (
@@ -410,9 +468,17 @@ impl State {
 
             (
                 Self::Running { token: current, .. },
-                Input::Claim { token, .. } | Input::Settle { token, .. } | Input::Forgo { token },
+                Input::Claim { token, .. }
+                | Input::Settle { token, .. }
+                | Input::Forgo { token }
+                | Input::HandBack { token },
             ) => {
                 return Err(MoveError::StaleToken { given: *token, current: *current });
+            }
+            (state, Input::Cancel)
+                if broken::is(Defect::TerminalReopened) && state.status() != Status::Pending =>
+            {
+                Self::Cancelled
             }
             (state, Input::Elapsed) if state.due_at().is_some_and(|at| now < at) => {
                 return Err(MoveError::NotDue(state.due_at().unwrap_or(now)));
@@ -433,6 +499,7 @@ impl Input {
             Self::Claim { .. } => "claim",
             Self::Settle { .. } => "settle",
             Self::Forgo { .. } => "forgo",
+            Self::HandBack { .. } => "hand_back",
             Self::Confirm { .. } => "confirm",
             Self::Cancel => "cancel",
             Self::Supersede => "supersede",
@@ -453,10 +520,12 @@ fn settled(outcome: Outcome, terms: &Terms, retry_by: Option<Time>, now: Time) -
         Outcome::Permanent => return State::PermanentError,
         Outcome::Unknown if terms.retry.safety == RetrySafety::NotIdempotent => return State::OutcomeUnknown,
         Outcome::Unknown => None,
+        Outcome::Retry { .. } if broken::is(Defect::ErrorAsFinal) => return State::PermanentError,
         Outcome::Retry { after } => after,
     };
     let until = now.after(wait(terms, after));
-    if terms.attempts >= terms.retry.attempts || retry_by.is_some_and(|by| until >= by) {
+    let capped = terms.attempts >= terms.retry.attempts && !broken::is(Defect::NoAttemptCap);
+    if capped || retry_by.is_some_and(|by| until >= by) {
         State::Exhausted
     } else {
         State::RetryWait { until, retry_by }

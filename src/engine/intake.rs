@@ -3,18 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::away::{Staff, away_key};
+use super::describe::user_key;
+use super::exemptions::exemption_keys;
 use super::rules::{Installed, book_key};
+use super::tallies::tally_of;
 use super::tx::Tx;
+use super::waivers::waiver_key;
 use super::{Engine, EngineError, until_settled};
+use crate::action::ActionSpec;
 use crate::approval::Approval;
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
-use crate::plan::{Decision, Facts, Plan, PlanError, plan};
+use crate::plan::{Decision, Facts, Plan, PlanError};
 use crate::rule::{CompiledRule, RuleSet};
 use crate::signal::{ManualOrder, ManualStart, Signal};
-use crate::state::{Control, Roster, SubjectState};
+use crate::state::{Away, Control, Roster, SubjectState};
 use crate::store::{Claim, Committed, Key, Kind, Store};
 use crate::time::Time;
 
@@ -35,19 +42,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         until_settled!({ self.decide(&signal, now).await })
     }
 
-    /// Decides on signals one after the other. One that fails does not hold up the others.
-    pub async fn submit_all(
-        &self,
-        signals: impl IntoIterator<Item = Signal>,
-        now: Time,
-    ) -> Vec<Result<Decision, EngineError>> {
-        let mut decisions = Vec::new();
-        for signal in signals {
-            decisions.push(self.submit(signal, now).await);
-        }
-        decisions
-    }
-
     /// Starts what a person orders; the same as [`Engine::submit`] of the order.
     ///
     /// # Errors
@@ -56,15 +50,67 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         self.submit(order, now).await
     }
 
-    async fn decide(&self, signal: &Signal, now: Time) -> Result<Decision, EngineError> {
+    pub(super) async fn decide(&self, signal: &Signal, now: Time) -> Result<Decision, EngineError> {
         let tenant = signal.tenant();
         let installed = self.rules_of(tenant, now).await?;
         let concerned = installed.rules.concerned(signal);
         let mut tx = self.tx(tenant);
+        tx.load(self.read_for(&installed, &concerned, signal)).await?;
+        let planned = match self.decide_in(&mut tx, &installed, &concerned, signal, now).await? {
+            Decided::Before(known) => return self.repeated(signal, *known, now).await,
+            Decided::Unconcerned => return Ok(Decision::new(signal, now)),
+            Decided::Now(planned) => planned,
+        };
+        let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
+        match tx.commit(commit).await? {
+            Committed::Applied => Ok(planned.decision),
+            // Another process, or an earlier life of this one, decided first: that decision stands.
+            Committed::AlreadyApplied => {
+                let trigger = trigger_key(tenant, signal.trigger_id());
+                Err(crate::store::StoreError::Conflict(trigger).into())
+            }
+        }
+    }
+
+    /// What a decision will read, as far as can be told before it: all of it comes in one call.
+    pub(super) fn read_for(
+        &self,
+        installed: &Installed,
+        concerned: &[Arc<CompiledRule>],
+        signal: &Signal,
+    ) -> Vec<Key> {
+        let (tenant, subject) = (signal.tenant(), signal.subject());
+        let mut keys = vec![book_key(tenant), trigger_key(tenant, signal.trigger_id())];
+        if !is_concerned(signal, installed, concerned) {
+            return keys;
+        }
+        keys.extend([subject_key(tenant, subject), Claim::control_key(tenant)]);
+        keys.extend(exemption_keys(tenant, subject));
+        keys.push(waiver_key(tenant));
+        if subject.session.is_some() {
+            keys.push(user_key(tenant, &subject.user));
+        }
+        for rule in concerned {
+            keys.push(stats_key(tenant, &rule.rule.id));
+            keys.extend(tally_of(rule, signal));
+        }
+        keys
+    }
+
+    /// Decides on a signal within a transaction that has read [`Self::read_for`], and puts what
+    /// follows into it.
+    pub(super) async fn decide_in(
+        &self,
+        tx: &mut Tx<'_, S>,
+        installed: &Installed,
+        concerned: &[Arc<CompiledRule>],
+        signal: &Signal,
+        now: Time,
+    ) -> Result<Decided, EngineError> {
+        let tenant = signal.tenant();
         let trigger = trigger_key(tenant, signal.trigger_id());
-        tx.load([book_key(tenant), trigger.clone()]).await?;
         if let Some(known) = tx.get::<Decision>(&trigger)? {
-            return self.repeated(signal, known.body, now).await;
+            return Ok(Decided::Before(Box::new(known.body)));
         }
         if tx.version(&book_key(tenant)) != installed.version {
             self.forget(tenant);
@@ -73,25 +119,20 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if let Signal::Score(reading) = signal {
             installed.rules.settings().known_scale(&reading.scale).map_err(PlanError::from)?;
         }
-        if !is_concerned(signal, &installed, &concerned) {
-            return Ok(Decision::new(signal, now));
+        if !is_concerned(signal, installed, concerned) {
+            return Ok(Decided::Unconcerned);
         }
         if let Signal::Manual(start) = signal
             && start.break_glass
         {
-            self.may_break_glass(&mut tx, start, &installed.rules, now).await?;
+            self.may_break_glass(tx, start, &installed.rules, now).await?;
         }
         if let Signal::Score(reading) = signal {
-            self.before_score(&mut tx, &installed, reading, now).await?;
+            self.before_score(tx, installed, reading, now).await?;
         }
-        let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
-        self.hear(&mut tx, &concerned, signal, now).await?;
-        let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
-        match tx.commit(commit).await? {
-            Committed::Applied => Ok(planned.decision),
-            // Another process, or an earlier life of this one, decided first: that decision stands.
-            Committed::AlreadyApplied => Err(crate::store::StoreError::Conflict(trigger).into()),
-        }
+        let planned = self.plan_into(tx, &installed.rules, concerned, signal, now).await?;
+        self.hear(tx, concerned, signal, now).await?;
+        Ok(Decided::Now(Box::new(planned)))
     }
 
     pub(super) async fn repeated(
@@ -138,15 +179,20 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         signal: &Signal,
         now: Time,
     ) -> Result<Plan, EngineError> {
-        let facts = self.facts(tx, rules, concerned, signal).await?;
-        let new_subject = tx.record(&subject_key(signal.tenant(), signal.subject())).is_none();
-        let mut planned = plan(signal, concerned, &facts, now)?;
+        let mut facts = self.facts(tx, rules, concerned, signal).await?;
+        let new_subject = !tx.has(&subject_key(signal.tenant(), signal.subject()));
+        let mut planned = self.planned(tx, concerned, signal, &mut facts, now).await?;
         if new_subject {
             planned.subject.known_since = Some(now);
         }
         self.learn(tx, signal, &mut planned, now).await?;
+        if broken::is(Defect::PlacesOutsideCommit) && planned.away != facts.away {
+            self.join_away(tx, &mut planned.away, signal.tenant()).await?;
+        }
         self.put_plan(tx, &planned, &facts, new_subject)?;
         self.put_counts(tx, &planned).await?;
+        self.put_caps(tx, &planned)?;
+        self.put_pauses(tx, &planned)?;
         Ok(planned)
     }
 
@@ -173,6 +219,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let tallies = self.tallies(tx, concerned, signal).await?;
         let of_subject = tx.get::<SubjectState>(&subject)?;
+        let specs = asked_for(signal, rules, concerned);
+        let settings = rules.settings();
+        let attributes = match specs.iter().any(|spec| settings.asks_attributes(spec)) {
+            true => self.attributes_of(tx, tenant, &signal.subject().user).await?,
+            false => None,
+        };
+        let staff = match specs.iter().any(|spec| settings.administrators().covers(spec)) {
+            true => self.staff(tx, tenant, rules).await?,
+            false => Staff { known: None, away: Away::default() },
+        };
         Ok(Facts {
             rules,
             subject: of_subject
@@ -182,7 +238,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
-            exemptions: self.exemptions_of(tx, tenant, signal.subject()).await?,
+            exemptions: self.exemptions_of(tx, tenant, signal.subject(), signal.attributes()).await?,
+            attributes,
+            administrators: staff.known,
+            away: staff.away,
+            caps: BTreeMap::new(),
+            population: None,
+            cause: self.cause(signal).await?,
         })
     }
 
@@ -212,6 +274,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         for (rule, stats) in &planned.stats {
             replace(tx, stats_key(tenant, rule), stats.clone())?;
         }
+        if planned.away != facts.away {
+            replace(tx, away_key(tenant), planned.away.clone())?;
+        }
         tx.log(planned.audit.iter().cloned());
         Ok(())
     }
@@ -227,7 +292,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let policies = concerned.iter().flat_map(|rule| &rule.actions).filter_map(|a| a.approval.as_ref());
         let mut names: BTreeSet<GroupId> =
             policies.flat_map(|policy| &policy.groups).map(|quorum| quorum.name.clone()).collect();
-        if matches!(signal, Signal::Manual(ManualStart { order: ManualOrder::Action { .. }, .. })) {
+        let limited = signal.cause().is_some()
+            || !rules.settings().caps.is_empty()
+            || concerned.iter().any(|rule| !rule.rule.guards.caps.is_empty());
+        if limited || matches!(signal, Signal::Manual(ManualStart { order: ManualOrder::Action { .. }, .. }))
+        {
             names.extend(rules.settings().default_group.clone());
         }
         let mut roster = Roster::default();
@@ -242,6 +311,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 }
 
+/// What a look at a signal came to.
+pub(super) enum Decided {
+    /// It was decided on before.
+    Before(Box<Decision>),
+    /// It concerns no rule.
+    Unconcerned,
+    /// What follows is in the transaction.
+    Now(Box<Plan>),
+}
+
 /// Puts a body in the place of what was read, keeping what this version does not know of it.
 pub(super) fn replace<T: crate::store::Body, S: Store>(
     tx: &mut Tx<'_, S>,
@@ -253,6 +332,21 @@ pub(super) fn replace<T: crate::store::Body, S: Store>(
         None => tx.put_new(key, body),
     }
     Ok(())
+}
+
+/// The types of all actions that a signal may lead to.
+fn asked_for<'r>(
+    signal: &Signal,
+    rules: &'r RuleSet,
+    concerned: &'r [Arc<CompiledRule>],
+) -> Vec<&'r ActionSpec> {
+    let ordered = match signal {
+        Signal::Manual(ManualStart { order: ManualOrder::Action { action, .. }, .. }) => {
+            rules.catalog().get(action)
+        }
+        _ => None,
+    };
+    concerned.iter().flat_map(|rule| rule.actions.iter().map(|action| &action.spec)).chain(ordered).collect()
 }
 
 /// A score concerns the tenant as soon as a rule reads its scale; a manual start always does.

@@ -4,32 +4,44 @@
 mod absence;
 mod approvals;
 mod audience;
+mod away;
 mod bands;
+mod caps;
 mod control;
+mod defects;
 mod describe;
 mod effects;
 mod enforcements;
 mod exemptions;
 mod explain;
+mod group;
+mod held;
 mod intake;
 mod judge;
 mod levels;
 mod lifts;
+mod pauses;
 mod preview;
 mod queries;
+mod retries;
 mod rules;
 mod run;
 mod schedules;
+mod settle;
 mod sweeps;
 mod tallies;
 mod timetable;
 mod turns;
 mod tx;
 mod undo;
+mod waivers;
+mod wake;
+mod winding;
+mod work;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::approval::{ApprovalError, BatchError};
 use crate::audit::AuditError;
@@ -41,27 +53,35 @@ use crate::id::{ActorId, CommitId, EnforcementId, IdError, RuleId, TenantId, Tri
 use crate::people::{People, PeopleError, Right};
 use crate::plan::PlanError;
 use crate::rule::{DocumentError, RuleSet};
-use crate::store::{Store, StoreError};
+use crate::store::{Claim, MAX_CLAIM, Store, StoreError};
 use crate::time::{Span, Time};
 
 pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
 pub use bands::ScaleList;
+pub use control::InFlight;
+pub use group::SUBMIT_GROUP;
+pub use held::Renewals;
 pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
 pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
 pub use schedules::TimetableRow;
 
+use held::Holdings;
 use rules::Installed;
 use tx::Tx;
 
 /// How often a decision is made anew because what it was made on had changed.
 const CONFLICTS: usize = 64;
-/// How many records one claim takes. One: a lease and a kill switch are judged at the claim, so what
-/// is claimed must be delivered next; and a process that is ended, or a store that fails, takes an
-/// attempt of whatever is claimed and not yet tried with it.
+/// How many records one claim takes, unless the host says otherwise. One: a process that is ended
+/// takes an attempt of whatever is claimed and not yet tried with it, and where deliveries block,
+/// the last of a batch waits for all before it.
 const BATCH: usize = 1;
 /// How long a worker holds what it claimed, unless the host says otherwise.
 const LEASE: Span = Span::secs(60);
+/// How long a delivery may take while its lease is renewed, unless the host says otherwise.
+const PATIENCE: Span = Span::mins(15);
+/// How often a host looks for what others left, unless it says otherwise.
+const POLL: Span = Span::secs(5);
 
 /// The engine: give it signals, and run what is due.
 ///
@@ -77,8 +97,17 @@ pub struct Engine<S, D> {
     seed: RuleSet,
     people: Option<Arc<dyn People>>,
     lease: Span,
+    batch: usize,
+    patience: Span,
+    poll: Span,
+    stopped: AtomicBool,
     worker: Mutex<Option<WorkerId>>,
     claims: AtomicU64,
+    /// A claim that may have been made, but whose answer was lost.
+    unanswered: Mutex<Option<Claim>>,
+    /// The tenant from which a claim took last.
+    served: Mutex<Option<TenantId>>,
+    holdings: Holdings,
     installed: Mutex<BTreeMap<TenantId, Arc<Installed>>>,
 }
 
@@ -185,11 +214,15 @@ pub enum EngineError {
     /// An undo is not called off: a person would stay restricted with nobody to hold them so.
     #[error("`{0}` takes a restriction back and is not called off; order the restriction again instead")]
     UndoStands(EnforcementId),
+    /// A cap has no room for what a person has tried again: wait for the next window, or raise the cap.
+    #[error("held by {0}; accepted: in the next window, or when the cap is raised")]
+    CapExceeded(String),
     /// An exemption that is over before it begins.
     #[error("the exemption ends at {0}, which is past; accepted: a time to come, or none")]
     ExemptionOver(Time),
-    /// The subject has more exemptions than [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
-    #[error("{0} exemptions of one subject; accepted: at most 100")]
+    /// The subject has, or there are by attribute, more exemptions than
+    /// [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
+    #[error("{0} exemptions of one subject, or by attribute; accepted: at most 100")]
     TooManyExemptions(usize),
     /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
     #[error("the attributes have {0} bytes; accepted: at most 16384")]
@@ -211,8 +244,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             seed: rules,
             people: None,
             lease: LEASE,
+            batch: BATCH,
+            patience: PATIENCE,
+            poll: POLL,
+            stopped: AtomicBool::new(false),
             worker: Mutex::new(None),
             claims: AtomicU64::new(0),
+            unanswered: Mutex::new(None),
+            served: Mutex::new(None),
+            holdings: Holdings::default(),
             installed: Mutex::new(BTreeMap::new()),
         }
     }
@@ -229,10 +269,55 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Self { worker: Mutex::new(Some(worker)), ..self }
     }
 
-    /// The engine with leases of that length, at least a second; longer than any delivery takes.
+    /// The engine with leases of that length, at least a second; a minute where nothing is said.
+    /// Longer than any delivery takes, or renewed meanwhile ([`Engine::renew_held`]).
     #[must_use]
     pub fn lease(self, lease: Span) -> Self {
         Self { lease: lease.max(Span::secs(1)), ..self }
+    }
+
+    /// The engine that claims up to so many at once, 1 to [`MAX_CLAIM`](crate::MAX_CLAIM), delivers
+    /// them and settles them in one commit a tenant; one where nothing is said.
+    ///
+    /// A batch costs fewer transactions. Deliveries that wait are under way at the same time; those
+    /// that block come one after the other, so that a lease must outlast all of them, or be renewed
+    /// ([`Engine::renew_held`]). Nothing is given up for it: before each delivery of a batch it is asked
+    /// again whether the claim is held, whether a kill switch was engaged since (what waits then goes
+    /// back into the queue, and no attempt is counted), whether the approval covers it and whose turn
+    /// the effect is. What a process that is killed had claimed is one attempt the poorer.
+    #[must_use]
+    pub fn claim_up_to(self, most: usize) -> Self {
+        Self { batch: most.clamp(1, MAX_CLAIM), ..self }
+    }
+
+    /// The engine that gives a delivery up after that long while [`Engine::renew_held`] renews its
+    /// lease, at least a second; a quarter of an hour where nothing is said. Its answer counts as lost:
+    /// it is tried again where that does no harm, and is `outcome_unknown` where it would and the
+    /// target cannot tell.
+    #[must_use]
+    pub fn deliver_within(self, most: Span) -> Self {
+        Self { patience: most.max(Span::secs(1)), ..self }
+    }
+
+    /// The engine that looks that often for what other processes left, at least every 10 milliseconds;
+    /// every 5 seconds where nothing is said. See [`Engine::next_wakeup`].
+    #[must_use]
+    pub fn poll(self, every: Span) -> Self {
+        Self { poll: every.max(Span::millis(10)), ..self }
+    }
+
+    /// Ends the work of this engine in good order; a run that is under way finishes the deliveries that
+    /// have begun, writes them down, gives back what it has claimed and not begun, and returns. From then
+    /// on [`Engine::run_due`] only writes down what an earlier call could not, so that a host calls it
+    /// once more before it ends. Signals and orders are taken as before.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the engine was [stopped](Engine::stop).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 
     /// The store.
@@ -243,6 +328,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// The delivery.
     pub const fn delivery(&self) -> &D {
         &self.delivery
+    }
+
+    /// A poisoned lock is taken all the same: what is behind it is replaced as a whole.
+    #[expect(clippy::unused_self, reason = "it reads as the engine's own")]
+    fn lock<'l, T>(&self, mutex: &'l Mutex<T>) -> MutexGuard<'l, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tx(&self, tenant: &TenantId) -> Tx<'_, S> {

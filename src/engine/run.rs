@@ -1,23 +1,29 @@
-//! What is due: timers are stepped, ready enforcements are claimed, delivered and settled.
+//! What is due: timers are stepped, tenant by tenant in turn, and what is ready is carried out.
 
-use super::approvals::voided;
+use std::collections::BTreeMap;
+
 use super::intake::{replace, stats_key};
 use super::rules::rule_at;
-use super::turns::Before;
+use super::settle::is_down;
 use super::tx::Tx;
-use super::{BATCH, Engine, EngineError, until_settled};
-use crate::action::RetrySafety;
+use super::{Engine, EngineError, until_settled};
 use crate::approval::{Approval, ApprovalInput, ApprovalState};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::delivery::{Delivered, Delivery, Job, Probe};
-use crate::enforcement::{Attempt, Enforcement, Input, Outcome, Purpose, Reason, State, Status};
-use crate::id::{CommitId, WorkerId};
+use crate::delivery::Delivery;
+use crate::enforcement::{Enforcement, Input, Purpose, Status};
+use crate::id::{CommitId, TenantId};
 use crate::state::RuleStats;
-use crate::store::{Claim, DuePage, Key, Kind, Record, Store, StoreError, decode};
+use crate::store::{DuePage, Key, Kind, Store, StoreError};
 use crate::time::Time;
 
-/// How many due records are read at once.
+/// How many due records are read at once, and how many of one tenant are stepped before it is
+/// another one's turn.
 const DUE_PAGE: usize = 100;
+/// How many timers are stepped, and how many attempts made, before it is the other's turn: a
+/// million of the one must not hold up the other.
+const TURN: usize = 1_000;
+/// The most faults that one report holds.
+const MAX_FAULTS: usize = 1_000;
 
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,10 +39,15 @@ pub struct RunReport {
     pub failed: usize,
     /// Those that wait for another attempt.
     pub waiting: usize,
+    /// Those that were claimed and given back without an attempt: a kill switch was engaged
+    /// meanwhile, the store did not answer, or the engine was [stopped](Engine::stop).
+    pub handed_back: usize,
     /// Answers that came too late: the claim was somebody else's by then.
     pub stale: usize,
     /// Records that could not be stepped. The others were; these are tried again at the next run.
     pub faults: Vec<Fault>,
+    /// How many such records there were beyond the thousand that `faults` holds.
+    pub more_faults: usize,
 }
 
 /// A record that could not be stepped.
@@ -54,57 +65,133 @@ impl RunReport {
     pub fn is_idle(&self) -> bool {
         *self == Self::default()
     }
+
+    pub(super) fn fault(&mut self, fault: Fault) {
+        match self.faults.len() < MAX_FAULTS {
+            true => self.faults.push(fault),
+            false => self.more_faults += 1,
+        }
+    }
 }
+
+/// How far the timers of a run have been stepped.
+#[derive(Default)]
+struct Round {
+    /// Where the turn of each tenant ended that has more; bounded by their number.
+    places: BTreeMap<TenantId, Place>,
+    stepped: usize,
+    /// What could not be stepped since the round began.
+    report: RunReport,
+}
+
+type Place = (TenantId, Time, Kind, String);
 
 impl<S: Store, D: Delivery> Engine<S, D> {
     /// Does what is due at `now`: steps timers that ran out, then claims, delivers and settles
     /// what is ready, until nothing is. Whatever any process left unfinished is taken up when its
-    /// lease has run out.
+    /// lease has run out. Tenants are served in turn, so that one with a hundred thousand open records
+    /// holds up no other; [`Engine::next_wakeup`] says when to call it again.
     ///
     /// # Errors
-    /// [`EngineError`] when the store fails as a whole. A fault of one record is reported, and
-    /// holds up no other.
+    /// [`EngineError`] when the store fails as a whole: try again later. Nothing is lost then. What
+    /// was delivered and could not be written down is written by the next call of the same engine,
+    /// before it claims anything; where the process ends first, the lease runs out, and what was
+    /// delivered is delivered again under the same key. A fault of one record is reported, and holds
+    /// up no other.
     pub async fn run_due(&self, now: Time) -> Result<RunReport, EngineError> {
         let mut report = RunReport::default();
-        self.run_timers(now, &mut report).await?;
-        self.run_ready(now, &mut report).await?;
-        Ok(report)
-    }
-
-    /// One step may make another record due at once, before the place that the paging has come to:
-    /// so passes are made until one finds nothing to step.
-    async fn run_timers(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
+        self.settle_owed(now, &mut report).await?;
+        let mut round = Round::default();
         loop {
-            let mut faults = Vec::new();
-            let stepped = self.pass(now, &mut faults).await?;
-            report.timers += stepped;
-            if stepped == 0 {
-                report.faults.append(&mut faults);
-                return Ok(());
+            let stepped = self.run_timers(now, &mut round, &mut report).await?;
+            let taken = self.run_ready(now, TURN, &mut report).await?;
+            if self.is_stopped() || (stepped < TURN && taken < TURN) {
+                report.faults.append(&mut round.report.faults);
+                report.more_faults += round.report.more_faults;
+                return Ok(report);
             }
         }
     }
 
-    async fn pass(&self, now: Time, faults: &mut Vec<Fault>) -> Result<usize, EngineError> {
-        let mut stepped = 0;
-        let mut after = None;
+    /// Steps timers until none is due, or so many were that it is the turn of what is ready. One step
+    /// may make another record due at once, before the place that the paging has come to: so rounds
+    /// are made until one finds nothing to step.
+    async fn run_timers(
+        &self,
+        now: Time,
+        round: &mut Round,
+        report: &mut RunReport,
+    ) -> Result<usize, EngineError> {
+        let before = report.timers;
+        while report.timers - before < TURN && !self.is_stopped() {
+            let first = round.places.is_empty();
+            if first {
+                *round = Round::default();
+            }
+            let stepped = match first {
+                true => self.first_pages(now, round).await?,
+                false => self.next_pages(now, round).await?,
+            };
+            report.timers += stepped;
+            round.stepped += stepped;
+            if round.places.is_empty() && round.stepped == 0 {
+                break;
+            }
+        }
+        Ok(report.timers - before)
+    }
+
+    /// A page of each tenant that has anything due.
+    async fn first_pages(&self, now: Time, round: &mut Round) -> Result<usize, EngineError> {
+        let (mut stepped, mut after) = (0, None);
         loop {
             let page = DuePage { until: now, after: after.clone(), limit: DUE_PAGE };
             let due = self.store.due(&page).await?;
-            let Some(last) = due.last() else { return Ok(stepped) };
+            let (Some(first), Some(last)) = (due.first(), due.last()) else { return Ok(stepped) };
             after = DuePage::place(last);
-            for record in &due {
-                match until_settled!({ self.step_timer(&record.key, now).await }) {
-                    Ok(()) => stepped += 1,
-                    Err(EngineError::Store(
-                        error @ (StoreError::Unavailable(_) | StoreError::Unknown(_)),
-                    )) => {
-                        return Err(error.into());
-                    }
-                    Err(error) => faults.push(Fault { key: record.key.clone(), error }),
-                }
+            // A page of one tenant alone: there may be more, but it is the next one's turn.
+            if due.len() == DUE_PAGE && first.key.tenant == last.key.tenant {
+                let tenant = last.key.tenant.clone();
+                round.places.extend(after.map(|place| (tenant.clone(), place)));
+                after = Some((tenant, Time::MAX, Kind::Watch, String::new()));
+            }
+            stepped += self.step_all(due.into_iter().map(|record| record.key), now, round).await?;
+        }
+    }
+
+    /// One more page of each tenant that has more.
+    async fn next_pages(&self, now: Time, round: &mut Round) -> Result<usize, EngineError> {
+        let mut stepped = 0;
+        for (tenant, place) in std::mem::take(&mut round.places) {
+            let page = DuePage { until: now, after: Some(place), limit: DUE_PAGE };
+            let mut due = self.store.due(&page).await?;
+            due.retain(|record| record.key.tenant == tenant);
+            if due.len() == DUE_PAGE {
+                round.places.extend(due.last().and_then(DuePage::place).map(|place| (tenant, place)));
+            }
+            stepped += self.step_all(due.into_iter().map(|record| record.key), now, round).await?;
+        }
+        Ok(stepped)
+    }
+
+    async fn step_all(
+        &self,
+        due: impl Iterator<Item = Key>,
+        now: Time,
+        round: &mut Round,
+    ) -> Result<usize, EngineError> {
+        let mut stepped = 0;
+        for key in due {
+            if self.is_stopped() {
+                break;
+            }
+            match until_settled!({ self.step_timer(&key, now).await }) {
+                Ok(()) => stepped += 1,
+                Err(error) if is_down(&error) => return Err(error),
+                Err(error) => round.report.fault(Fault { key, error }),
             }
         }
+        Ok(stepped)
     }
 
     /// Steps one record's timer as often as it is due. Another process may have been faster; then
@@ -120,6 +207,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             match key.kind {
                 Kind::Approval => self.expire(tx, key, now).await?,
                 Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
+                Kind::Cap => self.forget_windows(tx, key, now).await?,
                 Kind::Tally => self.forget_tally(tx, key).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
@@ -150,212 +238,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return self.undo_due(tx, key, now).await;
         }
         let id = step_id(&tx, key);
-        let (next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
+        let (mut next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
         tx.log(audit);
-        self.count_end(&mut tx, &next).await?;
+        self.count_end(&mut tx, &mut next).await?;
         self.effect_after(&mut tx, &next, None, now).await?;
         replace(&mut tx, key.clone(), next)?;
         tx.commit(id).await?;
-        Ok(())
-    }
-
-    async fn run_ready(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
-        let worker = self.worker_id().await?;
-        loop {
-            let claim = Claim {
-                worker: worker.clone(),
-                nonce: self.nonce().await?,
-                channels: self.delivery.channels(),
-                max: BATCH,
-                until: now,
-                lease: self.lease,
-            };
-            let batch = match self.store.claim(&claim).await {
-                Err(StoreError::Unknown(_)) => self.store.claim(&claim).await?,
-                known => known?,
-            };
-            if batch.is_empty() {
-                return Ok(());
-            }
-            for record in batch {
-                let key = record.key.clone();
-                if let Err(error) = self.carry_out(&record, &worker, now, report).await {
-                    if let EngineError::Store(StoreError::Unavailable(_) | StoreError::Unknown(_)) = error {
-                        return Err(error);
-                    }
-                    report.faults.push(Fault { key, error });
-                }
-            }
-        }
-    }
-
-    async fn carry_out(
-        &self,
-        record: &Record,
-        worker: &WorkerId,
-        now: Time,
-        report: &mut RunReport,
-    ) -> Result<(), EngineError> {
-        let enforcement = decode::<Enforcement>(record)?.body;
-        // A claim takes what makes no sense as it is, so that it is found here and nowhere delivered.
-        if !matches!(enforcement.state, State::Running { token, .. } if token == record.token) {
-            let fault = format!("it waits to be claimed, but it is {}", enforcement.reason());
-            return Err(StoreError::Corrupt { place: record.key.to_string(), fault }.into());
-        }
-        let void = self.approval_fault(&enforcement).await?;
-        let known = match &void {
-            Some(void) => Some(Delivered::permanent(void.to_string())),
-            None => self.verdict(&enforcement, now).await?,
-        };
-        let before = match known {
-            Some(known) => Before::Known(known),
-            None => self.take_turn(record, &enforcement, now).await?,
-        };
-        let voided = void.map(|void| voided(&enforcement, &void, now));
-        let settled = match before {
-            Before::Deliver => {
-                report.attempts += 1;
-                let delivered = self.attempt(&enforcement).await;
-                self.settle(record, worker, delivered, voided, now).await?
-            }
-            Before::Known(known) => self.settle(record, worker, known, voided, now).await?,
-            Before::Outdated(why) => self.forgo(record, worker, &why, now).await?,
-        };
-        match settled {
-            None => report.stale += 1,
-            Some(settled) => match settled.status() {
-                Status::Succeeded => report.succeeded += 1,
-                Status::Failed => report.failed += 1,
-                Status::Pending => report.waiting += 1,
-            },
-        }
-        Ok(())
-    }
-
-    /// What is known before any delivery: that there must be none. Where an earlier attempt was
-    /// lost with its process and a repeat would do harm, the target is asked first.
-    async fn verdict(&self, enforcement: &Enforcement, now: Time) -> Result<Option<Delivered>, EngineError> {
-        // A rescue may come long after the claim; what does harm when it comes late stays undone.
-        if let State::Running { retry_by: Some(by), .. } = enforcement.state
-            && now >= by
-        {
-            return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
-        }
-        let earlier = enforcement.history.iter().rev().nth(1);
-        let lost = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
-        if lost && enforcement.retry.safety == RetrySafety::NotIdempotent {
-            match self.delivery.probe(&Job::from(enforcement)).await {
-                Probe::NotDone => {}
-                Probe::Done => {
-                    return Ok(Some(Delivered::done().message("an earlier attempt carried it out")));
-                }
-                Probe::Unknown => {
-                    let unknown = Delivered::from(Outcome::Unknown);
-                    return Ok(Some(unknown.message("an earlier attempt ended without an answer")));
-                }
-            }
-        }
-        // The claim that finds nothing left to try has counted itself.
-        let none_left = enforcement.attempts > enforcement.retry.attempts;
-        Ok(none_left.then(|| Delivered::retry("no attempt is left: earlier ones ended without an answer")))
-    }
-
-    async fn attempt(&self, enforcement: &Enforcement) -> Delivered {
-        let job = Job::from(enforcement);
-        let delivered = self.delivery.deliver(&job).await;
-        // A lost answer of something that must not be repeated: perhaps the target can tell.
-        if delivered.outcome == Outcome::Unknown && enforcement.retry.safety == RetrySafety::NotIdempotent {
-            let outcome = match self.delivery.probe(&job).await {
-                Probe::Done => Outcome::Done,
-                Probe::NotDone => Outcome::Retry { after: None },
-                Probe::Unknown => Outcome::Unknown,
-            };
-            return Delivered { outcome, ..delivered };
-        }
-        delivered
-    }
-
-    /// Writes down how a delivery came back. `None` when the claim was somebody else's by then.
-    async fn settle(
-        &self,
-        claimed: &Record,
-        worker: &WorkerId,
-        delivered: Delivered,
-        voided: Option<AuditDraft>,
-        now: Time,
-    ) -> Result<Option<Enforcement>, EngineError> {
-        let actor = Actor::Worker(worker.clone());
-        let settled = until_settled!({
-            let mut tx = self.tx(&claimed.key.tenant);
-            tx.load([claimed.key.clone()]).await?;
-            let Some(stored) = tx.get::<Enforcement>(&claimed.key)? else { return Ok(None) };
-            let input = Input::Settle { token: claimed.token, outcome: delivered.outcome };
-            let Ok((next, audit)) = stored.body.step(&input, actor.clone(), now) else { return Ok(None) };
-            let next = next.reported(claimed.token, delivered.report.clone());
-            tx.log(voided.clone());
-            tx.log(audit);
-            self.count_end(&mut tx, &next).await?;
-            self.effect_after(&mut tx, &next, Some(claimed.token), now).await?;
-            tx.fence(claimed.key.clone(), claimed.token);
-            tx.put(claimed.key.clone(), &stored.with(next.clone()));
-            let id = CommitId::derive(|h| h.text("settle").text(&claimed.key.id).number(claimed.token));
-            match tx.commit(id).await {
-                Ok(_) => Ok(Some(next)),
-                Err(EngineError::Store(StoreError::Fenced(_))) => Ok(None),
-                Err(other) => Err(other),
-            }
-        })?;
-        if settled.is_none() {
-            self.refuse_settle(claimed, &actor, &delivered, now).await?;
-        }
-        Ok(settled)
-    }
-
-    /// A stale answer changes nothing, and is audited: its effect may have been a second one.
-    async fn refuse_settle(
-        &self,
-        claimed: &Record,
-        actor: &Actor,
-        delivered: &Delivered,
-        now: Time,
-    ) -> Result<(), EngineError> {
-        let enforcement = decode::<Enforcement>(claimed)?.body;
-        let outcome = serde_json::to_string(&delivered.outcome).unwrap_or_default();
-        until_settled!({
-            let mut tx = self.tx(&claimed.key.tenant);
-            let draft = enforcement
-                .draft(AuditCode::EnforcementSettleRefused, actor.clone(), now)
-                .detail("token", i64::try_from(claimed.token).unwrap_or(i64::MAX))
-                .detail("outcome", outcome.as_str());
-            tx.log([draft]);
-            self.effect_after_stale(&mut tx, &enforcement, delivered.outcome, now).await?;
-            let id = CommitId::derive(|h| h.text("stale").text(&claimed.key.id).number(claimed.token));
-            tx.commit(id).await?;
-            Ok(())
-        })
-    }
-
-    /// Counts the end of an enforcement for the rules that asked for it. Counters that are damaged
-    /// stay so: what was carried out must be settled, or it is carried out again.
-    pub(super) async fn count_end(&self, tx: &mut Tx<'_, S>, next: &Enforcement) -> Result<(), EngineError> {
-        let status = next.status();
-        if status == Status::Pending || next.purpose != Purpose::Action {
-            return Ok(());
-        }
-        for holder in &next.holders {
-            let key = stats_key(&next.tenant, &holder.rule);
-            tx.load([key.clone()]).await?;
-            let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
-            let mut stats = known.map(|stored| stored.body).unwrap_or_default();
-            match status {
-                Status::Succeeded => stats.succeeded += 1,
-                _ => stats.failed += 1,
-            }
-            if next.reason() == Reason::Rejected {
-                stats.rejected += 1;
-            }
-            replace(tx, key, stats)?;
-        }
         Ok(())
     }
 
@@ -399,7 +287,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let (mut next, audit) = stored.body.step(&input, actor, now)?;
         next.votes.clone_from(&approval.votes);
         tx.log(audit);
-        self.count_end(tx, &next).await?;
+        self.count_end(tx, &mut next).await?;
         if approval.state == ApprovalState::Granted {
             for rule in &approval.rules {
                 let key = stats_key(&approval.tenant, rule);

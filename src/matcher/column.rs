@@ -247,7 +247,8 @@ impl Column {
             return;
         }
         let ranges = self.set(one.ranges).iter().zip(self.set(one.unsure));
-        for ((left, unsure), (set, (range, doubt))) in left.iter_mut().zip(unsure).zip(set.iter().zip(ranges)) {
+        for ((left, unsure), (set, (range, doubt))) in left.iter_mut().zip(unsure).zip(set.iter().zip(ranges))
+        {
             *left &= set | range;
             *unsure |= doubt;
         }

@@ -6,7 +6,8 @@ use super::codec::{decode, enforcement_record};
 use super::record::{Key, Kind, Lease, Record};
 use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::enforcement::{Enforcement, Input, Purpose};
+use crate::broken::{self, Defect};
+use crate::enforcement::{Enforcement, Input};
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::Control;
 use crate::time::{Span, Time};
@@ -29,6 +30,9 @@ pub struct Claim {
     pub until: Time,
     /// How long the worker may hold them, by the store's clock.
     pub lease: Span,
+    /// The tenant that was served last: the turn is the next one's, by name, and after the last
+    /// name the first one's. None begins with the first.
+    pub after: Option<TenantId>,
 }
 
 /// What a claim made of a record.
@@ -46,6 +50,15 @@ impl Claim {
     #[must_use]
     pub fn control_key(tenant: &TenantId) -> Key {
         Key::new(tenant, Kind::Control, "control")
+    }
+
+    /// Whether people have stopped it. A notice takes nothing away from anybody, and approvers must
+    /// hear of what waits; an undo gives back.
+    pub(crate) fn is_stopped(enforcement: &Enforcement, control: &Control) -> bool {
+        let rules = enforcement.holders.iter().map(|holder| &holder.rule);
+        enforcement.purpose.is_stoppable()
+            && control.stops(rules, &enforcement.action).is_some()
+            && !broken::is(Defect::StoppedIsClaimed)
     }
 
     /// Whether a record may be taken at all: it waits on one of the channels, is ready, and
@@ -73,7 +86,10 @@ impl Claim {
             Some(control) => decode::<Control>(control).ok()?.body,
             None => Control::default(),
         };
-        let token = record.token.saturating_add(1);
+        let token = match broken::is(Defect::TokenKept) {
+            true => record.token.max(1),
+            false => record.token.saturating_add(1),
+        };
         let lease = Some(Lease {
             worker: self.worker.clone(),
             nonce: self.nonce,
@@ -95,11 +111,7 @@ impl Claim {
             Err(error) => return unsound(error.to_string()),
         };
         let enforcement = &stored.body;
-        let rules = enforcement.holders.iter().map(|holder| &holder.rule);
-        // A notice takes nothing away from anybody, and approvers must hear of what waits; an undo
-        // gives back.
-        let stoppable = matches!(enforcement.purpose, Purpose::Action | Purpose::Restore { .. });
-        if stoppable && control.stops(rules, &enforcement.action).is_some() {
+        if Self::is_stopped(enforcement, &control) {
             return None;
         }
         if enforcement.state.due_at().is_some_and(|start_by| start_by <= self.until) {

@@ -4,14 +4,19 @@ mod claim;
 mod codec;
 mod query;
 mod record;
+mod unknown;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
+use crate::action::ActionType;
 use crate::audit::{AuditDraft, AuditRecord, Head, Salt};
 use crate::id::{CommitId, TenantId, UserId};
 use crate::time::{Span, Time};
 
 pub use claim::{Claim, MAX_CLAIM, Taken};
+#[cfg(feature = "conformance")]
+pub(crate) use codec::rewritten;
 pub(crate) use codec::{Body, RuleDocument, Stored, decode, encode};
 pub use query::{
     Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, MAX_PAGE, Order, Page, Query, Trail,
@@ -83,6 +88,26 @@ pub struct Renewal {
     pub lease: Span,
 }
 
+/// What is asked of the time to come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ahead {
+    /// What lies after this decision time.
+    pub after: Time,
+    /// The channels that the worker carries; none means all.
+    pub channels: Option<BTreeSet<ActionType>>,
+}
+
+/// What comes next, of all tenants.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Upcoming {
+    /// The earliest timer after the time that was named.
+    pub timer: Option<Time>,
+    /// When the first of those that nobody holds is ready, after the time that was named.
+    pub ready: Option<Time>,
+    /// In how long the first lease runs out, by the store's clock.
+    pub lease: Option<Span>,
+}
+
 /// Storage for the engine: a small versioned record store.
 ///
 /// # Contract
@@ -94,15 +119,18 @@ pub struct Renewal {
 /// 2. *Versions*: a put is refused with [`StoreError::Conflict`] unless the record is at the
 ///    version that it names; 0 means that there is none. Each put raises the version by one.
 /// 3. *Expectations*: the commit is refused with `Conflict` unless each expected key is at its
-///    version.
+///    version; also a commit of nothing else. Of two that each expect what the other writes, one
+///    is refused.
 /// 4. *Fences*: the commit is refused with [`StoreError::Fenced`] unless each fenced record has
 ///    that token.
 /// 5. *Repeats*: a commit whose id was applied before answers [`Committed::AlreadyApplied`] and
-///    writes nothing, even when versions and tokens have moved on.
+///    writes nothing, even when versions and tokens have moved on, for good.
 /// 6. *Refused is not applied*: an id whose commit was refused may be used again.
 /// 7. *Kept whole*: [`Store::load`] gives a record back as it was put: body, facets, times, queue,
-///    lease, token.
-/// 8. *Tenants*: nothing of one tenant is seen or changed through another's keys.
+///    lease, token. A body is text: its JSON is neither read nor written anew.
+/// 8. *Tenants*: nothing of one tenant is seen or changed through another's keys; a commit that
+///    names another tenant's is refused with [`StoreError::Corrupt`]. Commit ids are each tenant's
+///    own.
 ///
 /// **Audit**
 /// 9. *Chained*: each draft is sealed by [`Head::seal`] after the lane's head, in the order of the
@@ -117,25 +145,44 @@ pub struct Renewal {
 /// 13. *Ready only*: a claim takes records whose queue is on one of its channels and ready, and
 ///     no others.
 /// 14. *One holder*: a record under a lease that has not run out is not taken.
-/// 15. *Rescue*: a record whose lease has run out, by the store's clock, is taken again.
+/// 15. *Rescue*: a record whose lease has run out, by the store's clock, is taken again. A lease
+///     runs out at the instant of its `until`, so one of no length is over at once.
 /// 16. *Tokens rise*: each claim of a record raises its token by one, also after a settled one.
 /// 17. *Through `take`*: what a claim writes is what [`Claim::take`] made of the record, with its
 ///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
 ///     else's place in the batch; what makes no sense holds up no other.
-/// 18. *Repeats*: a claim whose nonce holds records returns those, unchanged, and takes no others.
-/// 19. *Bounded*: a claim takes at most its `max` records.
-/// 20. *Renewal*: a renewal prolongs the lease of the token's holder and is refused with `Fenced`
-///     for any other token; it changes neither version nor attempt.
+/// 18. *Repeats*: a claim whose worker and nonce hold records returns those, unchanged, and takes no
+///     others; also if it is made twice at once.
+/// 19. *Bounded*: a claim takes at most its `max` records, from 1 to [`MAX_CLAIM`]: what lies
+///     outside is taken as the nearest end.
+/// 20. *Renewal*: a renewal sets the lease of the token's holder anew, from now, as long as nobody
+///     else has taken the record, and is refused with `Fenced` for any other token; it changes
+///     neither version nor attempt.
 ///
 /// **Reading**
 /// 21. *Due*: [`Store::due`] gives exactly the records with a `due_at` not after `until`, by
 ///     (tenant, `due_at`, kind, id), in pages of at most `limit`, each going on after the key of
-///     the last record before.
-/// 22. *Query*: [`Store::query`] gives exactly the records that the filter names, by (`at`, id).
+///     the last record before, whatever was stepped or inserted meanwhile.
+/// 22. *Query*: [`Store::query`] gives exactly the records that the filter names, by (`at`, id);
+///     facets are those of the last put.
 /// 23. *Pages*: following the cursor visits each record that was there from the beginning exactly
 ///     once, whatever is inserted meanwhile.
-/// 24. *Own writes*: what was committed is seen by every read that begins later.
-/// 25. *Unique*: [`Store::unique`] never gives the same bytes twice, in any process.
+/// 24. *Own writes*: what was committed, claimed, renewed or erased is seen by every read that
+///     begins later, in any process.
+/// 25. *Unique*: [`Store::unique`] never gives the same bytes twice, in any process, and no salt of
+///     an audit record.
+///
+/// **Among others**
+/// 26. *Fair*: no record that is ready waits for ever while others become ready after it, whoever's
+///     they are.
+/// 27. *Seen whole*: whoever has seen one thing that a commit wrote sees all of it; a lane that is
+///     written to is seen without gaps.
+/// 28. *In turn*: a claim takes one record of each tenant that has any to take before a second of
+///     any, from the tenant after [`Claim::after`] on, by name, and the first name after the last;
+///     of one tenant, what has been ready longest.
+/// 29. *Ahead*: [`Store::upcoming`] gives the earliest `due_at` after the time that is named; the
+///     earliest `ready_at` after it, on the channels that are named, of what no lease holds; and how
+///     long the lease lasts still that runs out first, of those that have not run out.
 ///
 /// Every call may be repeated. A future that is dropped before it is finished counts as an answer
 /// that was lost.
@@ -154,6 +201,13 @@ pub trait Store: Send + Sync {
 
     /// The next page of records whose timer has run out.
     fn due(&self, page: &DuePage) -> impl Future<Output = Result<Vec<Record>, StoreError>> + Send;
+
+    /// What comes next. A store that cannot tell answers with nothing, and hosts look every
+    /// [`Engine::poll`](crate::Engine::poll).
+    fn upcoming(&self, ask: &Ahead) -> impl Future<Output = Result<Upcoming, StoreError>> + Send {
+        let _ = ask;
+        async { Ok(Upcoming::default()) }
+    }
 
     /// A page of the records that a query names.
     fn query(&self, query: &Query) -> impl Future<Output = Result<Page<Record>, StoreError>> + Send;

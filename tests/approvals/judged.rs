@@ -101,6 +101,7 @@ fn what_runs_is_not_judged_and_keeps_its_lease() {
         max: 1,
         until: at(0),
         lease: Span::hours(1),
+        after: None,
     };
     let claimed = go(world.store.claim(&claim)).remove(0);
     let (lock, rob) = (world.the("lock_account"), id("rob"));

@@ -166,6 +166,7 @@ fn history(n: usize) -> usize {
             max: 1,
             until: at(2 * i as i64),
             lease: Span::secs(1),
+            after: None,
         };
         assert_eq!(go(world.store.claim(&claim)).len(), 1);
     }
@@ -416,6 +417,7 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
                 max: n,
                 until: at(0),
                 lease: Span::mins(1),
+                after: None,
             };
             go(world.store.claim(&claim)).len() == n
         }),

@@ -29,6 +29,11 @@ pub fn go<T, E: Debug>(call: impl Future<Output = Result<T, E>>) -> T {
     ready(call).expect("the memory store never waits").expect("the call succeeds")
 }
 
+/// The answer of a call that may fail.
+pub fn ready_or_refused<T, E: Debug>(call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    ready(call).expect("the memory store never waits")
+}
+
 /// The error of a call that must fail.
 #[track_caller]
 pub fn refused<T: Debug, E>(call: impl Future<Output = Result<T, E>>) -> E {
@@ -327,6 +332,59 @@ impl Store for Frail {
         use std::sync::atomic::Ordering::SeqCst;
         let left = self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         left.map_err(|_| StoreError::Unavailable("it fell".to_owned()))?;
+        self.inner.commit(commit).await
+    }
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(claim).await
+    }
+    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
+        self.inner.renew(renewal).await
+    }
+    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
+        self.inner.due(page).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
+        self.inner.query(query).await
+    }
+    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
+        self.inner.trail(trail).await
+    }
+    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
+        self.inner.head(tenant, lane).await
+    }
+    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
+        self.inner.erase(tenant, user).await
+    }
+    async fn now(&self) -> Result<Time, StoreError> {
+        self.inner.now().await
+    }
+    async fn unique(&self) -> Result<Salt, StoreError> {
+        self.inner.unique().await
+    }
+}
+
+/// A store that lets something happen between what a decision reads and what it writes.
+pub struct Between<F> {
+    inner: MemoryStore,
+    done: std::sync::atomic::AtomicBool,
+    happens: F,
+}
+
+impl<F> Between<F> {
+    pub fn new(inner: MemoryStore, happens: F) -> Self {
+        Self { inner, done: false.into(), happens }
+    }
+}
+
+impl<F: Fn() + Send + Sync> Store for Between<F> {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.load(keys).await
+    }
+    async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        let decides = commit.put.iter().any(|record| record.key.kind == Kind::Trigger);
+        if decides && !self.done.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            (self.happens)();
+        }
         self.inner.commit(commit).await
     }
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {

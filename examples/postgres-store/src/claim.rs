@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::future::{join, join5};
 use tipstaff::{Claim, Key, MAX_CLAIM, Record, TenantId, Time};
+use tokio_postgres::{Error, Statement};
 
 use crate::fault::Fault;
 use crate::lock::{self, Form, Old};
@@ -21,12 +23,13 @@ pub(crate) enum Found {
 /// Looks for what a claim may take. What a kill switch holds back is passed over, so that it takes
 /// no one else's place.
 pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found, Fault> {
-    let held = held(db, claim).await?;
+    let (of_nonce, clock) = (db.prepare_cached(HELD).await?, db.prepare_cached(read::NOW).await?);
+    let (held, now) = join(read_held(db, &of_nonce, claim), read::time(db, &clock)).await;
+    let (held, now) = (held?, now?);
     if !held.is_empty() {
         return Ok(Found::Held(held));
     }
     let max = claim.max.clamp(1, MAX_CLAIM);
-    let now = read::now(db).await?;
     let mut controls: BTreeMap<TenantId, Option<Record>> = BTreeMap::new();
     let mut ready: BTreeMap<TenantId, BTreeSet<Key>> = BTreeMap::new();
     let mut found = 0;
@@ -61,33 +64,41 @@ async fn one(db: &impl GenericClient, key: &Key) -> Result<Option<Record>, Fault
 }
 
 /// Takes those records of one tenant that may still be taken. What another transaction has in hand
-/// is passed over.
+/// is passed over. None where the same claim, made at once, has taken what is not among `ours`.
 pub(crate) async fn take(
     tx: &Transaction<'_>,
     form: Form,
     claim: &Claim,
     tenant: &TenantId,
     ready: &BTreeSet<Key>,
-) -> Result<Vec<Record>, Fault> {
-    let (share, skip) = match form {
-        Form::Rows => ("FOR SHARE", "FOR UPDATE SKIP LOCKED"),
-        Form::Serializable => ("", ""),
-    };
-    // Whoever stops something waits until this is over, or this sees that it is stopped.
+    ours: &[Record],
+) -> Result<Option<Vec<Record>>, Fault> {
     let control = Claim::control_key(tenant);
-    if form == Form::Rows {
-        lock::lock_absent(tx, &[&control], true).await?;
+    // Whoever stops something waits until this is over, or this sees that it is stopped.
+    let (lock, share, skip) = match form {
+        Form::Rows => (Some(tx.prepare_cached(lock::TOGETHER).await?), "FOR SHARE", "FOR UPDATE SKIP LOCKED"),
+        Form::Serializable => (None, "", ""),
+    };
+    let (share, skip) = (selecting(tx, share).await?, selecting(tx, skip).await?);
+    let (of_nonce, clock) = (tx.prepare_cached(HELD).await?, tx.prepare_cached(read::NOW).await?);
+    // All at once, and in this order.
+    let (locked, control, before, now, found) = join5(
+        lock::lock_absent(tx, lock.as_ref(), &[&control]),
+        select(tx, &share, tenant, &BTreeSet::from([&control])),
+        read_held(tx, &of_nonce, claim),
+        read::time(tx, &clock),
+        select(tx, &skip, tenant, &ready.iter().collect()),
+    )
+    .await;
+    locked?;
+    let control = control?.pop();
+    let theirs = |held: &Record| ours.iter().all(|record| record.key != held.key);
+    if before?.iter().any(theirs) {
+        return Ok(None);
     }
-    let control = select(tx, tenant, &BTreeSet::from([&control]), share).await?.pop();
-    // The same claim may have been made at once.
-    let mut before = held(tx, claim).await?;
-    before.retain(|record| record.key.tenant == *tenant);
-    if !before.is_empty() {
-        return Ok(before);
-    }
-    let now = read::now(tx).await?;
+    let now = now?;
     let (mut known, mut taken, mut audit) = (BTreeMap::new(), Vec::new(), Vec::new());
-    for record in select(tx, tenant, &ready.iter().collect(), skip).await? {
+    for record in found? {
         if !claim.may_take(&record, now) {
             continue;
         }
@@ -102,35 +113,46 @@ pub(crate) async fn take(
         taken.push(Record { version: made.record.version.saturating_add(1), ..made.record });
         audit.extend(made.audit);
     }
-    write::put(tx, tenant, &known, &taken).await?;
-    write::append(tx, form, tenant, &audit).await?;
-    Ok(taken)
+    write::put(tx, form, tenant, &known, &taken, &audit).await?;
+    Ok(Some(taken))
 }
 
-async fn select(
-    tx: &Transaction<'_>,
-    tenant: &TenantId,
-    keys: &BTreeSet<&Key>,
-    lock: &str,
-) -> Result<Vec<Record>, Fault> {
+async fn selecting(tx: &Transaction<'_>, lock: &str) -> Result<Statement, Error> {
     let sql = format!(
         "SELECT {} FROM tipstaff_records AS r WHERE r.tenant = $1 \
          AND (r.kind, r.id) IN (SELECT * FROM unnest($2::TEXT[], $3::TEXT[])) ORDER BY r.kind, r.id {lock}",
         row::columns!()
     );
-    let statement = tx.prepare_cached(&sql).await?;
-    let (kinds, ids) = lock::columns(keys);
-    tx.query(&statement, &[&tenant.as_str(), &kinds, &ids]).await?.iter().map(row::record).collect()
+    tx.prepare_cached(&sql).await
 }
 
+async fn select(
+    tx: &Transaction<'_>,
+    statement: &Statement,
+    tenant: &TenantId,
+    keys: &BTreeSet<&Key>,
+) -> Result<Vec<Record>, Fault> {
+    let (kinds, ids) = lock::columns(keys);
+    tx.query(statement, &[&tenant.as_str(), &kinds, &ids]).await?.iter().map(row::record).collect()
+}
+
+const HELD: &str = concat!(
+    "SELECT ",
+    row::columns!(),
+    " FROM tipstaff_records AS r WHERE r.lease_nonce = $1 AND r.lease_worker = $2 ORDER BY r.tenant, r.kind, r.id"
+);
+
+/// What a claim holds that was made before.
 pub(crate) async fn held(db: &impl GenericClient, claim: &Claim) -> Result<Vec<Record>, Fault> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        row::columns!(),
-        " FROM tipstaff_records AS r WHERE r.lease_nonce = $1 AND r.lease_worker = $2 ORDER BY r.tenant, r.kind, r.id"
-    );
-    let statement = db.prepare_cached(SQL).await?;
-    let rows = db.query(&statement, &[&claim.nonce.to_string(), &claim.worker.as_str()]).await?;
+    read_held(db, &db.prepare_cached(HELD).await?, claim).await
+}
+
+async fn read_held(
+    db: &impl GenericClient,
+    statement: &Statement,
+    claim: &Claim,
+) -> Result<Vec<Record>, Fault> {
+    let rows = db.query(statement, &[&claim.nonce.to_string(), &claim.worker.as_str()]).await?;
     rows.iter().map(row::record).collect()
 }
 

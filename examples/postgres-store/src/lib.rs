@@ -4,8 +4,10 @@ mod claim;
 mod fault;
 mod lock;
 mod open;
+mod pipeline;
 mod read;
 mod row;
+mod rows;
 mod write;
 
 use std::fmt;
@@ -28,7 +30,7 @@ pub const DEFAULT_CONNECTIONS: usize = 8;
 /// How often a transaction is tried again that another was in the way of.
 const TURNS: u32 = 30;
 /// How often a claim looks again when others have taken all that it found.
-const CLAIM_TURNS: usize = 16;
+const CLAIM_TURNS: u32 = 16;
 
 /// A store in PostgreSQL. See [`Store`] for what each call promises.
 ///
@@ -48,21 +50,12 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// Runs some work in a transaction, again where another one was in the way.
-macro_rules! transaction {
-    ($store:expr, |$tx:ident| $work:expr) => {{
+/// Does something again where another transaction was in the way.
+macro_rules! in_turn {
+    ($attempt:expr) => {{
         let mut turn = 0;
         loop {
-            let outcome = async {
-                let mut client = $store.client().await?;
-                let isolation = $store.form.isolation();
-                let $tx = client.build_transaction().isolation_level(isolation).start().await?;
-                let done = $work?;
-                // Dropped before its commit, it is rolled back.
-                $tx.commit().await.map_err(|error| Fault::at_commit(&error))?;
-                Ok::<_, Fault>(done)
-            };
-            match outcome.await {
+            match $attempt.await {
                 Err(Fault::Again(_)) if turn < TURNS => {
                     turn += 1;
                     pause(turn).await;
@@ -71,6 +64,21 @@ macro_rules! transaction {
             }
         }
     }};
+}
+
+/// Runs some work in a transaction, again where another one was in the way.
+macro_rules! transaction {
+    ($store:expr, |$tx:ident| $work:expr) => {
+        in_turn!(async {
+            let mut client = $store.client().await?;
+            let isolation = $store.form.isolation();
+            let $tx = client.build_transaction().isolation_level(isolation).start().await?;
+            let done = $work?;
+            // Dropped before its commit, it is rolled back.
+            $tx.commit().await.map_err(|error| Fault::at_commit(&error))?;
+            Ok::<_, Fault>(done)
+        })
+    };
 }
 
 impl PostgresStore {
@@ -122,12 +130,15 @@ impl Store for PostgresStore {
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         write::refuse_other_tenants(commit)?;
-        transaction!(self, |tx| write::commit(&tx, self.form, commit).await)
+        in_turn!(async { write::commit(self.client().await?, self.form, commit).await })
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         // Whoever finds every record gone each time comes again later, as after an empty queue.
-        for _ in 0..CLAIM_TURNS {
+        for turn in 0..CLAIM_TURNS {
+            if turn > 0 {
+                pause(turn).await;
+            }
             let found = claim::look(&self.client().await?, claim).await?;
             let ready = match found {
                 Found::Held(held) => return Ok(held),
@@ -136,10 +147,15 @@ impl Store for PostgresStore {
             };
             // No transaction crosses tenants. A claim that ends between two is repeated with what
             // it has taken.
-            let mut taken = Vec::new();
+            let mut taken: Vec<Record> = Vec::new();
             for (tenant, keys) in &ready {
-                taken
-                    .extend(transaction!(self, |tx| claim::take(&tx, self.form, claim, tenant, keys).await)?);
+                let more = transaction!(self, |tx| {
+                    claim::take(&tx, self.form, claim, tenant, keys, &taken).await
+                })?;
+                match more {
+                    Some(more) => taken.extend(more),
+                    None => return Ok(claim::held(&self.client().await?, claim).await?),
+                }
             }
             if !taken.is_empty() {
                 return Ok(taken);

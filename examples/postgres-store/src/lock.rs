@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::GenericClient;
+use futures_util::future::join4;
 use tipstaff::{Facet, Key, Kind, TenantId};
-use tokio_postgres::IsolationLevel;
+use tokio_postgres::{Error, IsolationLevel, Row, Statement};
 
 use crate::fault::Fault;
 use crate::row;
@@ -36,12 +37,28 @@ impl Form {
         }
     }
 
+    pub(crate) const fn begin(self) -> &'static str {
+        match self {
+            Self::Rows => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Self::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        }
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Rows => "rows",
             Self::Serializable => "serializable",
         }
     }
+}
+
+/// What is known of some records of a tenant, in the order of keys.
+macro_rules! known {
+    () => {
+        "SELECT r.kind, r.id, r.version, r.token, r.at, r.facets FROM tipstaff_records AS r \
+         WHERE r.tenant = $1 AND (r.kind, r.id) IN (SELECT * FROM unnest($2::TEXT[], $3::TEXT[])) \
+         ORDER BY r.kind, r.id"
+    };
 }
 
 /// What is known of a record that a transaction may replace.
@@ -64,75 +81,103 @@ pub(crate) struct Keys<'a> {
     pub(crate) absent: BTreeSet<&'a Key>,
 }
 
+/// The statements that lock and read, known to a connection before the first of them is sent.
+pub(crate) struct Locks {
+    /// Of [`Form::Rows`] alone: for one writer, for readers together.
+    absent: Option<(Statement, Statement)>,
+    expected: Statement,
+    written: Statement,
+}
+
+impl Locks {
+    pub(crate) async fn prepare(db: &impl GenericClient, form: Form) -> Result<Self, Error> {
+        Ok(match form {
+            Form::Rows => Self {
+                absent: Some((db.prepare_cached(ALONE).await?, db.prepare_cached(TOGETHER).await?)),
+                expected: db.prepare_cached(concat!(known!(), " FOR SHARE")).await?,
+                written: db.prepare_cached(concat!(known!(), " FOR NO KEY UPDATE")).await?,
+            },
+            Form::Serializable => {
+                let read = db.prepare_cached(known!()).await?;
+                Self { absent: None, expected: read.clone(), written: read }
+            }
+        })
+    }
+}
+
 impl Keys<'_> {
-    /// Locks them, and gives what there is.
+    /// Locks them, and gives what there is: absent ones first, then existing ones.
     pub(crate) async fn take(
         &self,
-        tx: &Transaction<'_>,
-        form: Form,
+        db: &impl GenericClient,
+        locks: &Locks,
         tenant: &TenantId,
     ) -> Result<BTreeMap<Key, Old>, Fault> {
         let expected: BTreeSet<&Key> = self.expected.difference(&self.written).copied().collect();
-        if form == Form::Rows {
-            let (new, unseen): (Vec<&Key>, Vec<&Key>) =
-                self.absent.iter().partition(|key| self.written.contains(*key));
-            lock_absent(tx, &new, false).await?;
-            lock_absent(tx, &unseen, true).await?;
-        }
+        let (new, unseen): (Vec<&Key>, Vec<&Key>) =
+            self.absent.iter().partition(|key| self.written.contains(*key));
+        let (alone, together) = match &locks.absent {
+            Some((alone, together)) => (Some(alone), Some(together)),
+            None => (None, None),
+        };
+        let (new, unseen, expected, written) = join4(
+            lock_absent(db, alone, &new),
+            lock_absent(db, together, &unseen),
+            read(db, &locks.expected, tenant, &expected),
+            read(db, &locks.written, tenant, &self.written),
+        )
+        .await;
+        new.and(unseen)?;
         let mut found = BTreeMap::new();
-        for (keys, lock) in [(expected, "FOR SHARE"), (self.written.clone(), "FOR NO KEY UPDATE")] {
-            let lock = if form == Form::Rows { lock } else { "" };
-            read(tx, tenant, &keys, lock, &mut found).await?;
+        for row in expected?.into_iter().chain(written?) {
+            let (key, old) = known(tenant, &row)?;
+            found.insert(key, old);
         }
         Ok(found)
     }
 }
 
-/// Locks keys at which there is no record, for readers together or for one writer alone.
-pub(crate) async fn lock_absent(tx: &Transaction<'_>, keys: &[&Key], shared: bool) -> Result<(), Fault> {
-    const ALONE: &str = "SELECT count(pg_advisory_xact_lock(k)) FROM \
-        (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1::TEXT[]) AS t ORDER BY k) AS locks";
-    const TOGETHER: &str = "SELECT count(pg_advisory_xact_lock_shared(k)) FROM \
-        (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1::TEXT[]) AS t ORDER BY k) AS locks";
-    if keys.is_empty() {
-        return Ok(());
-    }
+const ALONE: &str = "SELECT count(pg_advisory_xact_lock(k)) FROM \
+    (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1::TEXT[]) AS t ORDER BY k) AS locks";
+pub(crate) const TOGETHER: &str = "SELECT count(pg_advisory_xact_lock_shared(k)) FROM \
+    (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1::TEXT[]) AS t ORDER BY k) AS locks";
+
+/// Locks keys at which there is no record, where the form does so.
+pub(crate) async fn lock_absent(
+    db: &impl GenericClient,
+    statement: Option<&Statement>,
+    keys: &[&Key],
+) -> Result<(), Error> {
+    let Some(statement) = statement.filter(|_| !keys.is_empty()) else { return Ok(()) };
     let names: Vec<String> = keys.iter().map(|key| format!("tipstaff/{key}")).collect();
-    let statement = tx.prepare_cached(if shared { TOGETHER } else { ALONE }).await?;
-    tx.query_one(&statement, &[&names]).await?;
+    db.query_one(statement, &[&names]).await?;
     Ok(())
 }
 
 async fn read(
-    tx: &Transaction<'_>,
+    db: &impl GenericClient,
+    statement: &Statement,
     tenant: &TenantId,
     keys: &BTreeSet<&Key>,
-    lock: &str,
-    found: &mut BTreeMap<Key, Old>,
-) -> Result<(), Fault> {
+) -> Result<Vec<Row>, Error> {
     if keys.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let sql = format!(
-        "SELECT r.kind, r.id, r.version, r.token, r.at, r.facets FROM tipstaff_records AS r \
-         WHERE r.tenant = $1 AND (r.kind, r.id) IN (SELECT * FROM unnest($2::TEXT[], $3::TEXT[])) \
-         ORDER BY r.kind, r.id {lock}"
-    );
-    let statement = tx.prepare_cached(&sql).await?;
     let (kinds, ids) = columns(keys);
-    for row in tx.query(&statement, &[&tenant.as_str(), &kinds, &ids]).await? {
-        let kind: &str = row.try_get(0)?;
-        let kind: Kind = kind.parse().map_err(|error| Fault::corrupt(tenant, error))?;
-        let key = Key::new(tenant, kind, row.try_get::<_, String>(1)?);
-        let old = Old {
-            version: row.try_get::<_, i64>(2)?.cast_unsigned(),
-            token: row.try_get::<_, i64>(3)?.cast_unsigned(),
-            at: row.try_get(4)?,
-            facets: row::facets(&key, row.try_get(5)?)?,
-        };
-        found.insert(key, old);
-    }
-    Ok(())
+    db.query(statement, &[&tenant.as_str(), &kinds, &ids]).await
+}
+
+fn known(tenant: &TenantId, row: &Row) -> Result<(Key, Old), Fault> {
+    let kind: &str = row.try_get(0)?;
+    let kind: Kind = kind.parse().map_err(|error| Fault::corrupt(tenant, error))?;
+    let key = Key::new(tenant, kind, row.try_get::<_, String>(1)?);
+    let old = Old {
+        version: row.try_get::<_, i64>(2)?.cast_unsigned(),
+        token: row.try_get::<_, i64>(3)?.cast_unsigned(),
+        at: row.try_get(4)?,
+        facets: row::facets(&key, row.try_get(5)?)?,
+    };
+    Ok((key, old))
 }
 
 /// The kinds and ids of keys, as two arrays.

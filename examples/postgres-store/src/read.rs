@@ -6,8 +6,8 @@ use deadpool_postgres::{GenericClient, Transaction};
 use tipstaff::{
     AuditRecord, Cursor, DuePage, Facet, Hash, Head, Key, Order, Page, Query, Record, TenantId, Time, Trail,
 };
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use crate::fault::Fault;
 use crate::row;
@@ -32,10 +32,15 @@ pub(crate) async fn load(db: &impl GenericClient, keys: &[Key]) -> Result<Vec<Op
     Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
 }
 
+pub(crate) const NOW: &str = concat!("SELECT ", row::now!());
+
 /// The server's time.
 pub(crate) async fn now(db: &impl GenericClient) -> Result<Time, Fault> {
-    let statement = db.prepare_cached(concat!("SELECT ", row::now!())).await?;
-    Ok(Time::from_micros(db.query_one(&statement, &[]).await?.try_get(0)?))
+    time(db, &db.prepare_cached(NOW).await?).await
+}
+
+pub(crate) async fn time(db: &impl GenericClient, now: &Statement) -> Result<Time, Fault> {
+    Ok(Time::from_micros(db.query_one(now, &[]).await?.try_get(0)?))
 }
 
 /// The due records of one tenant after a place.

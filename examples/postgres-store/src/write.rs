@@ -2,53 +2,92 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, GenericClient, Transaction};
+use futures_util::future::{join, join3};
 use tipstaff::{
-    AuditDraft, AuditRecord, Commit, Committed, Facet, Head, Key, Record, Renewal, Salt, StoreError,
-    TenantId, Time, UserId,
+    AuditDraft, AuditRecord, Commit, Committed, Head, Key, Record, Renewal, Salt, StoreError, TenantId, Time,
+    UserId,
 };
+use tokio_postgres::{Error, Row, Statement};
 
 use crate::fault::Fault;
-use crate::lock::{Form, Keys, Old};
+use crate::lock::{Form, Keys, Locks, Old};
+use crate::pipeline::Pipeline;
+use crate::rows::{Rows, Writes, json};
 use crate::{read, row};
 
-pub(crate) async fn commit(tx: &Transaction<'_>, form: Form, commit: &Commit) -> Result<Committed, Fault> {
+/// Writes one transaction in two round trips: all that it must know is asked for at once, and all
+/// that it writes goes out with the commit.
+pub(crate) async fn commit(client: Client, form: Form, commit: &Commit) -> Result<Committed, Fault> {
+    let pipeline = Pipeline::new(client);
+    let outcome = attempt(pipeline.client(), form, commit).await;
+    match outcome {
+        Ok(Committed::Applied) => pipeline.over(),
+        // A repeat is one only if what it has read stands.
+        Ok(Committed::AlreadyApplied) => pipeline.commit().await?,
+        Err(_) => pipeline.roll_back().await,
+    }
+    outcome
+}
+
+async fn attempt(db: &Client, form: Form, commit: &Commit) -> Result<Committed, Fault> {
     const ID: &str = concat!(
         "INSERT INTO tipstaff_commits (tenant, id, at) VALUES ($1, $2, ",
         row::now!(),
         ") ON CONFLICT DO NOTHING"
     );
-    let tenant = &commit.tenant;
-    let id = tx.prepare_cached(ID).await?;
-    // A repeat that comes while the first is under way waits here for its end.
-    if tx.execute(&id, &[&tenant.as_str(), &commit.id.to_string()]).await? == 0 {
+    let (tenant, id, lanes) = (&commit.tenant, commit.id.to_string(), lanes(&commit.audit));
+    // Known to the connection before the first is sent, the statements go out in this order.
+    let first = GenericClient::prepare_cached(db, ID).await?;
+    let (locks, find) = (Locks::prepare(db, form).await?, find_heads(db, form).await?);
+    let writes = Writes::prepare(db).await?;
+    let (begun, new, (known, heads)) = join3(
+        GenericClient::batch_execute(db, form.begin()),
+        // A repeat that comes while the first is under way waits here for its end.
+        GenericClient::execute(db, &first, &[&tenant.as_str(), &id]),
+        join(keys(commit).take(db, &locks, tenant), read_heads(db, &find, tenant, &lanes)),
+    )
+    .await;
+    begun?;
+    if new? == 0 {
         return Ok(Committed::AlreadyApplied);
     }
-    let known = keys(commit).take(tx, form, tenant).await?;
+    let known = known?;
+    let written = judge(commit, &known)?;
+    let heads = begin_lanes(db, &find, tenant, &lanes, heads?).await?;
+    let (sealed, heads) = seal(heads, &commit.audit)?;
+    let rows = Rows::new(tenant, &known, &written, &sealed, &heads)?;
+    match rows.write_and_commit(db, &writes).await {
+        (Ok(()), Ok(())) => Ok(Committed::Applied),
+        // The server refused a row, so it rolled back at the commit.
+        (Err(error), _) if error.code().is_some() => Err(error.into()),
+        (Err(error), _) | (Ok(()), Err(error)) => Err(Fault::at_commit(&error)),
+    }
+}
+
+/// Refuses what does not hold any more; gives the records to write, with their new versions.
+fn judge(commit: &Commit, known: &BTreeMap<Key, Old>) -> Result<Vec<Record>, StoreError> {
     for (key, token) in &commit.fence {
         if known.get(key).map(|old| old.token) != Some(*token) {
-            return Err(StoreError::Fenced(key.clone()).into());
+            return Err(StoreError::Fenced(key.clone()));
         }
     }
     let mut versions: BTreeMap<&Key, u64> = known.iter().map(|(key, old)| (key, old.version)).collect();
     for (key, version) in &commit.expect {
         if versions.get(key).copied().unwrap_or(0) != *version {
-            return Err(StoreError::Conflict(key.clone()).into());
+            return Err(StoreError::Conflict(key.clone()));
         }
     }
     let mut last = BTreeMap::new();
     for record in &commit.put {
         let version = versions.entry(&record.key).or_default();
         if *version != record.version {
-            return Err(StoreError::Conflict(record.key.clone()).into());
+            return Err(StoreError::Conflict(record.key.clone()));
         }
         *version = version.saturating_add(1);
         last.insert(&record.key, Record { version: *version, ..record.clone() });
     }
-    let written: Vec<Record> = last.into_values().collect();
-    put(tx, tenant, &known, &written).await?;
-    append(tx, form, tenant, &commit.audit).await?;
-    Ok(Committed::Applied)
+    Ok(last.into_values().collect())
 }
 
 fn keys(commit: &Commit) -> Keys<'_> {
@@ -75,114 +114,34 @@ pub(crate) fn refuse_other_tenants(commit: &Commit) -> Result<(), StoreError> {
     }
 }
 
-/// Stores records, whose versions are the new ones.
+/// Writes records, whose versions are the new ones, and audit records within a transaction.
 pub(crate) async fn put(
-    tx: &Transaction<'_>,
-    tenant: &TenantId,
-    known: &BTreeMap<Key, Old>,
-    records: &[Record],
-) -> Result<(), Fault> {
-    const PUT: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, due_at, channel, ready_at, \
-            lease_worker, lease_nonce, lease_until, token, facets, body) \
-        SELECT $1, * FROM unnest($2::TEXT[], $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], \
-            $8::BIGINT[], $9::TEXT[], $10::TEXT[], $11::BIGINT[], $12::BIGINT[], $13::TEXT[], $14::TEXT[]) \
-        ON CONFLICT (tenant, kind, id) DO UPDATE SET \
-            version = excluded.version, at = excluded.at, due_at = excluded.due_at, \
-            channel = excluded.channel, ready_at = excluded.ready_at, \
-            lease_worker = excluded.lease_worker, lease_nonce = excluded.lease_nonce, \
-            lease_until = excluded.lease_until, token = excluded.token, \
-            facets = excluded.facets, body = excluded.body";
-    if records.is_empty() {
-        return Ok(());
-    }
-    let all = |of: fn(&Record) -> &str| records.iter().map(of).collect::<Vec<_>>();
-    let numbers = |of: fn(&Record) -> i64| records.iter().map(of).collect::<Vec<_>>();
-    let maybe = |of: fn(&Record) -> Option<i64>| records.iter().map(of).collect::<Vec<_>>();
-    let texts = |of: fn(&Record) -> Option<String>| records.iter().map(of).collect::<Vec<_>>();
-    let facets: Vec<String> = records
-        .iter()
-        .map(|record| {
-            serde_json::to_string(&record.facets).map_err(|error| Fault::corrupt(&record.key, error))
-        })
-        .collect::<Result<_, _>>()?;
-    let statement = tx.prepare_cached(PUT).await?;
-    tx.execute(
-        &statement,
-        &[
-            &tenant.as_str(),
-            &all(|r| r.key.kind.as_str()),
-            &all(|r| r.key.id.as_str()),
-            &numbers(|r| r.version.cast_signed()),
-            &numbers(|r| r.at.micros()),
-            &maybe(|r| r.due_at.map(Time::micros)),
-            &texts(|r| r.queue.as_ref().map(|queue| queue.channel.to_string())),
-            &maybe(|r| r.queue.as_ref().map(|queue| queue.ready_at.micros())),
-            &texts(|r| r.lease.as_ref().map(|lease| lease.worker.to_string())),
-            &texts(|r| r.lease.as_ref().map(|lease| lease.nonce.to_string())),
-            &maybe(|r| r.lease.as_ref().map(|lease| lease.until.micros())),
-            &numbers(|r| r.token.cast_signed()),
-            &facets,
-            &all(|r| r.body.as_str()),
-        ],
-    )
-    .await?;
-    index(tx, tenant, known, records).await
-}
-
-/// One row of the facets: kind, facet, value, time, id.
-type Row<'a> = (&'a str, Facet, &'a str, i64, &'a str);
-
-fn rows<'a>(key: &'a Key, at: i64, facets: &'a [(Facet, String)]) -> impl Iterator<Item = Row<'a>> {
-    facets.iter().map(move |(facet, value)| (key.kind.as_str(), *facet, value.as_str(), at, key.id.as_str()))
-}
-
-/// Keeps the rows of the facets: only what differs is written.
-async fn index(
-    tx: &Transaction<'_>,
-    tenant: &TenantId,
-    known: &BTreeMap<Key, Old>,
-    records: &[Record],
-) -> Result<(), Fault> {
-    const GONE: &str = "DELETE FROM tipstaff_facets WHERE tenant = $1 AND (kind, facet, value, at, id) IN \
-        (SELECT * FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[]))";
-    const NEW: &str = "INSERT INTO tipstaff_facets (tenant, kind, facet, value, at, id) \
-        SELECT $1, * FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[])";
-    let old = records.iter().filter_map(|record| known.get_key_value(&record.key));
-    let had: BTreeSet<Row<'_>> = old.flat_map(|(key, old)| rows(key, old.at, &old.facets)).collect();
-    let has: BTreeSet<Row<'_>> =
-        records.iter().flat_map(|record| rows(&record.key, record.at.micros(), &record.facets)).collect();
-    for (sql, changed) in [(GONE, had.difference(&has)), (NEW, has.difference(&had))] {
-        let changed: Vec<&Row<'_>> = changed.collect();
-        if changed.is_empty() {
-            continue;
-        }
-        let statement = tx.prepare_cached(sql).await?;
-        let kinds: Vec<&str> = changed.iter().map(|row| row.0).collect();
-        let facets: Vec<&str> = changed.iter().map(|row| row.1.as_str()).collect();
-        let values: Vec<&str> = changed.iter().map(|row| row.2).collect();
-        let times: Vec<i64> = changed.iter().map(|row| row.3).collect();
-        let ids: Vec<&str> = changed.iter().map(|row| row.4).collect();
-        tx.execute(&statement, &[&tenant.as_str(), &kinds, &facets, &values, &times, &ids]).await?;
-    }
-    Ok(())
-}
-
-/// Gives each draft its place after its lane's head.
-pub(crate) async fn append(
     tx: &Transaction<'_>,
     form: Form,
     tenant: &TenantId,
-    drafts: &[AuditDraft],
+    known: &BTreeMap<Key, Old>,
+    records: &[Record],
+    audit: &[AuditDraft],
 ) -> Result<(), Fault> {
-    const RECORDS: &str = "INSERT INTO tipstaff_audit (tenant, lane, seq, personal_of, record) \
-        SELECT $1, * FROM unnest($2::INTEGER[], $3::BIGINT[], $4::TEXT[], $5::TEXT[])";
-    const HEADS: &str = "UPDATE tipstaff_heads AS h SET seq = n.seq, hash = n.hash \
-        FROM unnest($2::INTEGER[], $3::BIGINT[], $4::BYTEA[]) AS n (lane, seq, hash) \
-        WHERE h.tenant = $1 AND h.lane = n.lane";
-    if drafts.is_empty() {
-        return Ok(());
-    }
-    let mut heads = heads(tx, form, tenant, drafts).await?;
+    let lanes = lanes(audit);
+    let find = find_heads(tx, form).await?;
+    let writes = Writes::prepare(tx).await?;
+    let heads = read_heads(tx, &find, tenant, &lanes).await?;
+    let heads = begin_lanes(tx, &find, tenant, &lanes, heads).await?;
+    let (sealed, heads) = seal(heads, audit)?;
+    Ok(Rows::new(tenant, known, records, &sealed, &heads)?.write(tx, &writes).await?)
+}
+
+fn lanes(drafts: &[AuditDraft]) -> Vec<i32> {
+    let lanes: BTreeSet<u16> = drafts.iter().map(|draft| draft.lane).collect();
+    lanes.into_iter().map(i32::from).collect()
+}
+
+/// Audit records with their places, and where the lanes end after them.
+type Sealed = (Vec<(u64, AuditRecord)>, BTreeMap<u16, Head>);
+
+/// Gives each draft its place after its lane's head.
+fn seal(mut heads: BTreeMap<u16, Head>, drafts: &[AuditDraft]) -> Result<Sealed, Fault> {
     let mut fault = None;
     let mut sealed = Vec::with_capacity(drafts.len());
     for draft in drafts {
@@ -197,50 +156,47 @@ pub(crate) async fn append(
         *head = next;
         sealed.push((next.seq, record));
     }
-    if let Some(fault) = fault {
-        return Err(fault.into());
+    match fault {
+        Some(fault) => Err(fault.into()),
+        None => Ok((sealed, heads)),
     }
-    let lanes: Vec<i32> = sealed.iter().map(|(_, record)| record.lane.into()).collect();
-    let places: Vec<i64> = sealed.iter().map(|(seq, _)| seq.cast_signed()).collect();
-    let personal: Vec<Option<&str>> = sealed
-        .iter()
-        .map(|(_, record)| {
-            let subject = record.subject.as_ref().filter(|_| !record.personal.is_empty());
-            subject.map(|subject| subject.user.as_str())
-        })
-        .collect();
-    let texts: Vec<String> = sealed.iter().map(|(_, record)| json(record)).collect::<Result<_, _>>()?;
-    let statement = tx.prepare_cached(RECORDS).await?;
-    tx.execute(&statement, &[&tenant.as_str(), &lanes, &places, &personal, &texts]).await?;
-    let statement = tx.prepare_cached(HEADS).await?;
-    let lanes: Vec<i32> = heads.keys().map(|lane| i32::from(*lane)).collect();
-    let places: Vec<i64> = heads.values().map(|head| head.seq.cast_signed()).collect();
-    let hashes: Vec<&[u8]> = heads.values().map(|head| &head.hash.bytes()[..]).collect();
-    tx.execute(&statement, &[&tenant.as_str(), &lanes, &places, &hashes]).await?;
-    Ok(())
 }
 
-/// Where the lanes end, held until the transaction is over: a lane has one writer at a time.
-async fn heads(
-    tx: &Transaction<'_>,
-    form: Form,
-    tenant: &TenantId,
-    drafts: &[AuditDraft],
-) -> Result<BTreeMap<u16, Head>, Fault> {
-    const BEGIN: &str = "INSERT INTO tipstaff_heads (tenant, lane, seq, hash) \
-        SELECT $1, lane, 0, $3 FROM unnest($2::INTEGER[]) AS lane ON CONFLICT DO NOTHING";
-    let lanes: BTreeSet<u16> = drafts.iter().map(|draft| draft.lane).collect();
-    let lanes: Vec<i32> = lanes.into_iter().map(i32::from).collect();
+/// What finds where lanes end, held until the transaction is over: a lane has one writer at a time.
+async fn find_heads(db: &impl GenericClient, form: Form) -> Result<Statement, Error> {
     let lock = if form == Form::Rows { "FOR UPDATE" } else { "" };
     let sql = format!(
         "SELECT lane, seq, hash FROM tipstaff_heads WHERE tenant = $1 AND lane = ANY($2) ORDER BY lane {lock}"
     );
-    let statement = tx.prepare_cached(&sql).await?;
-    let mut rows = tx.query(&statement, &[&tenant.as_str(), &lanes]).await?;
+    db.prepare_cached(&sql).await
+}
+
+async fn read_heads(
+    db: &impl GenericClient,
+    find: &Statement,
+    tenant: &TenantId,
+    lanes: &[i32],
+) -> Result<Vec<Row>, Error> {
+    if lanes.is_empty() {
+        return Ok(Vec::new());
+    }
+    db.query(find, &[&tenant.as_str(), &lanes]).await
+}
+
+/// The heads that were found, and those of lanes that begin now.
+async fn begin_lanes(
+    db: &impl GenericClient,
+    find: &Statement,
+    tenant: &TenantId,
+    lanes: &[i32],
+    mut rows: Vec<Row>,
+) -> Result<BTreeMap<u16, Head>, Fault> {
+    const BEGIN: &str = "INSERT INTO tipstaff_heads (tenant, lane, seq, hash) \
+        SELECT $1, lane, 0, $3 FROM unnest($2::INTEGER[]) AS lane ON CONFLICT DO NOTHING";
     if rows.len() < lanes.len() {
-        let begin = tx.prepare_cached(BEGIN).await?;
-        tx.execute(&begin, &[&tenant.as_str(), &lanes, &&Head::default().hash.bytes()[..]]).await?;
-        rows = tx.query(&statement, &[&tenant.as_str(), &lanes]).await?;
+        let begin = db.prepare_cached(BEGIN).await?;
+        db.execute(&begin, &[&tenant.as_str(), &lanes, &&Head::default().hash.bytes()[..]]).await?;
+        rows = read_heads(db, find, tenant, lanes).await?;
     }
     rows.iter().map(|row| read::a_head(tenant, row)).collect()
 }
@@ -284,10 +240,6 @@ pub(crate) async fn erase(
         tx.execute(&erase, &[&tenant.as_str(), &lane, &seq, &json(&record)?]).await?;
     }
     Ok(erased)
-}
-
-fn json(record: &AuditRecord) -> Result<String, Fault> {
-    serde_json::to_string(record).map_err(|error| Fault::corrupt(record, error))
 }
 
 /// Sixteen bytes from the operating system's generator.

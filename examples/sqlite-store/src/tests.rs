@@ -114,6 +114,7 @@ fn a_file_that_another_holds_is_unavailable_for_writes_alone() {
         max: 1,
         until: Time::EPOCH,
         lease: Span::secs(1),
+        after: None,
     };
     assert_eq!(ready(store.claim(&nothing)).unwrap(), Ok(vec![]), "nor does a claim of nothing");
     let error = ready(store.commit(&call)).unwrap().unwrap_err();

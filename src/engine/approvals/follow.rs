@@ -106,7 +106,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// Makes a notice for each of these people, but for whom there is that notice already. Gives
     /// how many are new.
-    pub(super) async fn tell(
+    pub(in crate::engine) async fn tell(
         &self,
         tx: &mut Tx<'_, S>,
         asked: &Approval,
@@ -142,7 +142,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// The members of a group now, by the host's word or by the settings.
-    pub(super) async fn members_of(
+    pub(in crate::engine) async fn members_of(
         &self,
         tx: &mut Tx<'_, S>,
         tenant: &TenantId,

@@ -3,6 +3,7 @@
 use super::approval_key;
 use crate::approval::{Approval, ApprovedPart, Carried, VoidReason};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Purpose};
 use crate::engine::intake::trigger_key;
@@ -20,7 +21,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         &self,
         enforcement: &Enforcement,
     ) -> Result<Option<VoidReason>, EngineError> {
-        let Some(id) = enforcement.approval.filter(|_| enforcement.purpose == Purpose::Action) else {
+        let asked = enforcement.approval.filter(|_| enforcement.purpose == Purpose::Action);
+        let Some(id) = asked.filter(|_| !broken::is(Defect::ApprovalNotCarried)) else {
             return Ok(None);
         };
         let trigger = enforcement.origin.trigger;

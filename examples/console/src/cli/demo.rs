@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tipstaff::{
-    Actor, ApprovalState, Engine, Filter, Order, Reason, RuleSet, Severity, Signal, Status, Time,
+    Actor, ApprovalState, Engine, Filter, Order, Reason, RuleSet, Severity, Signal, Status, Store as _, Time,
 };
-use tipstaff_sqlite::SqliteStore;
 
 use super::args::Cli;
 use super::feed::Feed;
@@ -18,6 +17,7 @@ use super::operators::{self, Deed};
 use super::{Failure, Output, approvals, audit, rules, show};
 use crate::input::{Layout, People, Reader, RejectFile};
 use crate::outbox::Outbox;
+use crate::store::{AnyStore, Database, block_on};
 
 const RULES: &str = include_str!("../../demo/rules.json");
 const MAP: &str = include_str!("../../demo/map.json");
@@ -48,7 +48,7 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
     let refused = rejects.count();
     rejects.finish()?;
     let begin = steps.first().map_or(Time::EPOCH, |(at, _)| *at);
-    let store = SqliteStore::open(dir.join("demo.db"))?;
+    let store = store(cli, dir)?;
     let outbox = Outbox::open(dir.join("outbox"))?.config(OUTBOX.parse()?);
     let engine = Engine::new(store, outbox, set.clone());
     wait(engine.add_rules(&cli.tenant, &set, &Actor::Host, begin))?;
@@ -80,6 +80,20 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
     );
     let warnings: String = set.warnings().iter().map(|warning| format!("warning: {warning}\n")).collect();
     Ok(Output::ok(head + &warnings + &report(&host, dir)?))
+}
+
+/// A file in the demo's folder; or the server that the command line names, where the tenant must be
+/// new: nothing is deleted there.
+fn store(cli: &Cli, dir: &Path) -> Result<AnyStore, Failure> {
+    let Database::Server(_) = cli.db else {
+        return Ok(block_on(Database::File(dir.join("demo.db")).open())?);
+    };
+    let store = block_on(cli.db.open())?;
+    if wait(async { Ok(store.head(&cli.tenant, 0).await?) })?.seq > 0 {
+        let (tenant, db) = (&cli.tenant, &cli.db);
+        return Err(format!("tenant `{tenant}` of {db} has records; name another with --tenant").into());
+    }
+    Ok(store)
 }
 
 /// Makes the folder, or empties it if it is the demo's. The folder itself stays: it may be the one

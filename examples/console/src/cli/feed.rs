@@ -7,6 +7,7 @@ use tipstaff::{EngineError, Filter, Reason, Signal, Span, Status, StoreError, Te
 
 use super::Failure;
 use super::host::{ConsoleEngine, wait};
+use crate::store::block_on;
 
 /// How far beyond the last signal attempts that failed are followed.
 const BEYOND: Span = Span::hours(1);
@@ -53,7 +54,7 @@ impl<'a> Feed<'a> {
     pub(super) fn signal(&mut self, signal: Signal) -> Result<Result<(), EngineError>, Failure> {
         let now = self.advance(signal.at());
         self.fed.signals += 1;
-        let decision = match tipstaff::ready(self.engine.submit(signal, now))? {
+        let decision = match block_on(self.engine.submit(signal, now)) {
             Ok(decision) => decision,
             Err(EngineError::Store(error @ (StoreError::Unavailable(_) | StoreError::Corrupt { .. }))) => {
                 return Err(error.into());

@@ -1,18 +1,18 @@
-//! The engine on a SQLite file, with the outbox beside it.
+//! The engine on a database, with the outbox beside it.
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use tipstaff::{Engine, EngineError, RuleSet, Settings, TenantId, Time, WouldBlock, ready};
-use tipstaff_sqlite::SqliteStore;
+use tipstaff::{Engine, EngineError, RuleSet, Settings, TenantId, Time};
 
 use super::args::Cli;
 use super::{Failure, Output};
 use crate::outbox::Outbox;
+use crate::store::{AnyStore, block_on};
 
 /// The engine of this host.
-pub(super) type ConsoleEngine = Engine<SqliteStore, Outbox>;
+pub(super) type ConsoleEngine = Engine<AnyStore, Outbox>;
 
 /// An open engine, and how the command line wants it used.
 pub(super) struct Host {
@@ -32,13 +32,13 @@ impl Host {
     pub(super) fn open(cli: &Cli) -> Result<Self, Failure> {
         let makes_one = matches!(cli.command, super::Command::Rules(super::args::Rules::Add { .. }));
         if !makes_one && !cli.db.exists() {
-            let db = cli.db.display();
+            let db = &cli.db;
             return Err(format!(
                 "no database `{db}`; `replay`, `demo` or `rules add` make one, `--db` names another"
             )
             .into());
         }
-        let store = SqliteStore::open(&cli.db)?;
+        let store = block_on(cli.db.open())?;
         let outbox = outbox(cli)?;
         let none = RuleSet::new(Settings::default(), Vec::new(), &tipstaff::ActionCatalog::default())?;
         Ok(Self {
@@ -88,9 +88,9 @@ pub(super) fn outbox(cli: &Cli) -> Result<Outbox, Failure> {
     })
 }
 
-/// A path beside the database.
+/// A path beside the database; with a server, where we stand.
 pub(super) fn beside(cli: &Cli, name: &str) -> PathBuf {
-    cli.db.with_file_name(name)
+    cli.db.beside(name)
 }
 
 /// Reads a file, and names it where that fails.
@@ -98,10 +98,7 @@ pub(super) fn read(file: &std::path::Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
-/// The outcome of a call of the engine: SQLite never waits, so one poll finishes it.
+/// The outcome of a call of the engine.
 pub(super) fn wait<T>(call: impl Future<Output = Result<T, EngineError>>) -> Result<T, Failure> {
-    match ready(call) {
-        Ok(outcome) => Ok(outcome?),
-        Err(would_block @ WouldBlock) => Err(would_block.into()),
-    }
+    Ok(block_on(call)?)
 }

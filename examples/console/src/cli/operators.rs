@@ -7,6 +7,7 @@ use tipstaff::{
 
 use super::Failure;
 use super::host::{ConsoleEngine, wait};
+use crate::store::block_on;
 
 /// One deed of a person.
 #[derive(Debug, Deserialize)]
@@ -67,8 +68,8 @@ impl Deed {
         for asked in wait(engine.approvals(filter))? {
             let says = Some(self.says.as_str());
             let answer = match agree {
-                true => tipstaff::ready(engine.approve(tenant, asked.id, &self.by, asked.digest, says, now))?,
-                false => tipstaff::ready(engine.reject(tenant, asked.id, &self.by, asked.digest, says, now))?,
+                true => block_on(engine.approve(tenant, asked.id, &self.by, asked.digest, says, now)),
+                false => block_on(engine.reject(tenant, asked.id, &self.by, asked.digest, says, now)),
             };
             match answer {
                 Ok(_) | Err(tipstaff::EngineError::Approval(_)) => {}

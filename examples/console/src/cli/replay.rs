@@ -8,13 +8,13 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tipstaff::{Actor, Engine, RuleSet, Time};
-use tipstaff_sqlite::SqliteStore;
 
 use super::args::{Cli, Replay};
 use super::feed::Feed;
 use super::host::{ConsoleEngine, beside, outbox, read, wait};
 use super::{Failure, Output};
 use crate::input::{Layout, Map, People, Reader, RejectFile};
+use crate::store::block_on;
 
 /// Timers are looked at whenever a signal led to something, and after this many that did not.
 const QUIET: u64 = 64;
@@ -92,7 +92,7 @@ fn install(engine: &ConsoleEngine, cli: &Cli, set: &RuleSet, at: Time) -> Result
 }
 
 fn open(cli: &Cli, replay: &Replay, set: RuleSet) -> Result<ConsoleEngine, Failure> {
-    let mut store = SqliteStore::open(&cli.db)?;
+    let mut store = block_on(cli.db.open())?;
     let mut outbox = outbox(cli)?;
     if replay.drill {
         store = store.on_commit(Box::new(|phase| announce(&format!("commit {phase:?}"))));

@@ -4,10 +4,12 @@ mod bands;
 mod calls;
 mod demo;
 mod explain;
+mod guards;
 mod people;
 mod replays;
 mod rules;
 mod schedule;
+mod stops;
 #[path = "../support/mod.rs"]
 mod support;
 

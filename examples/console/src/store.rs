@@ -1,0 +1,178 @@
+//! Where the console keeps its records: a SQLite file or a PostgreSQL database.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use tipstaff::{
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
+};
+use tipstaff_postgres::PostgresStore;
+use tipstaff_sqlite::{Phase, SqliteStore};
+use tokio::runtime::{Builder, Runtime};
+
+/// The name of a database: `postgres://…` or `postgresql://…` for a server, all else for a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Database {
+    /// A SQLite file.
+    File(PathBuf),
+    /// The address of a PostgreSQL database.
+    Server(String),
+}
+
+impl FromStr for Database {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let server = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        Ok(if server { Self::Server(text.to_owned()) } else { Self::File(text.into()) })
+    }
+}
+
+/// The address of a server may hold a password, which is shown to nobody.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(address) => {
+                let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                let place = place.split(['?', '#']).next().unwrap_or_default();
+                write!(f, "postgres://{place}")
+            }
+        }
+    }
+}
+
+impl Database {
+    /// Where files belong that lie beside the database: in its folder; with a server, where we stand.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        match self {
+            Self::File(path) => path.with_file_name(name),
+            Self::Server(_) => Path::new(name).to_owned(),
+        }
+    }
+
+    /// Whether it is there already. A server's tables are made when it is opened, so it always is.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::File(path) => path.exists(),
+            Self::Server(_) => true,
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn open(&self) -> Result<AnyStore, OpenError> {
+        Ok(match self {
+            Self::File(path) => AnyStore::Sqlite(Box::new(SqliteStore::open(path)?)),
+            Self::Server(address) => AnyStore::Postgres(PostgresStore::connect(address).await?),
+        })
+    }
+}
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A file.
+    #[error(transparent)]
+    Sqlite(#[from] tipstaff_sqlite::OpenError),
+    /// A server.
+    #[error(transparent)]
+    Postgres(#[from] tipstaff_postgres::OpenError),
+}
+
+/// One of the stores.
+#[derive(Debug)]
+pub enum AnyStore {
+    /// A SQLite file.
+    Sqlite(Box<SqliteStore>),
+    /// A PostgreSQL database.
+    Postgres(PostgresStore),
+}
+
+impl AnyStore {
+    /// Calls the hook before and after each commit to a file; a server's commits are not seen from
+    /// here.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_commit(self, hook: Box<dyn Fn(Phase) + Send + Sync>) -> Self {
+        match self {
+            Self::Sqlite(store) => Self::Sqlite(Box::new(store.on_commit(hook))),
+            server @ Self::Postgres(_) => server,
+        }
+    }
+}
+
+/// Every call goes to the store that there is.
+macro_rules! forward {
+    ($($call:ident($($name:ident: $of:ty),*) -> $answer:ty;)*) => {
+        impl Store for AnyStore {
+            $(async fn $call(&self, $($name: $of),*) -> Result<$answer, StoreError> {
+                match self {
+                    Self::Sqlite(store) => store.$call($($name),*).await,
+                    Self::Postgres(store) => store.$call($($name),*).await,
+                }
+            })*
+        }
+    };
+}
+
+forward! {
+    load(keys: &[Key]) -> Vec<Option<Record>>;
+    commit(commit: &Commit) -> Committed;
+    claim(claim: &Claim) -> Vec<Record>;
+    renew(renewal: &Renewal) -> Time;
+    due(page: &DuePage) -> Vec<Record>;
+    upcoming(ask: &Ahead) -> Upcoming;
+    query(query: &Query) -> Page<Record>;
+    trail(trail: &Trail) -> Vec<AuditRecord>;
+    head(tenant: &TenantId, lane: u16) -> Head;
+    erase(tenant: &TenantId, user: &UserId) -> u64;
+    now() -> Time;
+    unique() -> Salt;
+}
+
+/// Drives a call to its end. SQLite's never wait; a server's do, on one runtime of this process.
+///
+/// # Panics
+/// Within another runtime, and where the system refuses to make one.
+pub fn block_on<T>(call: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME
+        .get_or_init(|| Builder::new_current_thread().enable_all().build().expect("the system has threads"))
+        .block_on(call)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_server_and_all_else_a_file() {
+        for (text, shown, beside) in [
+            ("my.db", "my.db", "outbox"),
+            ("/var/lib/my.db", "/var/lib/my.db", "/var/lib/outbox"),
+            ("postgres.db", "postgres.db", "outbox"),
+            (
+                "postgres://ana:secret@db.example.com:5432/security",
+                "postgres://db.example.com:5432/security",
+                "outbox",
+            ),
+            ("postgresql://ana@db/s?password=secret", "postgres://db/s", "outbox"),
+            ("postgres://db", "postgres://db", "outbox"),
+        ] {
+            let Ok(database) = text.parse::<Database>();
+            assert_eq!(database.to_string(), shown);
+            assert_eq!(database.beside("outbox"), Path::new(beside));
+            assert_eq!(matches!(database, Database::Server(_)), text.contains("://"));
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! What must hold when a drill is over, whatever happened on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use tipstaff::{
+    Approval, ApprovalState, AuditRecord, Decision, Delivery, Enforcement, EnforcementId, Engine, Kind,
+    MAX_PAGE, Order, Purpose, Query, Reason, Status, Store,
+};
+use tipstaff_delivery::Effects;
+
+use crate::world::{concerns, signal_id, tenant};
+
+/// The audit records of the moves of an enforcement: one for each change of its record.
+const MOVES: [&str; 10] = [
+    "ENFORCEMENT_CREATED",
+    "ENFORCEMENT_QUEUED",
+    "ENFORCEMENT_CLAIMED",
+    "ENFORCEMENT_RECLAIMED",
+    "ENFORCEMENT_RETRY_SCHEDULED",
+    "ENFORCEMENT_ACCEPTED",
+    "ENFORCEMENT_SUCCEEDED",
+    "ENFORCEMENT_FAILED",
+    "ENFORCEMENT_CANCELLED",
+    "ENFORCEMENT_OUTCOME_UNKNOWN",
+];
+
+/// All that is known in the end.
+pub(crate) struct Facts {
+    /// The signals that a host has taken.
+    pub(crate) taken: BTreeSet<u64>,
+    /// What the receiver saw.
+    pub(crate) effects: Effects,
+    decisions: Vec<Decision>,
+    /// Enforcements and notices, with their versions.
+    enforcements: Vec<(Enforcement, u64)>,
+    approvals: Vec<Approval>,
+    audit: Vec<AuditRecord>,
+    /// What is wrong with the chain.
+    chain: Option<String>,
+}
+
+/// A page by page reading of everything.
+pub(crate) async fn facts<S: Store, D: Delivery>(
+    engine: &Engine<S, D>,
+    taken: BTreeSet<u64>,
+    effects: Effects,
+) -> Result<Facts, tipstaff::EngineError> {
+    let mut audit: Vec<AuditRecord> = Vec::new();
+    loop {
+        let after = audit.last().map_or(0, |record| record.seq);
+        let page = engine.audit(&tenant(), after, MAX_PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        audit.extend(page);
+    }
+    let chain = engine.verify_audit(&tenant(), None).await?.err().map(|broken| broken.to_string());
+    let store = engine.store();
+    let mut enforcements = all(store, Kind::Enforcement).await?;
+    enforcements.extend(all(store, Kind::Notice).await?);
+    let bodies = |(body, _)| body;
+    Ok(Facts {
+        taken,
+        effects,
+        decisions: all(store, Kind::Trigger).await?.into_iter().map(bodies).collect(),
+        enforcements,
+        approvals: all(store, Kind::Approval).await?.into_iter().map(|(body, _)| body).collect(),
+        audit,
+        chain,
+    })
+}
+
+async fn all<T: DeserializeOwned>(
+    store: &impl Store,
+    kind: Kind,
+) -> Result<Vec<(T, u64)>, tipstaff::StoreError> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let query = Query {
+            tenant: tenant(),
+            kind,
+            from: None,
+            until: None,
+            facets: Vec::new(),
+            order: Order::Oldest,
+            after,
+            limit: MAX_PAGE,
+        };
+        let page = store.query(&query).await?;
+        for record in &page.rows {
+            let body = serde_json::from_str(&record.body).map_err(|error| tipstaff::StoreError::Corrupt {
+                place: record.key.to_string(),
+                fault: error.to_string(),
+            })?;
+            found.push((body, record.version));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+impl Facts {
+    /// Everything that does not hold.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        self.signals(&mut faults);
+        self.deliveries(&mut faults);
+        self.agreements(&mut faults);
+        self.trail(&mut faults);
+        faults
+    }
+
+    /// Every signal that was taken and concerned a rule has one decision, and each action of it once.
+    fn signals(&self, faults: &mut Vec<String>) {
+        let mut decisions: BTreeMap<&str, usize> = BTreeMap::new();
+        for decision in &self.decisions {
+            *decisions.entry(&decision.signal.id).or_default() += 1;
+        }
+        let mut actions: BTreeMap<&str, usize> = BTreeMap::new();
+        for (enforcement, _) in self.enforcements.iter().filter(|(e, _)| e.purpose == Purpose::Action) {
+            *actions.entry(&enforcement.origin.signal).or_default() += 1;
+        }
+        for n in &self.taken {
+            let id = signal_id(*n);
+            let found = (
+                decisions.get(id.as_str()).copied().unwrap_or(0),
+                actions.get(id.as_str()).copied().unwrap_or(0),
+            );
+            let wanted = match n % 10 {
+                _ if !concerns(*n) => (0, 0),
+                0..=3 => (1, 2),
+                _ => (1, 1),
+            };
+            if found != wanted {
+                faults.push(format!("{id} was taken: (decisions, actions) are {found:?}, not {wanted:?}"));
+            }
+        }
+        for (id, count) in decisions.iter().filter(|(_, count)| **count > 1) {
+            faults.push(format!("{id} has {count} decisions"));
+        }
+    }
+
+    /// Everything is over; what succeeded had its effect once, and nothing had one that nobody decided.
+    fn deliveries(&self, faults: &mut Vec<String>) {
+        let mut known = BTreeMap::new();
+        for (enforcement, _) in &self.enforcements {
+            let key = enforcement.id.to_string();
+            let effects = self.effects.effects.get(&key).copied().unwrap_or(0);
+            let most = match (enforcement.status(), enforcement.reason()) {
+                (Status::Pending, reason) => {
+                    faults.push(format!("{key} is not over: {reason}"));
+                    1
+                }
+                (Status::Succeeded, Reason::Done) => {
+                    if effects == 0 {
+                        faults.push(format!("{key} succeeded, and the receiver never saw it"));
+                    }
+                    1
+                }
+                (_, Reason::Rejected | Reason::ApprovalExpired | Reason::Cancelled) => 0,
+                _ => 1,
+            };
+            if effects > most {
+                faults.push(format!("{key} ({}) had its effect {effects} times", enforcement.reason()));
+            }
+            known.insert(key, enforcement);
+        }
+        for key in self.effects.effects.keys().filter(|key| !known.contains_key(*key)) {
+            faults.push(format!("{key} had its effect without a record"));
+        }
+        if self.effects.refused > 0 {
+            faults.push(format!("{} messages were not believed", self.effects.refused));
+        }
+    }
+
+    /// Locks were agreed to, and only those that were had their effect.
+    fn agreements(&self, faults: &mut Vec<String>) {
+        let by_id: BTreeMap<_, _> = self.approvals.iter().map(|asked| (asked.id, asked)).collect();
+        let locks = self
+            .enforcements
+            .iter()
+            .filter(|(e, _)| e.purpose == Purpose::Action && e.action.as_str() == "lock_account");
+        for (lock, _) in locks {
+            let asked = lock.approval.and_then(|id| by_id.get(&id));
+            let effect = self.effects.effects.contains_key(&lock.id.to_string());
+            match asked.map(|asked| &asked.state) {
+                None => faults.push(format!("{} was never asked for", lock.id)),
+                Some(ApprovalState::Granted) => {}
+                Some(ApprovalState::Open) => faults.push(format!("the request for {} is open", lock.id)),
+                Some(state) if effect => {
+                    faults.push(format!("{} had its effect, but it was {state}", lock.id));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The chain is whole, and every change of a record has its audit record.
+    fn trail(&self, faults: &mut Vec<String>) {
+        faults.extend(self.chain.iter().map(|broken| format!("the trail is not whole: {broken}")));
+        let mut moves: BTreeMap<EnforcementId, u64> = BTreeMap::new();
+        for record in self.audit.iter().filter(|record| MOVES.contains(&record.code.as_str())) {
+            if let Some(id) = record.enforcement {
+                *moves.entry(id).or_default() += 1;
+            }
+        }
+        let notices = |e: &Enforcement| matches!(e.purpose, Purpose::Notice { .. });
+        for (enforcement, version) in self.enforcements.iter().filter(|(e, _)| !notices(e)) {
+            let audited = moves.get(&enforcement.id).copied().unwrap_or(0);
+            if audited != *version {
+                let id = enforcement.id;
+                faults.push(format!("{id} has version {version}, and {audited} audit records"));
+            }
+        }
+    }
+}
+
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |reason| self.enforcements.iter().filter(|(e, _)| e.reason() == reason).count();
+        let attempts: u32 = self.enforcements.iter().map(|(e, _)| e.attempts).sum();
+        let sent: usize = self.effects.attempts.values().sum();
+        let late = self.audit.iter().filter(|record| record.code == "ENFORCEMENT_SETTLE_REFUSED").count();
+        write!(
+            f,
+            "{} signals taken, {} decisions, {} enforcements and notices ({} done, {} rejected, {} exhausted), \
+             {attempts} attempts, {sent} messages for {} effects, {late} late answers refused, {} audit records",
+            self.taken.len(),
+            self.decisions.len(),
+            self.enforcements.len(),
+            count(Reason::Done),
+            count(Reason::Rejected),
+            count(Reason::Exhausted),
+            self.effects.effects.len(),
+            self.audit.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tipstaff::{Delivered, Filter, Job, MemoryStore, ready};
+
+    use super::*;
+    use crate::world::{Order, rules};
+
+    /// A calm run of twenty signals to its end.
+    fn calm() -> Facts {
+        let order = Order { database: String::new(), receiver: "http://127.0.0.1:1/".into(), begun: 0 };
+        let seen = Mutex::new(Effects::default());
+        let deliver = |job: &Job| {
+            *seen.lock().unwrap().effects.entry(job.key.to_string()).or_default() += 1;
+            Delivered::done()
+        };
+        let engine = Engine::new(MemoryStore::default(), deliver, rules());
+        let mut now = tipstaff::Time::EPOCH.after(tipstaff::Span::secs(60));
+        let taken: BTreeSet<u64> = (0..20).collect();
+        for n in &taken {
+            ready(engine.submit(order.signal(*n), now)).unwrap().unwrap();
+        }
+        for (n, asked) in
+            ready(engine.approvals(Filter::new(&tenant()))).unwrap().unwrap().into_iter().enumerate()
+        {
+            let by = "s1".parse().unwrap();
+            match n {
+                0 => ready(engine.reject(&tenant(), asked.id, &by, asked.digest, None, now)),
+                _ => ready(engine.approve(&tenant(), asked.id, &by, asked.digest, None, now)),
+            }
+            .unwrap()
+            .unwrap();
+        }
+        for _ in 0..3 {
+            ready(engine.run_due(now)).unwrap().unwrap();
+            now = now.after(tipstaff::Span::mins(5));
+        }
+        let effects = seen.lock().unwrap().clone();
+        ready(facts(&engine, taken, effects)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_calm_run_has_no_faults() {
+        let facts = calm();
+        assert_eq!(facts.faults(), Vec::<String>::new());
+        assert_eq!((facts.decisions.len(), facts.approvals.len()), (18, 6));
+    }
+
+    fn key(facts: &Facts, reason: Reason) -> String {
+        facts.enforcements.iter().find(|(e, _)| e.reason() == reason).unwrap().0.id.to_string()
+    }
+
+    #[test]
+    fn each_thing_that_may_go_wrong_is_seen() {
+        type Spoil = fn(&mut Facts);
+        let spoilt: [(&str, Spoil); 10] = [
+            ("sig-0 was taken", |facts| facts.decisions.clear()),
+            ("has 2 decisions", |facts| facts.decisions.push(facts.decisions[0].clone())),
+            ("was taken: (decisions, actions) are (0, 0)", |facts| _ = facts.taken.insert(20)),
+            ("the receiver never saw it", |facts| facts.effects.effects.clear()),
+            ("had its effect 2 times", |facts| *facts.effects.effects.values_mut().next().unwrap() += 1),
+            ("had its effect without a record", |facts| {
+                facts.effects.effects.insert("enf_1".into(), 1);
+            }),
+            ("(rejected) had its effect 1 times", |facts| {
+                facts.effects.effects.insert(key(facts, Reason::Rejected), 1);
+            }),
+            ("was never asked for", |facts| facts.approvals.clear()),
+            ("audit records", |facts| facts.audit.retain(|record| record.code != "ENFORCEMENT_CLAIMED")),
+            ("messages were not believed", |facts| facts.effects.refused = 1),
+        ];
+        for (seen, spoil) in spoilt {
+            let mut facts = calm();
+            spoil(&mut facts);
+            let faults = facts.faults();
+            assert!(faults.iter().any(|fault| fault.contains(seen)), "{seen}: {faults:?}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Drills on real processes and servers: what is killed, stopped, cut off and starved here must have
+//! lost nothing and done nothing twice. See the README.
+
+mod check;
+mod drill;
+mod fleet;
+mod host;
+mod obstacle;
+mod proxy;
+mod server;
+mod storm;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+/// Drills of the engine with real processes, a real server and a receiver that counts effects.
+#[derive(Debug, Parser)]
+#[command(name = "tipstaff-drills", version, max_term_width = 100)]
+struct Cli {
+    /// How long: `small` takes seconds, `short` is for each change, `long` for each release.
+    #[arg(value_enum, default_value_t = Form::Short)]
+    form: Form,
+    /// Only these drills; may be repeated.
+    #[arg(long, value_enum)]
+    only: Vec<Drill>,
+    /// Be one of the processes that are drilled.
+    #[arg(long, hide = true, value_name = "JSON")]
+    host: Option<String>,
+}
+
+/// How many faults of each kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Form {
+    /// A look at whether the drills themselves work.
+    Small,
+    /// 100 kills, 3 server crashes, 20 dropped commits, 10 pauses.
+    Short,
+    /// 1,000 kills, 100 server crashes, 500 dropped commits, 200 pauses.
+    Long,
+}
+
+/// A drill.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Drill {
+    /// Four processes on one SQLite file: kills and pauses.
+    Sqlite,
+    /// Eight processes on a PostgreSQL server: kills, pauses, crashes of the server, dropped commits.
+    Postgres,
+    /// Four processes on a SQLite file whose disk is full for a while.
+    SqliteFull,
+    /// Four processes on a SQLite file that may only be read for a while.
+    SqliteReadOnly,
+    /// Eight processes on a server whose tables have no room for a while.
+    PostgresFull,
+    /// Eight processes on a server that takes no writes for a while.
+    PostgresReadOnly,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(order) = &cli.host {
+        host::run(order);
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |drill: &&Drill| cli.only.is_empty() || cli.only.contains(drill);
+    let mut failed = false;
+    for drill in Drill::value_variants().iter().filter(wanted) {
+        let name = drill.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        match drill::run(*drill, cli.form) {
+            Ok(drill::Outcome::Passed(said)) => println!("{name}: {said}"),
+            Ok(drill::Outcome::Skipped(why)) => println!("{name}: skipped, {why}"),
+            Err(faults) => {
+                failed = true;
+                println!("{name}: FAILED\n{faults}");
+            }
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,342 @@
+//! What is ready: enforcements are claimed, looked at once more, and delivered.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use super::approvals::voided;
+use super::held::{GivenUp, Hold};
+use super::run::Fault;
+use super::settle::{Answered, End, is_down, lost};
+use super::turns::Before;
+use super::{Engine, EngineError, RunReport};
+use crate::action::RetrySafety;
+use crate::broken::{self, Defect};
+use crate::delivery::{Delivered, Delivery, Job, Probe};
+use crate::enforcement::{Attempt, Enforcement, Outcome, State};
+use crate::id::{EffectId, TenantId, WorkerId};
+use crate::state::Control;
+use crate::store::{Claim, Record, Renewal, Store, StoreError, decode};
+use crate::time::Time;
+
+/// How often a claim whose answer was lost is repeated before the run ends.
+const REPEATS: usize = 8;
+
+/// What a claim gave, before it is carried out.
+struct Claimed {
+    record: Record,
+    enforcement: Enforcement,
+}
+
+/// One that was claimed, carried out or not.
+struct Carried {
+    record: Record,
+    effect: Option<EffectId>,
+    end: Result<End, EngineError>,
+    delivered: bool,
+}
+
+impl<S: Store, D: Delivery> Engine<S, D> {
+    /// Claims, delivers and settles what is ready, until nothing is or so many attempts were made.
+    pub(super) async fn run_ready(
+        &self,
+        now: Time,
+        mut room: usize,
+        report: &mut RunReport,
+    ) -> Result<usize, EngineError> {
+        let worker = self.worker_id().await?;
+        let mut taken = 0;
+        while room > 0 && !self.is_stopped() {
+            let again = self.lock(&self.unanswered).is_some();
+            if broken::is(Defect::EffectBeforeClaim) {
+                self.deliver_unclaimed().await?;
+            }
+            let batch = self.claim(&worker, room, now).await?;
+            if batch.is_empty() {
+                break;
+            }
+            taken += batch.len();
+            room = room.saturating_sub(batch.len());
+            self.carry_out(batch, again, now, report).await?;
+        }
+        Ok(taken)
+    }
+
+    /// A claim whose answer is lost may have been made: it is repeated as it was, by the next run if
+    /// need be, so that nothing waits for its lease to run out.
+    async fn claim(&self, worker: &WorkerId, room: usize, now: Time) -> Result<Vec<Record>, EngineError> {
+        let unanswered = self.lock(&self.unanswered).take();
+        let claim = match unanswered {
+            Some(claim) => claim,
+            None => Claim {
+                worker: worker.clone(),
+                nonce: self.nonce().await?,
+                channels: self.delivery.channels().filter(|_| !broken::is(Defect::UnknownTypesFailed)),
+                max: self.batch.min(room),
+                until: now,
+                lease: self.lease,
+                after: self.lock(&self.served).clone(),
+            },
+        };
+        let mut answer = self.store.claim(&claim).await;
+        for _ in 0..REPEATS {
+            match answer {
+                Err(StoreError::Unknown(_)) => answer = self.store.claim(&claim).await,
+                _ => break,
+            }
+        }
+        if let Err(StoreError::Unknown(_)) = answer {
+            *self.lock(&self.unanswered) = Some(claim);
+            return Ok(answer?);
+        }
+        let batch = answer?;
+        if let Some(last) = served_last(&batch, claim.after.as_ref()) {
+            *self.lock(&self.served) = Some(last);
+        }
+        Ok(batch)
+    }
+
+    /// Carries a batch out. Where the delivery waits, all of it is under way at the same time, but
+    /// for what concerns the same effect: that goes one after the other. Whatever has ended is settled
+    /// together.
+    async fn carry_out(
+        &self,
+        batch: Vec<Record>,
+        again: bool,
+        now: Time,
+        report: &mut RunReport,
+    ) -> Result<(), EngineError> {
+        // What is claimed alone is delivered at once; of a batch, the last may have waited for long.
+        let fresh = batch.len() == 1 && !again;
+        let mut holds = Vec::new();
+        let mut waiting = VecDeque::new();
+        for record in batch {
+            match sound(&record) {
+                Ok(enforcement) => {
+                    holds.push(self.holdings.hold(&record));
+                    waiting.push_back(Claimed { record, enforcement });
+                }
+                Err(error) => report.fault(Fault { key: record.key, error: error.into() }),
+            }
+        }
+        let mut busy: BTreeSet<EffectId> = BTreeSet::new();
+        let mut under_way = Vec::new();
+        let mut down = None;
+        loop {
+            for _ in 0..waiting.len() {
+                let Some(next) = waiting.pop_front() else { break };
+                let effect = next.enforcement.effect();
+                if effect.is_some_and(|effect| !busy.insert(effect)) {
+                    waiting.push_back(next);
+                } else {
+                    under_way.push(Box::pin(self.carry(next, fresh, now)));
+                }
+            }
+            if under_way.is_empty() {
+                return down.map_or(Ok(()), Err);
+            }
+            let mut answers = Vec::new();
+            for carried in first_ended(&mut under_way).await {
+                if let Some(effect) = carried.effect {
+                    busy.remove(&effect);
+                }
+                report.attempts += usize::from(carried.delivered);
+                match carried.end {
+                    Ok(end) => answers.push(Answered { claimed: carried.record, end, again: false }),
+                    // Nothing was delivered: it need not wait for its lease to run out.
+                    Err(error) if is_down(&error) => {
+                        let end = End::HandBack("the store did not answer");
+                        self.holdings.owe([Answered { claimed: carried.record, end, again: false }]);
+                        down = Some(error);
+                    }
+                    Err(error) => report.fault(Fault { key: carried.record.key, error }),
+                }
+            }
+            if let Err(error) = self.settle(answers, now, report).await {
+                down = Some(error);
+            }
+        }
+    }
+
+    async fn carry(&self, claimed: Claimed, fresh: bool, now: Time) -> Carried {
+        let Claimed { record, enforcement } = claimed;
+        let effect = enforcement.effect();
+        let hold = self.holdings.hold(&record);
+        let (end, delivered) = match self.before(&record, enforcement, fresh, &hold, now).await {
+            Ok(Ready::Deliver(enforcement)) => {
+                (Ok(End::Settle(self.attempt(&enforcement, &hold).await, None)), true)
+            }
+            Ok(Ready::Over(end)) => (Ok(end), false),
+            Err(error) => (Err(error), false),
+        };
+        Carried { record, effect, end, delivered }
+    }
+
+    /// Everything that is asked between a claim and its delivery.
+    async fn before(
+        &self,
+        record: &Record,
+        mut enforcement: Enforcement,
+        fresh: bool,
+        hold: &Hold<'_>,
+        now: Time,
+    ) -> Result<Ready, EngineError> {
+        if self.is_stopped() {
+            return Ok(Ready::Over(End::HandBack("the worker ends")));
+        }
+        if !fresh {
+            match self.look_again(record).await? {
+                Ok(now) => enforcement = *now,
+                Err(end) => return Ok(Ready::Over(end)),
+            }
+        }
+        let void = self.approval_fault(&enforcement).await?;
+        let known = match &void {
+            Some(void) => Some(Delivered::permanent(void.to_string())),
+            None => self.verdict(&enforcement, hold, now).await?,
+        };
+        let before = match known {
+            Some(known) => Before::Known(known),
+            None => self.take_turn(record, &enforcement, now).await?,
+        };
+        Ok(match before {
+            Before::Deliver => Ready::Deliver(Box::new(enforcement)),
+            Before::Known(known) => {
+                let voided = void.map(|void| Box::new(voided(&enforcement, &void, now)));
+                Ready::Over(End::Settle(known, voided))
+            }
+            Before::Outdated(why) => Ready::Over(End::Forgo(why)),
+        })
+    }
+
+    /// What a member of a batch is by now: claimed still, under a lease that lasts, called off or
+    /// stopped by a kill switch meanwhile.
+    async fn look_again(&self, record: &Record) -> Result<Result<Box<Enforcement>, End>, EngineError> {
+        let gone =
+            || Ok(Err(End::Settle(Delivered::retry("the claim was lost before it was delivered"), None)));
+        let keys = [record.key.clone(), Claim::control_key(&record.key.tenant)];
+        let mut found = self.store.load(&keys).await?;
+        let control = found.pop().flatten();
+        let Some(fresh) = found.pop().flatten().filter(|fresh| fresh.token == record.token) else {
+            return gone();
+        };
+        let Ok(enforcement) = sound(&fresh) else { return gone() };
+        // Where what people stopped cannot be read, nothing is carried out.
+        let control = match control.as_ref().map(decode::<Control>) {
+            None => Control::default(),
+            Some(Ok(stored)) => stored.body,
+            Some(Err(_)) => return Ok(Err(End::HandBack("what people stopped cannot be read"))),
+        };
+        if Claim::is_stopped(&enforcement, &control) {
+            return Ok(Err(End::HandBack("a kill switch was engaged")));
+        }
+        let Some(lease) = &fresh.lease else { return gone() };
+        if lease.until <= self.store.now().await?.after(self.renew_every()) {
+            let renewal = Renewal { key: record.key.clone(), token: record.token, lease: self.lease };
+            match self.store.renew(&renewal).await {
+                Ok(_) => {}
+                Err(StoreError::Fenced(_)) => return gone(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Ok(Box::new(enforcement)))
+    }
+
+    /// What is known before any delivery: that there must be none. Where an earlier attempt was
+    /// lost with its process and a repeat would do harm, or is not wanted any more, the target is
+    /// asked first.
+    async fn verdict(
+        &self,
+        enforcement: &Enforcement,
+        hold: &Hold<'_>,
+        now: Time,
+    ) -> Result<Option<Delivered>, EngineError> {
+        let State::Running { retry_by, called_off, .. } = enforcement.state else { return Ok(None) };
+        // A rescue may come long after the claim; what does harm when it comes late stays undone.
+        if let Some(by) = retry_by.filter(|by| now >= *by) {
+            return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
+        }
+        let earlier = enforcement.history.iter().rev().nth(1);
+        let unanswered = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
+        let unanswered = unanswered && !broken::is(Defect::BlindRescue);
+        if unanswered && (called_off || enforcement.retry.safety == RetrySafety::NotIdempotent) {
+            match self.probe(&Job::from(enforcement), hold).await {
+                Probe::NotDone => {}
+                Probe::Done => {
+                    return Ok(Some(Delivered::done().message("an earlier attempt carried it out")));
+                }
+                Probe::Unknown => return Ok(Some(lost("an earlier attempt ended without an answer".into()))),
+            }
+        }
+        if called_off {
+            return Ok(Some(Delivered::retry("it was called off")));
+        }
+        // The claim that finds nothing left to try has counted itself.
+        let none_left =
+            enforcement.attempts > enforcement.retry.attempts && !broken::is(Defect::NoAttemptCap);
+        Ok(none_left.then(|| Delivered::retry("no attempt is left: earlier ones ended without an answer")))
+    }
+
+    async fn attempt(&self, enforcement: &Enforcement, hold: &Hold<'_>) -> Delivered {
+        let job = Job::from(enforcement);
+        let delivered = match hold.unless_given_up(self.delivery.deliver(&job)).await {
+            Ok(delivered) => delivered,
+            Err(GivenUp::Lost) => lost("its lease was lost while it was delivered".to_owned()),
+            Err(GivenUp::Late) => lost(format!("no answer within {}", self.patience)),
+        };
+        // A lost answer of something that must not be repeated: perhaps the target can tell.
+        if delivered.outcome == Outcome::Unknown && enforcement.retry.safety == RetrySafety::NotIdempotent {
+            let outcome = match self.probe(&job, hold).await {
+                Probe::Done => Outcome::Done,
+                Probe::NotDone => Outcome::Retry { after: None },
+                Probe::Unknown => Outcome::Unknown,
+            };
+            return Delivered { outcome, ..delivered };
+        }
+        delivered
+    }
+
+    async fn probe(&self, job: &Job, hold: &Hold<'_>) -> Probe {
+        hold.unless_given_up(self.delivery.probe(job)).await.unwrap_or(Probe::Unknown)
+    }
+}
+
+/// What is known of a claim before its delivery.
+enum Ready {
+    Deliver(Box<Enforcement>),
+    Over(End),
+}
+
+/// The enforcement of a claimed record. A claim takes what makes no sense as it is, so that it is
+/// found here and nowhere delivered.
+fn sound(record: &Record) -> Result<Enforcement, StoreError> {
+    let enforcement = decode::<Enforcement>(record)?.body;
+    if !matches!(enforcement.state, State::Running { token, .. } if token == record.token) {
+        let fault = format!("it waits to be claimed, but it is {}", enforcement.reason());
+        return Err(StoreError::Corrupt { place: record.key.to_string(), fault });
+    }
+    Ok(enforcement)
+}
+
+/// The last tenant in turn that a batch took from: the turn begins after `after`.
+fn served_last(batch: &[Record], after: Option<&TenantId>) -> Option<TenantId> {
+    let tenants = batch.iter().map(|record| &record.key.tenant);
+    tenants.max_by_key(|tenant| (after.is_some_and(|after| *tenant <= after), *tenant)).cloned()
+}
+
+/// Waits until any of the futures has ended, and takes out all that have, in their order.
+async fn first_ended<F: Future>(under_way: &mut Vec<Pin<Box<F>>>) -> Vec<F::Output> {
+    poll_fn(|context| {
+        let mut ended = Vec::new();
+        under_way.retain_mut(|future| match future.as_mut().poll(context) {
+            Poll::Ready(output) => {
+                ended.push(output);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if ended.is_empty() { Poll::Pending } else { Poll::Ready(ended) }
+    })
+    .await
+}
