@@ -84,8 +84,17 @@ fn one_byte_more_less_or_other_after_an_event_of_the_same_shape() {
 
 #[test]
 fn what_ends_or_interrupts_a_string_at_every_place() {
-    let parts: [&[u8]; 9] =
-        [b"", b"\\\"", b"\\u00eb", b"\\", b"\x1f", "\u{e9}".as_bytes(), b"\xc3", b"\xed\xa0\x80", b"\\ud83d\\ude00"];
+    let parts: [&[u8]; 9] = [
+        b"",
+        b"\\\"",
+        b"\\u00eb",
+        b"\\",
+        b"\x1f",
+        "\u{e9}".as_bytes(),
+        b"\xc3",
+        b"\xed\xa0\x80",
+        b"\\ud83d\\ude00",
+    ];
     let mut asked = Asked::new();
     let mut read = [0, 0];
     for length in 0..150 {
@@ -106,12 +115,15 @@ fn what_ends_or_interrupts_a_string_at_every_place() {
 #[test]
 fn names_of_every_length_in_changing_order_and_space() {
     let mut asked = Asked::new();
-    let names: Vec<String> = (1..30).map(|length| "a_name_as_long_as_20bytes_or_more"[..length].to_owned()).collect();
+    let names: Vec<String> =
+        (1..30).map(|length| "a_name_as_long_as_20bytes_or_more"[..length].to_owned()).collect();
     let spaces = ["", " ", "\n\t", "                         "];
     for turn in 0..400_usize {
         let space = spaces[turn / 7 % spaces.len()];
         let mut members: Vec<String> = (0..9)
-            .map(|i| format!("{space}\"{}\"{space}:{space}{i}", names[(i * (turn % 5 + 1) + turn) % names.len()]))
+            .map(|i| {
+                format!("{space}\"{}\"{space}:{space}{i}", names[(i * (turn % 5 + 1) + turn) % names.len()])
+            })
             .collect();
         members.push(format!("{space}\"note\":\"{turn}\""));
         assert!(asked.compare(format!("{{{}{space}}}", members.join(",")).as_bytes()));
