@@ -33,6 +33,7 @@ macro_rules! defects {
 }
 
 defects! {
+    AcknowledgedBeforeStored: "acknowledged_before_stored", "a signal is acknowledged although the store did not take it";
     DelegateOfAnybody: "delegate_of_anybody", "a delegate may answer for the subject";
     OneCountsTwice: "one_counts_twice", "a person's second answer counts as another's";
     RejectionIgnored: "rejection_ignored", "a rejection ends nothing";
@@ -50,7 +51,6 @@ defects! {
     PlacesOutsideCommit: "places_outside_commit", "who is away is read beside the commit that takes a place";
     PlacesAtDecisionOnly: "places_at_decision_only", "the last administrators are not asked about before the delivery";
     PlacesKept: "places_kept", "what comes to nothing keeps its place";
-    AcknowledgedBeforeStored: "acknowledged_before_stored", "a signal is acknowledged although the store did not take it";
     ApprovalWithoutCas: "approval_without_cas", "an answer to a request is written over whatever was answered meanwhile";
     AuditInSecondCommit: "audit_in_second_commit", "what is logged of a change is committed after the change";
     BlindRescue: "blind_rescue", "what must not be repeated is delivered again without asking the target";

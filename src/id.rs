@@ -215,7 +215,6 @@ derived! {
 
 /// Whom an action is for: a user, or one session of a user.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(deny_unknown_fields)]
 pub struct Subject {
     /// The person.
     pub user: UserId,

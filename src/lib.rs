@@ -85,7 +85,7 @@ pub use enforcement::{
 pub use engine::{
     ActionCount, ApprovalView, BandMove, BandPreview, BatchOutcome, Engine, EngineError, Fault, IfUnanswered,
     InFlight, MAX_MOVE_SAMPLE, MoveCount, Reassign, Renewals, Reply, RuleChange, RuleRow, RunReport,
-    ScaleList, StageView, TimetableRow,
+    SUBMIT_GROUP, ScaleList, StageView, TimetableRow,
 };
 pub use exemption::{
     Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS, Waiver, Waivers,

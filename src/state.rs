@@ -404,14 +404,14 @@ impl Control {
 }
 
 impl KillScope {
-    /// Whether such an action of these rules is of the scope. One that several rules ask for is of a
-    /// rule's scope where no other asks for it.
+    /// Whether such an action of these rules is of the scope. One that several rules ask for is of each
+    /// one's scope, and stopped when all of them are.
     #[must_use]
     pub fn covers<'a>(&self, mut rules: impl Iterator<Item = &'a RuleId>, action: &ActionType) -> bool {
         match self {
             Self::Global | Self::Tenant => true,
             Self::Type(stopped) => stopped == action,
-            Self::Rule(stopped) => rules.next() == Some(stopped) && rules.all(|rule| rule == stopped),
+            Self::Rule(stopped) => rules.any(|rule| rule == stopped),
         }
     }
 }

@@ -16,22 +16,22 @@ use tipstaff::*;
 /// for by an approval with a start window, accepted by its target. What other terms change is in
 /// the tables below.
 const TABLE: &str = "
-state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel    supersede  early due              forgo      stale_forgo
-awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled superseded -     -                -          -
-scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled superseded early queued           -          -
-queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled superseded early approval_expired -          -
-running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error -         -          -     -                superseded stale
-retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled superseded early exhausted        -          -
-awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error -         -          early outcome_unknown  -          -
-done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
-outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -
+state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel    supersede  early due              forgo      stale_forgo  hand_back stale_hand_back
+awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled superseded -     -                -          -            -         -
+scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled superseded early queued           -          -            -         -
+queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled superseded early approval_expired -          -            -         -
+running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error running   -          -     -                superseded stale        queued    stale
+retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled superseded early exhausted        -          -            -         -
+awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error -         -          early outcome_unknown  -          -            -         -
+done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
 ";
 
 /// The token of the running attempt.
@@ -54,6 +54,11 @@ fn terms() -> Terms {
     }
 }
 
+/// One that runs.
+fn running(retry_by: Option<Time>, start_by: Option<Time>, called_off: bool) -> State {
+    State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by, start_by, called_off }
+}
+
 /// A state of each kind; those with a timer have it at `TIMER`.
 fn state(reason: Reason) -> State {
     let timer = at(TIMER);
@@ -63,14 +68,7 @@ fn state(reason: Reason) -> State {
         }
         Reason::Scheduled => State::Scheduled { at: timer },
         Reason::Queued => State::Queued { since: at(0), start_by: Some(timer) },
-        Reason::Running => State::Running {
-            token: HELD,
-            worker: id("w1"),
-            since: at(0),
-            retry_by: None,
-            start_by: None,
-            called_off: false,
-        },
+        Reason::Running => running(None, None, false),
         Reason::RetryWait => State::RetryWait { until: at(1), retry_by: Some(timer) },
         Reason::AwaitingConfirmation => State::AwaitingConfirmation { until: timer },
         Reason::Done => State::Done,
@@ -104,6 +102,8 @@ fn input(column: &str) -> (Input, Time) {
         "stale_settle" => settle(HELD - 1, Outcome::Done),
         "forgo" => Input::Forgo { token: HELD },
         "stale_forgo" => Input::Forgo { token: HELD - 1 },
+        "hand_back" => Input::HandBack { token: HELD },
+        "stale_hand_back" => Input::HandBack { token: HELD - 1 },
         "yes" => Input::Confirm { done: true },
         "no" => Input::Confirm { done: false },
         "cancel" => Input::Cancel,
@@ -160,6 +160,7 @@ fn every_state_takes_every_input_as_the_table_says() {
                 "elapsed",
                 "expire_approval",
                 "forgo",
+                "hand_back",
                 "reject",
                 "settle",
                 "supersede"
@@ -217,23 +218,34 @@ fn what_other_terms_change() {
         (waiting(Reason::Running), "unknown", last, State::Exhausted),
         (waiting(Reason::Running), "permanent", last, State::PermanentError),
         // Another attempt that would begin too late is none.
+        (running(Some(now), None, false), "retry", plain, State::Exhausted),
+        // What was given back waits for what it waited for before: the start, or the next attempt.
+        (running(None, Some(at(70)), false), "hand_back", plain, queued(Some(at(70)))),
+        (running(None, None, false), "hand_back", last, State::RetryWait { until: now, retry_by: None }),
         (
-            State::Running {
-                token: HELD,
-                worker: id("w1"),
-                since: at(0),
-                retry_by: Some(now),
-                start_by: None,
-                called_off: false,
-            },
-            "retry",
-            plain,
-            State::Exhausted,
+            running(Some(at(40)), None, false),
+            "hand_back",
+            last,
+            State::RetryWait { until: now, retry_by: Some(at(40)) },
         ),
+        // What was called off while it ran has no other attempt; what had its effect has it.
+        (running(None, None, true), "hand_back", plain, State::Cancelled),
+        (running(None, None, true), "retry", plain, State::Cancelled),
+        (running(None, None, true), "retry", last, State::Cancelled),
+        (running(None, None, true), "unknown", plain, State::OutcomeUnknown),
+        (running(None, None, true), "unknown", once, State::OutcomeUnknown),
+        (running(None, None, true), "permanent", plain, State::PermanentError),
+        (running(None, None, true), "done", plain, State::Done),
+        (running(None, None, true), "done", confirmed, State::AwaitingConfirmation { until: at(30) }),
     ] {
         let (input, _) = input(column);
         assert_eq!(from.step(&input, &terms, now), Ok(expected), "{from:?} × {column}");
     }
+    // Once is enough; and whoever takes it over knows it.
+    let off = running(None, None, true);
+    assert_eq!(word(&off.step(&Input::Cancel, &plain, now)), "-");
+    let claimed = off.step(&input("claim").0, &plain, now).unwrap();
+    assert!(matches!(claimed, State::Running { called_off: true, token, .. } if token == HELD + 1));
     // A state without a timer does not elapse.
     let (input, _) = input("due");
     for idle in [queued(None), State::RetryWait { until: now, retry_by: None }] {
@@ -282,6 +294,12 @@ struct Model {
     timer: Option<Time>,
     /// Until when another attempt may begin, while it runs.
     retry_by: Option<Time>,
+    /// Until when its only attempt had to begin.
+    start_by: Option<Time>,
+    /// Whether it was called off while it ran.
+    called_off: bool,
+    /// The attempts that are kept, with their tokens.
+    history: Vec<(u32, u64)>,
     over: Option<Time>,
 }
 
@@ -350,6 +368,13 @@ fn expected(model: &Model, column: &str, e: &Enforcement, token: u64, now: Time)
         ("running", "claim") if token > model.token => "running",
         ("running", "claim") => "stale",
         ("running", "done" | "no_op" | "retry" | "permanent" | "unknown") if token != model.token => "stale",
+        ("running", "cancel") if !model.called_off => "running",
+        ("running", "hand_back") if token != model.token => "stale",
+        ("running", "hand_back") if model.called_off => "cancelled",
+        ("running", "hand_back") if model.attempts == 1 => "queued",
+        ("running", "hand_back") => "retry_wait",
+        ("running", "retry") if token == model.token && model.called_off => "cancelled",
+        ("running", "unknown") if token == model.token && model.called_off => "outcome_unknown",
         ("running", "forgo") if token != model.token => "stale",
         ("running", "forgo") => "superseded",
         ("running", "done") if e.success != Success::Accepted => "awaiting_confirmation",
@@ -385,6 +410,8 @@ const COLUMNS: &[&str] = &[
     "permanent",
     "unknown",
     "forgo",
+    "hand_back",
+    "hand_back",
     "yes",
     "no",
     "cancel",
@@ -409,7 +436,8 @@ proptest! {
         let mut now = at(0);
         let mut model = Model {
             reason: if asked { "awaiting_approval" } else { "queued" },
-            token: 0, attempts: 0, timer: e.state.due_at(), retry_by: None, over: None,
+            token: 0, attempts: 0, timer: e.state.due_at(), retry_by: None, start_by: None,
+            called_off: false, history: Vec::new(), over: None,
         };
         for (column, offset, minutes, after) in steps {
             now = now.after(Span::mins(minutes.unsigned_abs()));
@@ -429,6 +457,7 @@ proptest! {
                 }
                 "elapsed" => (Input::Elapsed, now),
                 "forgo" => (Input::Forgo { token }, now),
+                "hand_back" => (Input::HandBack { token }, now),
                 other => input(other),
             };
             let want = expected(&model, column, &e, token, now);
@@ -440,9 +469,24 @@ proptest! {
             // The model moves by its own rules.
             let start_by = |now: Time| e.start_within.into_iter().chain(e.retry.not_after).min().map(|w| now.after(w));
             match (model.reason, got) {
+                ("running", "running") if column == "cancel" => model.called_off = true,
+                (_, back) if column == "hand_back" => {
+                    model.attempts -= 1;
+                    model.history.pop();
+                    (model.timer, model.over) = match back {
+                        "queued" => (model.start_by, None),
+                        "retry_wait" => (model.retry_by, None),
+                        _ => (None, Some(now)),
+                    };
+                }
                 (before, "running") => {
                     model.attempts += 1;
                     model.token = token;
+                    model.start_by = if before == "queued" { model.timer } else { None };
+                    model.history.push((model.attempts, token));
+                    if model.history.len() > MAX_KEPT_ATTEMPTS {
+                        model.history.remove(0);
+                    }
                     if before != "running" {
                         model.retry_by = if e.retry.not_after.is_some() { model.timer } else { None };
                     }
@@ -468,10 +512,8 @@ proptest! {
             prop_assert_eq!(e.attempts, model.attempts);
             prop_assert_eq!(e.state.due_at(), model.timer);
             prop_assert_eq!(e.settled_at, model.over, "settled when it is over, and once");
-            prop_assert_eq!(e.history.len(), (model.attempts as usize).min(MAX_KEPT_ATTEMPTS));
-            if let Some(last) = e.history.last() {
-                prop_assert_eq!((last.number, last.token), (model.attempts, model.token));
-            }
+            let kept: Vec<(u32, u64)> = e.history.iter().map(|attempt| (attempt.number, attempt.token)).collect();
+            prop_assert_eq!(kept, model.history.clone());
         }
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::code::Severity;
 use super::field::{Actor, Detail};
 use crate::hash::{Hash, read_hex, write_hex};
-use crate::id::{ApprovalId, EnforcementId, Subject, TenantId, TriggerId};
+use crate::id::{ApprovalId, EnforcementId, SessionId, Subject, TenantId, TriggerId, UserId};
 use crate::time::Time;
 
 /// The format of the records that this version writes and verifies.
@@ -41,7 +41,7 @@ pub struct AuditRecord {
     /// Who did it.
     pub actor: Actor,
     /// Whom it concerned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "only_known", skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
     /// What it was done to, other than the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +68,19 @@ pub struct AuditRecord {
     /// Fields of a later format.
     #[serde(flatten)]
     pub(super) unknown: BTreeMap<String, serde_json::Value>,
+}
+
+/// The record's hash covers a subject's known members; others are no part of what was sealed.
+fn only_known<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Subject>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Known {
+        user: UserId,
+        #[serde(default)]
+        session: Option<SessionId>,
+    }
+    let known = Option::<Known>::deserialize(reader)?;
+    Ok(known.map(|Known { user, session }| Subject { user, session }))
 }
 
 impl AuditRecord {

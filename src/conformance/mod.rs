@@ -161,6 +161,8 @@ mod run;
 mod table;
 mod target;
 
+use crate::store::{Record, StoreError};
+
 pub use broken::Broken;
 pub use lost::AnswersLost;
 pub use run::{
@@ -169,6 +171,16 @@ pub use run::{
 };
 pub use table::Law;
 pub use target::{Harness, Target, Trouble};
+
+/// Reads a record that a store holds and writes it again, as the engine does: with the same content,
+/// and with what a later version has put in it. A host that is to be brought up to date can try the
+/// new version on all that its store holds before it runs it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] for a body that this version cannot read, also of a newer format.
+pub fn rewritten(record: &Record) -> Result<Record, StoreError> {
+    crate::store::rewritten(record)
+}
 
 #[doc(inline)]
 pub use crate::__tipstaff_delivery_suite as delivery_laws;

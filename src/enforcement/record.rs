@@ -126,6 +126,12 @@ pub enum Purpose {
         /// Which extension of that holder's time it ends.
         generation: u32,
     },
+    /// It takes back what an action did that leaves no effect to be held: by hand, or because nobody
+    /// ratified it. No kill switch stops it.
+    Reversal {
+        /// Which enforcement it takes back.
+        of: EnforcementId,
+    },
     /// It puts an effect back that has holders, after deliveries of both ways may have crossed.
     Restore {
         /// The effect.
@@ -162,7 +168,7 @@ impl Purpose {
     pub const fn recipient(&self) -> Option<&ActorId> {
         match self {
             Self::Notice { recipient, .. } | Self::RuleNotice { recipient, .. } => Some(recipient),
-            Self::Action | Self::Undo { .. } | Self::Restore { .. } => None,
+            Self::Action | Self::Undo { .. } | Self::Reversal { .. } | Self::Restore { .. } => None,
         }
     }
 }
@@ -269,7 +275,10 @@ impl Enforcement {
                 let h = self.subject.feed(h.text(self.tenant.as_str())).text(self.action.as_str());
                 feed_params(h, &self.params)
             })),
-            Purpose::Action | Purpose::Notice { .. } | Purpose::RuleNotice { .. } => None,
+            Purpose::Action
+            | Purpose::Reversal { .. }
+            | Purpose::Notice { .. }
+            | Purpose::RuleNotice { .. } => None,
         }
     }
 
@@ -342,7 +351,8 @@ impl Enforcement {
         if let Input::HandBack { token } = input {
             // Nothing was tried, so no attempt is used up; the log keeps the claim.
             next.attempts = next.attempts.saturating_sub(1);
-            next.history.retain(|attempt| attempt.token != *token);
+            let given_back = next.history.pop_if(|attempt| attempt.token == *token);
+            debug_assert!(given_back.is_some() || next.history.is_empty(), "the running attempt is the last");
         }
         if let Input::Confirm { done } = input {
             // What was not known of an attempt is known now.

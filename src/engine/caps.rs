@@ -13,9 +13,9 @@ use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Status};
 use crate::guard::{Cause, caps_of};
 use crate::hash::Hash;
-use crate::id::{EnforcementId, TenantId, UserId};
+use crate::id::{EnforcementId, TenantId};
 use crate::plan::{Facts, Plan, plan};
-use crate::rule::{CapLimit, CompiledRule, Mode, RuleSet};
+use crate::rule::{CapLimit, CompiledRule, RuleSet};
 use crate::signal::Signal;
 use crate::state::{CapCounter, Reserved};
 use crate::store::{Key, Kind, Store, decode};
@@ -42,35 +42,38 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             if facts.caps.is_empty() {
                 facts.population = self.population(signal.tenant(), facts.rules, concerned).await?;
             }
-            tx.load(missing.iter().map(|id| cap_key(signal.tenant(), *id))).await?;
-            for id in missing {
-                let known = tx.get::<CapCounter>(&cap_key(signal.tenant(), id))?;
-                facts.caps.insert(id, known.map(|stored| stored.body));
-            }
+            self.read_counters(tx, signal.tenant(), missing, facts).await?;
         }
     }
 
-    /// What was made under every cap of a rule: for whoever asks why it does not act.
-    pub(super) async fn count_for(
+    /// Reads the counters of every cap that the actions of a rule are under.
+    pub(super) async fn count_caps(
+        &self,
+        tx: &mut Tx<'_, S>,
+        rule: &Arc<CompiledRule>,
+        signal: &Signal,
+        facts: &mut Facts<'_>,
+    ) -> Result<(), EngineError> {
+        let (tenant, user) = (signal.tenant(), &signal.subject().user);
+        let settings = facts.rules.settings();
+        let caps = |spec| caps_of(Some(rule), settings, spec, user, rule.is_shadow());
+        let ids: BTreeSet<Hash> =
+            rule.actions.iter().flat_map(|action| caps(&action.spec)).map(|capped| capped.counter).collect();
+        facts.population = self.population(tenant, facts.rules, std::slice::from_ref(rule)).await?;
+        self.read_counters(tx, tenant, ids, facts).await
+    }
+
+    async fn read_counters(
         &self,
         tx: &mut Tx<'_, S>,
         tenant: &TenantId,
-        rule: &Arc<CompiledRule>,
-        user: &UserId,
+        ids: impl IntoIterator<Item = Hash>,
         facts: &mut Facts<'_>,
     ) -> Result<(), EngineError> {
-        let settings = facts.rules.settings();
-        let shadow = rule.rule.mode == Mode::Shadow;
-        let capped = rule.actions.iter();
-        let capped = capped.flat_map(|action| caps_of(Some(rule), settings, &action.spec, user, shadow));
-        let ids: Vec<Hash> = capped.map(|capped| capped.counter).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        facts.population = self.population(tenant, facts.rules, std::slice::from_ref(rule)).await?;
-        tx.load(ids.iter().map(|id| cap_key(tenant, *id))).await?;
-        for id in ids {
-            let known = tx.get::<CapCounter>(&cap_key(tenant, id))?;
+        let keys: Vec<(Hash, Key)> = ids.into_iter().map(|id| (id, cap_key(tenant, id))).collect();
+        tx.load(keys.iter().map(|(_, key)| key.clone())).await?;
+        for (id, key) in keys {
+            let known = tx.get::<CapCounter>(&key)?;
             facts.caps.insert(id, known.map(|stored| stored.body));
         }
         Ok(())

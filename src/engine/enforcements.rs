@@ -1,6 +1,6 @@
 //! What people and targets say of an enforcement that is under way.
 
-use super::intake::{enforcement_key, replace};
+use super::intake::enforcement_key;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditDraft};
@@ -12,10 +12,13 @@ use crate::store::{Key, Store};
 use crate::time::Time;
 
 impl<S: Store, D: Delivery> Engine<S, D> {
-    /// Calls off what has not been carried out. A request for its approval is withdrawn with it.
+    /// Calls off what has not been carried out. A request for its approval is withdrawn with it. What
+    /// runs at this moment goes on, and is not tried again: it is given back as running, and ends as
+    /// its attempt does, or as `cancelled` where that came to nothing. Where a worker died with it, the
+    /// target is asked instead of told again; if it cannot tell, that is `outcome_unknown`.
     ///
     /// # Errors
-    /// [`EngineError::Move`] for what runs or is over; [`EngineError::UndoStands`] for an undo;
+    /// [`EngineError::Move`] for what is over, waits for its confirmation, or was called off before; [`EngineError::UndoStands`] for an undo;
     /// [`EngineError::NotFound`]; [`EngineError::Reason`].
     pub async fn cancel(
         &self,
@@ -62,7 +65,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             self.count_end(tx, &mut next).await?;
             self.effect_after(tx, &next, None, now).await?;
             tx.log(audit);
-            replace(tx, key.clone(), next)?;
+            tx.put_held(key, &stored.with(next));
         }
         Ok(())
     }

@@ -125,9 +125,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         subject: &Subject,
         told: Option<&Payload>,
     ) -> Result<Vec<Exemptions>, EngineError> {
-        let user = Subject::user(subject.user.clone());
-        let mut keys = vec![exemption_key(tenant, &user), exemption_key(tenant, subject)];
-        keys.dedup();
+        let keys = exemption_keys(tenant, subject);
         tx.load(keys.iter().cloned().chain([waiver_key(tenant)])).await?;
         let mut found = Vec::new();
         for key in keys {
@@ -141,11 +139,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             };
             let granted = waivers.of(told.or(stored.as_ref()));
             if !granted.is_empty() {
-                found.push(Exemptions { subject: user, granted });
+                found.push(Exemptions { subject: Subject::user(subject.user.clone()), granted });
             }
         }
         Ok(found)
     }
+}
+
+/// Where a subject's exemptions stand: a user's cover their sessions.
+pub(super) fn exemption_keys(tenant: &TenantId, subject: &Subject) -> Vec<Key> {
+    let user = Subject::user(subject.user.clone());
+    let mut keys = vec![exemption_key(tenant, &user), exemption_key(tenant, subject)];
+    keys.dedup();
+    keys
 }
 
 pub(super) fn reasoned(reason: &str) -> Result<(), EngineError> {

@@ -81,7 +81,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let signal = signal.map_err(|_| not_found("subject", subject))?.into();
             let asked = std::slice::from_ref(known);
             let mut facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
-            self.count_for(&mut tx, tenant, known, &subject.user, &mut facts).await?;
+            self.count_caps(&mut tx, known, &signal, &mut facts).await?;
             let attributes = self.attributes_of(&mut tx, tenant, &subject.user).await?;
             Ok(why_not(known, tenant, subject, &Facts { attributes, ..facts }, now))
         })?;

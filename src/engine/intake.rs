@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::away::{Staff, away_key};
+use super::describe::user_key;
+use super::exemptions::exemption_keys;
 use super::rules::{Installed, book_key};
+use super::tallies::tally_of;
 use super::tx::Tx;
+use super::waivers::waiver_key;
 use super::{Engine, EngineError, until_settled};
 use crate::action::ActionSpec;
 use crate::approval::Approval;
@@ -38,19 +42,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         until_settled!({ self.decide(&signal, now).await })
     }
 
-    /// Decides on signals one after the other. One that fails does not hold up the others.
-    pub async fn submit_all(
-        &self,
-        signals: impl IntoIterator<Item = Signal>,
-        now: Time,
-    ) -> Vec<Result<Decision, EngineError>> {
-        let mut decisions = Vec::new();
-        for signal in signals {
-            decisions.push(self.submit(signal, now).await);
-        }
-        decisions
-    }
-
     /// Starts what a person orders; the same as [`Engine::submit`] of the order.
     ///
     /// # Errors
@@ -59,15 +50,67 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         self.submit(order, now).await
     }
 
-    async fn decide(&self, signal: &Signal, now: Time) -> Result<Decision, EngineError> {
+    pub(super) async fn decide(&self, signal: &Signal, now: Time) -> Result<Decision, EngineError> {
         let tenant = signal.tenant();
         let installed = self.rules_of(tenant, now).await?;
         let concerned = installed.rules.concerned(signal);
         let mut tx = self.tx(tenant);
+        tx.load(self.read_for(&installed, &concerned, signal)).await?;
+        let planned = match self.decide_in(&mut tx, &installed, &concerned, signal, now).await? {
+            Decided::Before(known) => return self.repeated(signal, *known, now).await,
+            Decided::Unconcerned => return Ok(Decision::new(signal, now)),
+            Decided::Now(planned) => planned,
+        };
+        let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
+        match tx.commit(commit).await? {
+            Committed::Applied => Ok(planned.decision),
+            // Another process, or an earlier life of this one, decided first: that decision stands.
+            Committed::AlreadyApplied => {
+                let trigger = trigger_key(tenant, signal.trigger_id());
+                Err(crate::store::StoreError::Conflict(trigger).into())
+            }
+        }
+    }
+
+    /// What a decision will read, as far as can be told before it: all of it comes in one call.
+    pub(super) fn read_for(
+        &self,
+        installed: &Installed,
+        concerned: &[Arc<CompiledRule>],
+        signal: &Signal,
+    ) -> Vec<Key> {
+        let (tenant, subject) = (signal.tenant(), signal.subject());
+        let mut keys = vec![book_key(tenant), trigger_key(tenant, signal.trigger_id())];
+        if !is_concerned(signal, installed, concerned) {
+            return keys;
+        }
+        keys.extend([subject_key(tenant, subject), Claim::control_key(tenant)]);
+        keys.extend(exemption_keys(tenant, subject));
+        keys.push(waiver_key(tenant));
+        if subject.session.is_some() {
+            keys.push(user_key(tenant, &subject.user));
+        }
+        for rule in concerned {
+            keys.push(stats_key(tenant, &rule.rule.id));
+            keys.extend(tally_of(rule, signal));
+        }
+        keys
+    }
+
+    /// Decides on a signal within a transaction that has read [`Self::read_for`], and puts what
+    /// follows into it.
+    pub(super) async fn decide_in(
+        &self,
+        tx: &mut Tx<'_, S>,
+        installed: &Installed,
+        concerned: &[Arc<CompiledRule>],
+        signal: &Signal,
+        now: Time,
+    ) -> Result<Decided, EngineError> {
+        let tenant = signal.tenant();
         let trigger = trigger_key(tenant, signal.trigger_id());
-        tx.load([book_key(tenant), trigger.clone()]).await?;
         if let Some(known) = tx.get::<Decision>(&trigger)? {
-            return self.repeated(signal, known.body, now).await;
+            return Ok(Decided::Before(Box::new(known.body)));
         }
         if tx.version(&book_key(tenant)) != installed.version {
             self.forget(tenant);
@@ -76,25 +119,20 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if let Signal::Score(reading) = signal {
             installed.rules.settings().known_scale(&reading.scale).map_err(PlanError::from)?;
         }
-        if !is_concerned(signal, &installed, &concerned) {
-            return Ok(Decision::new(signal, now));
+        if !is_concerned(signal, installed, concerned) {
+            return Ok(Decided::Unconcerned);
         }
         if let Signal::Manual(start) = signal
             && start.break_glass
         {
-            self.may_break_glass(&mut tx, start, &installed.rules, now).await?;
+            self.may_break_glass(tx, start, &installed.rules, now).await?;
         }
         if let Signal::Score(reading) = signal {
-            self.before_score(&mut tx, &installed, reading, now).await?;
+            self.before_score(tx, installed, reading, now).await?;
         }
-        let planned = self.plan_into(&mut tx, &installed.rules, &concerned, signal, now).await?;
-        self.hear(&mut tx, &concerned, signal, now).await?;
-        let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
-        match tx.commit(commit).await? {
-            Committed::Applied => Ok(planned.decision),
-            // Another process, or an earlier life of this one, decided first: that decision stands.
-            Committed::AlreadyApplied => Err(crate::store::StoreError::Conflict(trigger).into()),
-        }
+        let planned = self.plan_into(tx, &installed.rules, concerned, signal, now).await?;
+        self.hear(tx, concerned, signal, now).await?;
+        Ok(Decided::Now(Box::new(planned)))
     }
 
     pub(super) async fn repeated(
@@ -142,7 +180,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         now: Time,
     ) -> Result<Plan, EngineError> {
         let mut facts = self.facts(tx, rules, concerned, signal).await?;
-        let new_subject = tx.record(&subject_key(signal.tenant(), signal.subject())).is_none();
+        let new_subject = !tx.has(&subject_key(signal.tenant(), signal.subject()));
         let mut planned = self.planned(tx, concerned, signal, &mut facts, now).await?;
         if new_subject {
             planned.subject.known_since = Some(now);
@@ -271,6 +309,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         Ok(roster)
     }
+}
+
+/// What a look at a signal came to.
+pub(super) enum Decided {
+    /// It was decided on before.
+    Before(Box<Decision>),
+    /// It concerns no rule.
+    Unconcerned,
+    /// What follows is in the transaction.
+    Now(Box<Plan>),
 }
 
 /// Puts a body in the place of what was read, keeping what this version does not know of it.

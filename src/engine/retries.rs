@@ -50,12 +50,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             if let Some(known) = tx.get::<Enforcement>(&made)? {
                 return Ok(known.body);
             }
-            if failed.status() != Status::Failed || failed.purpose != Purpose::Action {
+            if failed.status() != Status::Failed
+                || !matches!(failed.purpose, Purpose::Action | Purpose::Reversal { .. })
+            {
                 return Err(MoveError::Illegal { state: failed.reason(), input: "retry" }.into());
             }
             let person = Actor::Person(actor.clone());
             let mut next = anew(&failed, again, actor, reason, now);
-            self.reserve_again(&mut tx, &mut next, now).await?;
+            if next.purpose == Purpose::Action {
+                self.reserve_again(&mut tx, &mut next, now).await?;
+            }
             create(&mut tx, next.clone(), &person, now);
             if failed.approval.is_some() {
                 self.ask_again(&mut tx, &failed, &next, actor, now).await?;

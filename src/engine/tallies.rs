@@ -25,14 +25,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         signal: &Signal,
     ) -> Result<BTreeMap<RuleId, Tally>, EngineError> {
         let mut known = BTreeMap::new();
-        if !matches!(signal, Signal::Event(_)) {
-            return Ok(known);
-        }
-        let remember = concerned.iter().filter(|rule| rule.tallies());
-        let key = |rule: &CompiledRule| {
-            tally_key(signal.tenant(), &rule.rule.id, signal.subject(), rule.is_shadow())
-        };
-        let keys: Vec<(RuleId, Key)> = remember.map(|rule| (rule.rule.id.clone(), key(rule))).collect();
+        let keys: Vec<(RuleId, Key)> = concerned
+            .iter()
+            .filter_map(|rule| Some((rule.rule.id.clone(), tally_of(rule, signal)?)))
+            .collect();
         tx.load(keys.iter().map(|(_, key)| key.clone())).await?;
         for (rule, key) in keys {
             if let Some(tally) = tx.get::<Tally>(&key)? {
@@ -76,6 +72,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.commit(id).await?;
         Ok(())
     }
+}
+
+/// Where a rule keeps what it remembers of the subject of a signal, if it remembers anything.
+pub(super) fn tally_of(rule: &CompiledRule, signal: &Signal) -> Option<Key> {
+    let counts = matches!(signal, Signal::Event(_)) && rule.tallies();
+    counts.then(|| tally_key(signal.tenant(), &rule.rule.id, signal.subject(), rule.is_shadow()))
 }
 
 /// One tally a rule, subject and mode; a hash, as the three together are longer than keys may be.

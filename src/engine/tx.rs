@@ -1,11 +1,13 @@
 //! A transaction in the making: what was read, what is to be written, what is to be logged.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::{EngineError, defects};
 use crate::audit::AuditDraft;
 use crate::id::{CommitId, TenantId};
-use crate::store::{Body, Commit, Committed, Key, Record, Store, StoreError, Stored, decode, encode};
+use crate::store::{Body, Commit, Committed, Key, Lease, Record, Store, StoreError, Stored, decode, encode};
 
 /// How often a call whose answer was lost is repeated before the caller is told.
 const REPEATS: usize = 8;
@@ -16,9 +18,43 @@ pub(super) struct Tx<'s, S> {
     store: &'s S,
     tenant: TenantId,
     seen: BTreeMap<Key, Option<Record>>,
-    dirty: BTreeMap<Key, Record>,
+    /// The bodies of what was read, each decoded once.
+    parsed: RefCell<BTreeMap<Key, Box<dyn Any + Send>>>,
+    /// What is to be written, encoded once, at the end.
+    dirty: BTreeMap<Key, Put>,
+    /// What stood in the place of each put since the mark.
+    undo: Vec<(Key, Option<Put>)>,
+    marked: bool,
     fence: Vec<(Key, u64)>,
     audit: Vec<AuditDraft>,
+}
+
+/// A body in the making.
+struct Put {
+    body: Box<dyn Encode>,
+    lease: Option<Lease>,
+}
+
+/// A body whose type the transaction need not know.
+trait Encode: Send {
+    fn encode(&self, key: Key, version: u64) -> Record;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: Body> Encode for Stored<T> {
+    fn encode(&self, key: Key, version: u64) -> Record {
+        encode(key, version, self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A place in the making of a transaction, to which it can be taken back.
+pub(super) struct Mark {
+    fence: usize,
+    audit: usize,
 }
 
 impl<'s, S: Store> Tx<'s, S> {
@@ -27,7 +63,10 @@ impl<'s, S: Store> Tx<'s, S> {
             store,
             tenant: tenant.clone(),
             seen: BTreeMap::new(),
+            parsed: RefCell::default(),
             dirty: BTreeMap::new(),
+            undo: Vec::new(),
+            marked: false,
             fence: Vec::new(),
             audit: Vec::new(),
         }
@@ -58,22 +97,65 @@ impl<'s, S: Store> Tx<'s, S> {
 
     /// What stands at a key: what this transaction wrote, or else what was read.
     pub(super) fn get<T: Body>(&self, key: &Key) -> Result<Option<Stored<T>>, StoreError> {
-        let record = self.dirty.get(key).or_else(|| self.record(key));
-        record.map(decode).transpose()
+        if let Some(put) = self.dirty.get(key) {
+            return match put.body.as_any().downcast_ref::<Stored<T>>() {
+                Some(stored) => Ok(Some(stored.clone())),
+                None => decode(&put.body.encode(key.clone(), 0)).map(Some),
+            };
+        }
+        let Some(record) = self.record(key) else { return Ok(None) };
+        let mut parsed = self.parsed.borrow_mut();
+        if let Some(stored) = parsed.get(key).and_then(|any| any.downcast_ref::<Stored<T>>()) {
+            return Ok(Some(stored.clone()));
+        }
+        let stored = decode::<T>(record)?;
+        parsed.insert(key.clone(), Box::new(stored.clone()));
+        Ok(Some(stored))
+    }
+
+    /// Whether there is a record at a key, as read or as written by this transaction.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.is_written(key) || self.record(key).is_some()
+    }
+
+    /// Whether this transaction writes that record.
+    pub(super) fn is_written(&self, key: &Key) -> bool {
+        self.dirty.contains_key(key)
+    }
+
+    /// From here on everything that is written or logged can be taken back.
+    pub(super) fn mark(&mut self) -> Mark {
+        self.undo.clear();
+        self.marked = true;
+        Mark { fence: self.fence.len(), audit: self.audit.len() }
+    }
+
+    /// Takes back what was written and logged since the last mark. What was read stays read.
+    pub(super) fn back_to(&mut self, mark: &Mark) {
+        while let Some((key, before)) = self.undo.pop() {
+            match before {
+                Some(before) => self.dirty.insert(key, before),
+                None => self.dirty.remove(&key),
+            };
+        }
+        self.fence.truncate(mark.fence);
+        self.audit.truncate(mark.audit);
     }
 
     pub(super) fn put<T: Body>(&mut self, key: Key, stored: &Stored<T>) {
-        let token = self.record(&key).map_or(0, |record| record.token);
-        let record = Record { token, ..encode(key.clone(), self.version(&key), stored) };
-        self.dirty.insert(key, record);
+        let put = Put { body: Box::new(stored.clone()), lease: None };
+        let before = self.dirty.insert(key.clone(), put);
+        if self.marked {
+            self.undo.push((key, before));
+        }
     }
 
     /// Writes what is beside the work on a record: whoever holds it holds it still.
     pub(super) fn put_held<T: Body>(&mut self, key: &Key, stored: &Stored<T>) {
         let lease = self.record(key).and_then(|record| record.lease.clone());
         self.put(key.clone(), stored);
-        if let Some(record) = self.dirty.get_mut(key) {
-            record.lease = lease;
+        if let Some(put) = self.dirty.get_mut(key) {
+            put.lease = lease;
         }
     }
 
@@ -103,6 +185,11 @@ impl<'s, S: Store> Tx<'s, S> {
         for draft in &self.audit {
             draft.check()?;
         }
+        let put = self.dirty.iter().map(|(key, put)| {
+            let token = self.record(key).map_or(0, |record| record.token);
+            Record { token, lease: put.lease.clone(), ..put.body.encode(key.clone(), self.version(key)) }
+        });
+        let put = put.collect();
         let unchanged = self.seen.iter().filter(|(key, _)| !self.dirty.contains_key(*key));
         let expect = unchanged.map(|(key, record)| (key.clone(), record.as_ref().map_or(0, |r| r.version)));
         let commit = Commit {
@@ -110,7 +197,7 @@ impl<'s, S: Store> Tx<'s, S> {
             tenant: self.tenant,
             expect: expect.collect(),
             fence: self.fence,
-            put: self.dirty.into_values().collect(),
+            put,
             audit: self.audit,
         };
         if let Some(answer) = defects::commit(self.store, &commit).await {

@@ -84,7 +84,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let undo = Enforcement {
             id,
             tenant: of.tenant.clone(),
-            purpose: Purpose::Action,
+            purpose: Purpose::Reversal { of: of.id },
             origin: Origin { reason: Some(format!("takes back {}: {why}", of.id)), ..of.origin.clone() },
             subject: of.subject.clone(),
             action: inverse,

@@ -20,7 +20,7 @@ const TEXTS: usize = 5;
 const NUMBERS: usize = 6;
 /// How many of them hold slots that ask for nothing here.
 const KINDS: usize = 7;
-/// Always empty.
+/// Always empty: stands for no set.
 const EMPTY: usize = 7;
 const FIXED: usize = 8;
 
@@ -188,17 +188,16 @@ impl Column {
     #[inline]
     fn one(&self, seen: &Seen) -> One {
         let (kind, ranges) = match seen.kind {
-            Kind::Null => return One::of(NULLS),
-            Kind::Bool(false) => return One::of(FALSES),
-            Kind::Bool(true) => return One::of(TRUES),
+            Kind::Null => (NULLS, NO_SET),
+            Kind::False => (FALSES, NO_SET),
+            Kind::True => (TRUES, NO_SET),
             Kind::Text => (TEXTS, self.networks),
             Kind::Number => (NUMBERS, self.numbers),
         };
         let mut one = match seen.literal {
             literal if literal < self.in_order => One::of(FIXED + literal as usize),
-            UNNAMED => One::of(kind),
-            _ if self.in_order > 0 => One::of(kind),
-            literal => self.named(kind, literal),
+            literal if self.in_order == 0 && literal != UNNAMED => self.named(kind, literal),
+            _ => One::of(kind),
         };
         if let (Some(stretch), true) = (seen.stretch(), ranges != NO_SET) {
             one.ranges = ranges + 2 * u32::from(stretch);
@@ -238,11 +237,21 @@ impl Column {
         }
     }
 
-    /// The slots of one word that accept the value of a plain view, and those that are unsure.
+    /// Leaves the slots that accept the value of a plain view, and adds those that are unsure.
     #[inline]
-    pub(super) fn word(&self, one: &One, word: usize) -> (u64, u64) {
-        let of = |set: u32| self.sets.get(set as usize * self.words as usize + word).copied().unwrap_or(0);
-        (of(one.set) | of(one.ranges), of(one.unsure))
+    pub(super) fn meet_few(&self, one: &One, left: &mut [u64], unsure: &mut [u64]) {
+        let set = self.set(one.set);
+        // What is empty is not gone to: it would be a wait for memory.
+        if one.ranges == EMPTY as u32 {
+            left.iter_mut().zip(set).for_each(|(left, set)| *left &= set);
+            return;
+        }
+        let ranges = self.set(one.ranges).iter().zip(self.set(one.unsure));
+        for ((left, unsure), (set, (range, doubt))) in left.iter_mut().zip(unsure).zip(set.iter().zip(ranges))
+        {
+            *left &= set | range;
+            *unsure |= doubt;
+        }
     }
 
     #[inline]
@@ -400,8 +409,11 @@ impl Draft<'_> {
     /// The set of values of a literal's kind that no rule names.
     fn usual(&self, literal: u32) -> usize {
         match self.path.literal(literal) {
+            Literal::Null => NULLS,
+            Literal::Bool(false) => FALSES,
+            Literal::Bool(true) => TRUES,
             Literal::Number(_) => NUMBERS,
-            _ => TEXTS,
+            Literal::Text(_) => TEXTS,
         }
     }
 

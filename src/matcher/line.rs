@@ -243,7 +243,7 @@ fn dotted(text: &[u8]) -> Option<u32> {
         dots &= dots.wrapping_sub(1);
         let length = to.wrapping_sub(from);
         let digits = u32::from_le_bytes(*bytes.get(from as usize..)?.first_chunk()?) ^ ZEROS as u32;
-        good &= (1..=3).contains(&length) && (length == 1 || digits & 0xff != 0);
+        good &= (length.wrapping_sub(1) < 3) & ((length == 1) | (digits & 0xff != 0));
         // The last digit comes to stand in the third byte.
         let part = digits << (8 * 3_u32.saturating_sub(length));
         let value = (part & 0xff) * 100 + (part >> 8 & 0xff) * 10 + (part >> 16 & 0xff);

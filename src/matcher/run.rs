@@ -63,15 +63,14 @@ impl<'r> Run<'r> {
         }
         let views = &views[..group.columns.len()];
         if plain {
-            for i in 0..group.words() {
-                let (mut left, mut unsure) = (u64::MAX, 0);
-                for (column, view) in group.columns.iter().zip(views) {
-                    let View::One(one) = view else { continue };
-                    let (accepting, doubtful) = column.word(one, i);
-                    left &= accepting;
-                    unsure |= doubtful;
+            let (mut left, mut unsure) = ([u64::MAX; FEW_WORDS], [0; FEW_WORDS]);
+            for (column, view) in group.columns.iter().zip(views) {
+                if let View::One(one) = view {
+                    column.meet_few(one, &mut left, &mut unsure);
                 }
-                self.word(i, (left, unsure), group, views, false, found);
+            }
+            for (i, words) in left.into_iter().zip(unsure).take(group.words()).enumerate() {
+                self.word(i, words, group, views, false, found);
             }
             return;
         }

@@ -6,7 +6,9 @@
 use super::table::Short;
 use crate::json::MAX_JSON_DEPTH;
 
-/// Why a walk ends before the text does.
+/// Why a walk ends before the text does. It is as wide as a place, so that either is returned in a
+/// register.
+#[repr(usize)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stop {
     /// The text is no JSON.
@@ -96,16 +98,14 @@ fn plain(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// The first of 16 bytes that does not stand for itself.
+/// The first of 16 bytes that does not stand for itself. Both halves are always looked at: in which
+/// of them a string ends differs from event to event, and a guess about it would often be wrong.
 #[inline]
 fn first_special(bytes: &[u8]) -> Option<usize> {
-    let (low, high) = halves(bytes.first_chunk()?);
-    let low = special(low);
-    if low != 0 {
-        return Some(low.trailing_zeros() as usize / 8);
-    }
-    let high = special(high);
-    (high != 0).then(|| 8 + high.trailing_zeros() as usize / 8)
+    let both = u128::from_le_bytes(*bytes.first_chunk()?);
+    let (low, high) = (special(both as u64), special((both >> 64) as u64));
+    let (in_low, in_high) = (low.trailing_zeros(), 64 + high.trailing_zeros());
+    (low | high != 0).then(|| if low != 0 { in_low } else { in_high } as usize / 8)
 }
 
 /// As [`plain`], of strings that are longer or stand at the event's end.
@@ -126,12 +126,6 @@ fn long(bytes: &[u8], mut at: usize) -> usize {
         at += WIDE * chunks.iter().take_while(is_plain).count();
     }
     at
-}
-
-#[inline]
-fn halves(chunk: &[u8; 16]) -> (u64, u64) {
-    let both = u128::from_le_bytes(*chunk);
-    (both as u64, (both >> 64) as u64)
 }
 
 /// The string whose opening quote stands before `from`. It ends before its closing quote.
@@ -215,7 +209,7 @@ pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
 }
 
 /// Behind the value that stands here, in `depth` others; space may precede it.
-#[inline]
+#[inline(always)]
 pub(super) fn skip(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
     match peek(bytes, at) {
         // What most values are.

@@ -118,6 +118,12 @@ pub(super) fn hash_number(number: u128) -> u32 {
     (fold(low ^ SALT[0], high.rotate_left(32) ^ SALT[1]) >> 32) as u32
 }
 
+/// Whether another entry would make chains too long: small tables are kept nearly free of them.
+fn is_full(used: usize, slots: usize) -> bool {
+    const SMALL: usize = 1 << 12;
+    (used + 1) * if slots <= SMALL { 4 } else { 2 } > slots
+}
+
 /// Finds ids by the hash of what they stand for; what that is, the caller keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
@@ -149,8 +155,8 @@ impl Table {
 
     /// Adds an id that is not in it.
     pub(super) fn insert(&mut self, hash: u32, id: u32) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            let grown = vec![(0, NONE); (self.slots.len() * 2).max(4)];
+        if is_full(self.used, self.slots.len()) {
+            let grown = vec![(0, NONE); (self.slots.len() * 2).max(8)];
             for (tag, id) in std::mem::replace(&mut self.slots, grown) {
                 if id != NONE {
                     self.place(tag, id);
@@ -197,8 +203,8 @@ impl ShortMap {
 
     /// Adds a text that is not in it.
     pub(super) fn insert(&mut self, text: Short, id: u32) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            let grown = vec![(Short::default(), NONE); (self.slots.len() * 2).max(4)];
+        if is_full(self.used, self.slots.len()) {
+            let grown = vec![(Short::default(), NONE); (self.slots.len() * 2).max(8)];
             for (text, id) in std::mem::replace(&mut self.slots, grown) {
                 if id != NONE {
                     self.place(text, id);
@@ -248,8 +254,8 @@ impl KeyMap {
 
     /// Adds a key that is not in it.
     pub(super) fn insert(&mut self, key: u64, value: u32) {
-        if (self.used + 1) * 2 > self.slots.len() {
-            let grown = vec![(0, NONE); (self.slots.len() * 2).max(4)];
+        if is_full(self.used, self.slots.len()) {
+            let grown = vec![(0, NONE); (self.slots.len() * 2).max(8)];
             for (key, value) in std::mem::replace(&mut self.slots, grown) {
                 if value != NONE {
                     self.place(key, value);

@@ -14,7 +14,8 @@ const END: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     Null,
-    Bool(bool),
+    False,
+    True,
     Number,
     Text,
 }
@@ -208,7 +209,8 @@ impl Values {
         let place = self.places.get(seen.place as usize).copied();
         match seen.kind {
             Kind::Null => Value::Null,
-            Kind::Bool(b) => Value::Bool(b),
+            Kind::False => Value::Bool(false),
+            Kind::True => Value::Bool(true),
             Kind::Number => Value::Number(text, place),
             Kind::Text => Value::Text(text, place),
         }

@@ -189,7 +189,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     }
 
     /// The value of a member that a path leads to or through, which space may precede.
-    #[inline]
+    #[inline(always)]
     fn member(&mut self, child: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         let node = self.paths.node(child);
         let at = space(self.bytes, at);
@@ -201,7 +201,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
         self.value(child, node, at, depth)
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, id: u32, node: &Node, at: usize, depth: usize) -> Result<usize, Stop> {
         match (peek(self.bytes, at), node.path()) {
             (b'"', Some(path)) => self.text(path, at),
@@ -212,6 +212,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
         }
     }
 
+    #[inline(never)]
     fn array(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         if depth >= MAX_JSON_DEPTH {
             return Err(Stop::Fault);
@@ -243,8 +244,8 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     fn scalar(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
         let bytes = self.bytes;
         let (kind, literal, to) = match peek(bytes, from) {
-            b't' => (Kind::Bool(true), TRUE, scan::literal(bytes, from, b"true")?),
-            b'f' => (Kind::Bool(false), FALSE, scan::literal(bytes, from, b"false")?),
+            b't' => (Kind::True, TRUE, scan::literal(bytes, from, b"true")?),
+            b'f' => (Kind::False, FALSE, scan::literal(bytes, from, b"false")?),
             b'n' => (Kind::Null, NULL, scan::literal(bytes, from, b"null")?),
             b'-' | b'0'..=b'9' => return self.number(path, from),
             _ => return Err(Stop::Fault),

@@ -9,7 +9,7 @@ use super::decide::question;
 use super::{ActionOutcome, Decision, Effect, Facts, Part, PartVerdict, RuleRef};
 use crate::guard::{Suppressed, Suppression, caps_of, every_hold, rest_key, resting};
 use crate::id::{RuleId, Subject, TenantId};
-use crate::rule::{CompiledRule, Mode, Trigger};
+use crate::rule::{CompiledAction, CompiledRule, Mode, OnExceed, Trigger};
 use crate::score::ScoreTrigger;
 use crate::signal::{Event, LevelTurn, LevelWhy, Signal};
 use crate::time::Time;
@@ -77,12 +77,7 @@ pub fn why_not(
             let known = question(rule, action, signal, None, rest, facts, now);
             let mut found = every_hold(&known);
             found.extend(moves(rule, facts, now));
-            let (settings, shadow) = (facts.rules.settings(), mode == Mode::Shadow);
-            let caps = caps_of(Some(rule), settings, &action.spec, &subject.user, shadow);
-            found.extend(caps.iter().filter_map(|capped| {
-                let made = facts.caps.get(&capped.counter).and_then(Option::as_ref);
-                capped.exceeded(made, facts.population, now)
-            }));
+            found.extend(full_caps(rule, action, subject, facts, now));
             held.extend(found.into_iter().map(|suppressed| ActionOutcome {
                 rule: Some(RuleRef {
                     id: rule.rule.id.clone(),
@@ -143,6 +138,20 @@ fn moves(rule: &CompiledRule, facts: &Facts<'_>, now: Time) -> Vec<Suppressed> {
         (now < until).then_some(Suppressed { until: Some(until), ..held })
     });
     resting.collect()
+}
+
+/// The caps that have no room for the action, without those that would ask people for it.
+fn full_caps(
+    rule: &CompiledRule,
+    action: &CompiledAction,
+    subject: &Subject,
+    facts: &Facts<'_>,
+    now: Time,
+) -> Vec<Suppressed> {
+    let caps = caps_of(Some(rule), facts.rules.settings(), &action.spec, &subject.user, rule.is_shadow());
+    let holding = caps.iter().filter(|capped| capped.cap.answer(&action.spec) != OnExceed::Ask);
+    let known = |id| facts.caps.get(id).and_then(Option::as_ref);
+    holding.filter_map(|capped| capped.exceeded(known(&capped.counter), facts.population, now)).collect()
 }
 
 fn band(trigger: &ScoreTrigger, facts: &Facts<'_>) -> PartVerdict {

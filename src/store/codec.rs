@@ -1,14 +1,13 @@
 //! Between what the engine means and what a store keeps: bodies with a format version and the
 //! fields of later versions, and the columns that are derived from them.
 
-use std::collections::BTreeMap;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::query::Facet;
 use super::record::{Key, Kind, Queue, Record};
+use super::unknown::{Unknown, is_written_as};
 use crate::approval::Approval;
 use crate::effect::HeldEffect;
 use crate::enforcement::{Enforcement, Holding, Purpose};
@@ -25,18 +24,30 @@ use crate::watch::Watch;
 const FORMAT: u32 = 1;
 
 /// A body with what this version does not know of it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stored<T> {
     v: u32,
-    #[serde(flatten)]
     pub(crate) body: T,
+    unknown: Option<Unknown>,
+}
+
+/// The format of a body, which every version can read.
+#[derive(Deserialize)]
+struct Format {
+    v: u32,
+}
+
+/// A body as it is written.
+#[derive(Serialize)]
+struct Written<'a, T> {
+    v: u32,
     #[serde(flatten)]
-    unknown: BTreeMap<String, serde_json::Value>,
+    body: &'a T,
 }
 
 impl<T> Stored<T> {
     pub(crate) const fn new(body: T) -> Self {
-        Self { v: FORMAT, body, unknown: BTreeMap::new() }
+        Self { v: FORMAT, body, unknown: None }
     }
 
     /// The same record with another body.
@@ -45,8 +56,19 @@ impl<T> Stored<T> {
     }
 }
 
+impl<T: Serialize> Stored<T> {
+    fn text(&self) -> String {
+        const WHY: &str = "bodies are maps with text keys";
+        let written = Written { v: self.v, body: &self.body };
+        let Some(unknown) = &self.unknown else { return serde_json::to_string(&written).expect(WHY) };
+        let mut written = serde_json::to_value(written).expect(WHY);
+        unknown.put_back(&mut written);
+        written.to_string()
+    }
+}
+
 /// Something that is stored as the body of a record.
-pub(crate) trait Body: Clone + DeserializeOwned + Serialize {
+pub(crate) trait Body: Clone + DeserializeOwned + Serialize + Send + 'static {
     const KIND: Kind;
 
     /// When the record came into being; for those that live on, a fixed time.
@@ -75,11 +97,21 @@ pub(crate) trait Body: Clone + DeserializeOwned + Serialize {
 /// Reads a record's body.
 pub(crate) fn decode<T: Body>(record: &Record) -> Result<Stored<T>, StoreError> {
     let corrupt = |fault: String| StoreError::Corrupt { place: record.key.to_string(), fault };
-    let stored: Stored<T> = serde_json::from_str(&record.body).map_err(|error| corrupt(error.to_string()))?;
-    if stored.v > FORMAT {
-        return Err(corrupt(format!("format {} is newer than {FORMAT}, which this version reads", stored.v)));
+    let faulty = |error: serde_json::Error| corrupt(error.to_string());
+    let text = &record.body;
+    let Format { v } = serde_json::from_str(text).map_err(faulty)?;
+    if v > FORMAT {
+        return Err(corrupt(format!("format {v} is newer than {FORMAT}, which this version reads")));
     }
-    Ok(stored)
+    let body: T = serde_json::from_str(text).map_err(faulty)?;
+    let written = Written { v, body: &body };
+    let unknown = if is_written_as(&written, text) {
+        None
+    } else {
+        let read = serde_json::from_str(text).map_err(faulty)?;
+        Unknown::of(&read, &serde_json::to_value(written).map_err(faulty)?)
+    };
+    Ok(Stored { v, body, unknown })
 }
 
 /// The record of a body; `version` is the one that it replaces.
@@ -93,7 +125,39 @@ pub(crate) fn encode<T: Body>(key: Key, version: u64, stored: &Stored<T>) -> Rec
         lease: None,
         token: 0,
         facets: stored.body.facets(),
-        body: serde_json::to_string(stored).expect("bodies are maps with text keys"),
+        body: stored.text(),
+    }
+}
+
+/// Reads a record and writes it again, as the engine does.
+#[cfg(feature = "conformance")]
+pub(crate) fn rewritten(record: &Record) -> Result<Record, StoreError> {
+    fn again<T: Body>(record: &Record) -> Result<Record, StoreError> {
+        let Record { key, version, lease, token, .. } = record;
+        let next = encode(key.clone(), *version, &decode::<T>(record)?);
+        Ok(Record { lease: lease.clone(), token: *token, ..next })
+    }
+    match record.key.kind {
+        Kind::Approval => again::<Approval>(record),
+        Kind::Away => again::<Away>(record),
+        Kind::Book => again::<Book>(record),
+        Kind::Cap => again::<CapCounter>(record),
+        Kind::Change => again::<BandRun>(record),
+        Kind::Control => again::<Control>(record),
+        Kind::Effect => again::<HeldEffect>(record),
+        Kind::Enforcement | Kind::Notice => again::<Enforcement>(record),
+        Kind::Entry => again::<Entry>(record),
+        Kind::Exemption => again::<Exemptions>(record),
+        Kind::Rule => again::<RuleDocument>(record),
+        Kind::Run => again::<Run>(record),
+        Kind::Stats => again::<RuleStats>(record),
+        Kind::Subject => again::<SubjectState>(record),
+        Kind::Sweep => again::<Sweep>(record),
+        Kind::Tally => again::<Tally>(record),
+        Kind::Timer => again::<Timer>(record),
+        Kind::Trigger => again::<Decision>(record),
+        Kind::Waiver => again::<Waivers>(record),
+        Kind::Watch => again::<Watch>(record),
     }
 }
 
@@ -108,7 +172,9 @@ impl Body for Enforcement {
     fn kind(&self) -> Kind {
         match self.purpose {
             Purpose::Notice { .. } | Purpose::RuleNotice { .. } => Kind::Notice,
-            Purpose::Action | Purpose::Undo { .. } | Purpose::Restore { .. } => Kind::Enforcement,
+            Purpose::Action | Purpose::Undo { .. } | Purpose::Reversal { .. } | Purpose::Restore { .. } => {
+                Kind::Enforcement
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod claim;
 mod codec;
 mod query;
 mod record;
+mod unknown;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -14,6 +15,8 @@ use crate::id::{CommitId, TenantId, UserId};
 use crate::time::{Span, Time};
 
 pub use claim::{Claim, MAX_CLAIM, Taken};
+#[cfg(feature = "conformance")]
+pub(crate) use codec::rewritten;
 pub(crate) use codec::{Body, RuleDocument, Stored, decode, encode};
 pub use query::{
     Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, MAX_PAGE, Order, Page, Query, Trail,

@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
 mod approvals;
-#[cfg(tipstaff_broken)]
 mod caps;
 mod guards;
 #[path = "../support/mod.rs"]
@@ -33,6 +32,15 @@ const CHECKS: &[Check] = &[
     ("places_outside_commit", guards::two_administrators_cannot_take_each_other_away),
     ("places_at_decision_only", guards::the_last_administrator_is_kept_at_the_delivery),
     ("places_kept", guards::what_came_to_nothing_holds_no_place),
+    ("cap_without_cas", caps::two_hosts_take_a_place_each),
+    ("cap_freed_twice", caps::a_place_is_given_back_once),
+    ("cap_on_signal_time", caps::a_back_dated_event_finds_no_older_window),
+    ("cap_that_asks_passes", caps::beyond_a_cap_that_asks_people_decide),
+    ("shadow_takes_places", caps::shadow_leaves_room_for_what_is_live),
+    ("unknown_population_passes", caps::a_share_of_nobody_knows_how_many_holds),
+    ("unknown_cause_passes", caps::a_cause_that_is_not_known_is_asked_about),
+    ("global_stop_forgotten", caps::everywhere_stops_every_tenant),
+    ("flight_listed_before", caps::what_is_claimed_until_the_switch_is_engaged_is_listed),
 ];
 
 #[test]

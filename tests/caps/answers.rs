@@ -64,7 +64,10 @@ fn an_order_by_hand_is_under_caps() {
         told(&world.submit(world.order(n, "olga", "ana", order), at(0)))
     };
     assert_eq!([order("a", "escalate_to_hr"), order("b", "escalate_to_hr")], [["made"], ["cap"]]);
-    assert_eq!([order("c", "require_step_up_mfa"), order("d", "require_step_up_mfa")], [["made"], ["asked"]]);
+    assert_eq!([order("c", "lock_account"), order("d", "lock_account")], [["asked"], ["asked"]]);
+    let mut because: Vec<_> = world.requests().iter().map(|request| request.because.len()).collect();
+    because.sort_unstable();
+    assert_eq!(because, [0, 1], "of the second people are told that it is beyond a cap");
     // And what was ordered counts for rules.
     assert_eq!(told(&go_on(&world, "e", "bea", 1)), ["cap"]);
 }
@@ -90,6 +93,9 @@ fn a_rule_that_goes_too_far_rests_until_somebody_resumes_it() {
     let why = go(world.engine.explain(&id("r"), asked, at(90)));
     assert_eq!((why.answer, why.decided_by), (RuleAnswer::HeldBack, Some(Part::Guards)));
     assert!(why.to_string().contains("suppressed (paused), cap of rule `r`"), "{why}");
+    let held = go(world.engine.why_not(&world.tenant, &id("r"), &Subject::user(id("dee")), at(2)));
+    assert!(held.to_string().contains("suppressed (paused), cap of rule `r`"), "{held}");
+    assert!(held.to_string().contains("suppressed (cap), cap of rule `r`: 2 in 1h, until"), "{held}");
     world.run(at(2));
     let notices = world.target.jobs("approval_notice");
     let recipients: Vec<_> = notices.iter().map(|job| job.purpose.recipient().unwrap().as_str()).collect();

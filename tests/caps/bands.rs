@@ -12,7 +12,7 @@ fn document(critical: &str) -> String {
         "bands": [{{ "name": "green", "from": {critical} }}, {{ "name": "critical", "from": 0 }}] }}],
       "rules": [
         {{ "id": "stop", "trigger": {{ "score": {{ "enters": ["critical"] }} }},
-          "actions": [{{ "key": "stop", "type": "restrict_access", "approval": "none", "for": "8h" }}],
+          "actions": [{{ "key": "stop", "type": "restrict_access", "params": {{ "scope": "all" }}, "approval": "none", "for": "8h" }}],
           "guards": {{ "cap": {{ "count": 20, "in": "1h" }} }} }},
         {{ "id": "tell", "trigger": {{ "score": {{ "enters": ["critical"] }} }},
           "actions": [{{ "key": "tell", "type": "escalate_to_manager" }}],
@@ -65,7 +65,7 @@ fn changed_bands_move_people_under_the_caps() {
     let tell = found.actions[&(id("tell"), id("escalate_to_manager"))];
     assert_eq!((stop.created, stop.ask, stop.suppressed), (100, 80, 0));
     assert_eq!((tell.created, tell.ask, tell.suppressed), (50, 0, 50));
-    // It stays valid while the caps' windows come and go, and others use them.
+    // It stays valid while the caps' windows come and go.
     assert_eq!(go(world.engine.preview_bands(&world.tenant, &changed, at(70))), found);
     let olga = id("olga");
     go(world.engine.apply_bands(&world.tenant, &changed, found.digest, 100, &olga, "stricter", at(70)));

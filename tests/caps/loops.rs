@@ -73,9 +73,10 @@ fn an_undo_is_as_deep_as_what_it_takes_back() {
     let lock = r#"{ "key": "lock", "type": "lock_account", "approval": "none", "for": "10m" }"#;
     let world = World::new(&document("", &[rule("r", lock, "")]));
     let first = echo(&world, 0, None);
-    let second = echo(&world, 1, Some(made(&first)));
+    world.run(at(1));
+    let second = echo(&world, 2, Some(made(&first)));
     assert_eq!(second.depth, 1);
-    world.run(at(2));
+    world.run(at(3));
     world.run(at(15));
     let undo = world.log().into_iter().rfind(|row| row.action.as_str() == "unlock_account").unwrap();
     assert_eq!(undo.origin.depth, 1, "the unlock's own event is one deeper");

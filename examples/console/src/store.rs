@@ -7,8 +7,8 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use tipstaff::{
-    AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Store,
-    StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 use tipstaff_postgres::PostgresStore;
 use tipstaff_sqlite::{Phase, SqliteStore};
@@ -131,6 +131,7 @@ forward! {
     claim(claim: &Claim) -> Vec<Record>;
     renew(renewal: &Renewal) -> Time;
     due(page: &DuePage) -> Vec<Record>;
+    upcoming(ask: &Ahead) -> Upcoming;
     query(query: &Query) -> Page<Record>;
     trail(trail: &Trail) -> Vec<AuditRecord>;
     head(tenant: &TenantId, lane: u16) -> Head;

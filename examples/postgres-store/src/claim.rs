@@ -64,14 +64,15 @@ async fn one(db: &impl GenericClient, key: &Key) -> Result<Option<Record>, Fault
 }
 
 /// Takes those records of one tenant that may still be taken. What another transaction has in hand
-/// is passed over.
+/// is passed over. None where the same claim, made at once, has taken what is not among `ours`.
 pub(crate) async fn take(
     tx: &Transaction<'_>,
     form: Form,
     claim: &Claim,
     tenant: &TenantId,
     ready: &BTreeSet<Key>,
-) -> Result<Vec<Record>, Fault> {
+    ours: &[Record],
+) -> Result<Option<Vec<Record>>, Fault> {
     let control = Claim::control_key(tenant);
     // Whoever stops something waits until this is over, or this sees that it is stopped.
     let (lock, share, skip) = match form {
@@ -91,11 +92,9 @@ pub(crate) async fn take(
     .await;
     locked?;
     let control = control?.pop();
-    // The same claim may have been made at once.
-    let mut before = before?;
-    before.retain(|record| record.key.tenant == *tenant);
-    if !before.is_empty() {
-        return Ok(before);
+    let theirs = |held: &Record| ours.iter().all(|record| record.key != held.key);
+    if before?.iter().any(theirs) {
+        return Ok(None);
     }
     let now = now?;
     let (mut known, mut taken, mut audit) = (BTreeMap::new(), Vec::new(), Vec::new());
@@ -115,7 +114,7 @@ pub(crate) async fn take(
         audit.extend(made.audit);
     }
     write::put(tx, form, tenant, &known, &taken, &audit).await?;
-    Ok(taken)
+    Ok(Some(taken))
 }
 
 async fn selecting(tx: &Transaction<'_>, lock: &str) -> Result<Statement, Error> {
@@ -142,6 +141,11 @@ const HELD: &str = concat!(
     row::columns!(),
     " FROM tipstaff_records AS r WHERE r.lease_nonce = $1 AND r.lease_worker = $2 ORDER BY r.tenant, r.kind, r.id"
 );
+
+/// What a claim holds that was made before.
+pub(crate) async fn held(db: &impl GenericClient, claim: &Claim) -> Result<Vec<Record>, Fault> {
+    read_held(db, &db.prepare_cached(HELD).await?, claim).await
+}
 
 async fn read_held(
     db: &impl GenericClient,

@@ -4,10 +4,10 @@ mod claim;
 mod fault;
 mod lock;
 mod open;
+mod pipeline;
 mod read;
 mod row;
 mod rows;
-mod session;
 mod write;
 
 use std::fmt;
@@ -147,10 +147,15 @@ impl Store for PostgresStore {
             };
             // No transaction crosses tenants. A claim that ends between two is repeated with what
             // it has taken.
-            let mut taken = Vec::new();
+            let mut taken: Vec<Record> = Vec::new();
             for (tenant, keys) in &ready {
-                taken
-                    .extend(transaction!(self, |tx| claim::take(&tx, self.form, claim, tenant, keys).await)?);
+                let more = transaction!(self, |tx| {
+                    claim::take(&tx, self.form, claim, tenant, keys, &taken).await
+                })?;
+                match more {
+                    Some(more) => taken.extend(more),
+                    None => return Ok(claim::held(&self.client().await?, claim).await?),
+                }
             }
             if !taken.is_empty() {
                 return Ok(taken);

@@ -12,20 +12,20 @@ use tokio_postgres::{Error, Row, Statement};
 
 use crate::fault::Fault;
 use crate::lock::{Form, Keys, Locks, Old};
+use crate::pipeline::Pipeline;
 use crate::rows::{Rows, Writes, json};
-use crate::session::Session;
 use crate::{read, row};
 
 /// Writes one transaction in two round trips: all that it must know is asked for at once, and all
 /// that it writes goes out with the commit.
 pub(crate) async fn commit(client: Client, form: Form, commit: &Commit) -> Result<Committed, Fault> {
-    let session = Session::new(client);
-    let outcome = attempt(session.client(), form, commit).await;
+    let pipeline = Pipeline::new(client);
+    let outcome = attempt(pipeline.client(), form, commit).await;
     match outcome {
-        Ok(Committed::Applied) => session.over(),
+        Ok(Committed::Applied) => pipeline.over(),
         // A repeat is one only if what it has read stands.
-        Ok(Committed::AlreadyApplied) => session.commit().await?,
-        Err(_) => session.roll_back().await,
+        Ok(Committed::AlreadyApplied) => pipeline.commit().await?,
+        Err(_) => pipeline.roll_back().await,
     }
     outcome
 }

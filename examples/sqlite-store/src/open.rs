@@ -121,7 +121,9 @@ fn settled(connection: Connection) -> rusqlite::Result<Connection> {
          PRAGMA checkpoint_fullfsync = ON;
          PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON;
-         PRAGMA trusted_schema = OFF;",
+         PRAGMA trusted_schema = OFF;
+         PRAGMA wal_autocheckpoint = 8000;
+         PRAGMA cache_size = -32000;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

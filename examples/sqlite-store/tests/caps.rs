@@ -62,7 +62,7 @@ fn caps_hold_over_one_file() {
     let work = |n: usize| {
         let engine = host(&path);
         for i in 0..EVENTS {
-            let user: UserId = format!("u{}", i % 6).parse().unwrap();
+            let user: UserId = format!("u{}", i / 2 % 6).parse().unwrap();
             let event =
                 Event::new(acme(), &format!("h{n}-{i}"), "okta", user, now(), r#"{ "do": "lock" }"#).unwrap();
             let decision = until_done(|| ready(engine.submit(event.clone(), now())).unwrap());

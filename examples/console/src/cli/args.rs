@@ -100,6 +100,54 @@ pub(super) enum Command {
     Audit(Audit),
     /// Every action type and every audit code.
     Catalog,
+    /// How fast this database carries the engine, under tenants of its own that stay behind: give it a
+    /// database for the purpose.
+    #[command(subcommand)]
+    Load(Load),
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(super) enum Load {
+    /// Signals to committed enforcements, beside the same bytes as plain rows.
+    Commits(LoadCommits),
+    /// What falls due at one instant, until it is delivered.
+    Due(LoadDue),
+    /// What a claim costs with many open records.
+    Claims(LoadClaims),
+}
+
+/// Signals to committed enforcements.
+#[derive(Args, Debug)]
+pub(super) struct LoadCommits {
+    /// How many signals for each size of batches.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(super) signals: usize,
+    /// How many signals are submitted at once; may be repeated.
+    #[arg(long, value_name = "N", default_values_t = [1, 100, 1_000])]
+    pub(super) batch: Vec<usize>,
+}
+
+/// What falls due at one instant.
+#[derive(Args, Debug)]
+pub(super) struct LoadDue {
+    /// How many enforcements.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(super) due: usize,
+    /// How many hosts work at once, each with connections of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) hosts: usize,
+    /// How many one claim takes.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(super) batch: usize,
+}
+
+/// What a claim costs.
+#[derive(Args, Debug)]
+pub(super) struct LoadClaims {
+    /// At how many open records, rising; may be repeated.
+    #[arg(long, value_name = "N", default_values_t = [10_000, 100_000, 1_000_000])]
+    pub(super) open: Vec<usize>,
 }
 
 /// What to replay.

@@ -12,6 +12,7 @@ mod explain;
 mod feed;
 mod host;
 mod kill_switch;
+mod load;
 mod log;
 mod operators;
 mod replay;
@@ -92,6 +93,7 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
         Command::Verdict(judge) => approvals::judge(&Host::open(cli)?, judge),
         Command::KillSwitch(command) => kill_switch::run(&Host::open(cli)?, command),
+        Command::Load(load) => load::run(cli, load),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),
     }
 }

@@ -6,4 +6,5 @@ mod behaviour;
 mod file;
 mod model;
 mod race;
+mod reference;
 mod support;

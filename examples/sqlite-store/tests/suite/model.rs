@@ -1,17 +1,15 @@
-//! The same calls to this store and to the reference give the same answers.
+//! The same calls to a store and to the reference give the same answers. The other stores are held
+//! against the reference by this, too.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tipstaff::{
     Claim, Commit, Cursor, DuePage, Facet, Key, Kind, MemoryStore, Order, Query, Record, Renewal, Span,
-    Store, StoreError, Trail,
+    Store, StoreError, Time, Trail,
 };
-use tipstaff_sqlite::SqliteStore;
 
-use crate::support::{
-    Clock, at, claim, commit, done, draft, plain, query, queued, stopped, tenant, verified,
-};
+use crate::support::{at, claim, commit, done, draft, plain, query, queued, stopped, tenant, verified};
 
 const TENANTS: [&str; 3] = ["acme", "zeta", "Ångström"];
 const CHANNELS: [&str; 3] = ["lock_account", "send_email", "custom_one"];
@@ -21,7 +19,7 @@ const KINDS: [Kind; 4] = [Kind::Run, Kind::Approval, Kind::Trigger, Kind::Subjec
 
 /// A call, in terms of what there is: versions and tokens are right, or off by a little.
 #[derive(Clone, Debug)]
-enum Call {
+pub(crate) enum Call {
     Commit {
         of: usize,
         id: u64,
@@ -51,7 +49,7 @@ enum Call {
 }
 
 #[derive(Clone, Debug)]
-enum Put {
+pub(crate) enum Put {
     Plain { kind: Kind, n: u8, at: i64, due: Option<i64>, facets: Vec<(usize, usize)>, off: u64 },
     Queued { n: u8, channel: usize, since: i64 },
     Stop(bool),
@@ -113,28 +111,48 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-struct Pair {
-    store: SqliteStore,
-    model: MemoryStore,
-    clock: Clock,
+/// What of a call and its answer is a store's own.
+pub(crate) trait Own {
+    /// How long the lease of a claim or a renewal is.
+    fn lease(&self, millis: u64) -> Span;
+
+    /// The decision time of a claim.
+    fn until(&self, micros: i64) -> Time;
+
+    /// The store's clock moves to that time.
+    fn pass(&self, now: i64);
+
+    /// An answer without what the store's clock has put into it.
+    fn plain(&self, answer: String) -> String;
+}
+
+/// A store, the reference beside it, and how they are compared.
+pub(crate) struct Pair<S, O> {
+    pub(crate) store: S,
+    pub(crate) model: MemoryStore,
+    pub(crate) own: O,
     now: i64,
 }
 
-/// Asks both, which must agree; gives the answer. Of a corrupt record the place is left out:
-/// which of several a claim meets first is not promised.
+/// Asks both, which must agree; gives the answer of the store. Of a corrupt record the place is left
+/// out: which of several a claim meets first is not promised.
 macro_rules! both {
     ($pair:expr, $method:ident($($argument:expr),*)) => {{
         let (ours, model) =
             (done($pair.store.$method($($argument),*)), done($pair.model.$method($($argument),*)));
         match (&ours, &model) {
             (Err(StoreError::Corrupt { .. }), Err(StoreError::Corrupt { .. })) => {}
-            _ => prop_assert_eq!(&ours, &model),
+            _ => prop_assert_eq!($pair.own.plain(format!("{ours:#?}")), $pair.own.plain(format!("{model:#?}"))),
         }
         ours
     }};
 }
 
-impl Pair {
+impl<S: Store, O: Own> Pair<S, O> {
+    pub(crate) const fn new(store: S, model: MemoryStore, own: O) -> Self {
+        Self { store, model, own, now: 0 }
+    }
+
     fn record(&self, key: &Key) -> Option<Record> {
         done(self.model.load(std::slice::from_ref(key))).unwrap().remove(0)
     }
@@ -194,16 +212,17 @@ impl Pair {
                 let call = Claim {
                     worker: format!("w{worker}").parse().unwrap(),
                     channels,
-                    lease: Span::millis(lease),
+                    lease: self.own.lease(lease),
+                    until: self.own.until(until),
                     // More than there are: which ones a smaller claim takes is each store's choice.
-                    ..claim(nonce, 1_000, until)
+                    ..claim(nonce, 1_000, 0)
                 };
                 let _ = both!(self, claim(&call));
             }
             Call::Renew { of, n, off } => {
                 let key = queued(&tenant(TENANTS[of]), n.into(), "send_email", 0).key;
                 let token = self.record(&key).map_or(0, |record| record.token) + off;
-                let call = Renewal { key, token, lease: Span::millis(10) };
+                let call = Renewal { key, token, lease: self.own.lease(10) };
                 let _ = both!(self, renew(&call));
             }
             Call::Query(mut query) => loop {
@@ -221,12 +240,13 @@ impl Pair {
             }
             Call::Pass(micros) => {
                 self.now += micros;
-                self.clock.set(self.now);
+                self.own.pass(self.now);
             }
         }
         Ok(())
     }
 
+    /// All that the two hold.
     fn compare(&self) -> Result<(), TestCaseError> {
         for name in TENANTS {
             let tenant = tenant(name);
@@ -246,18 +266,21 @@ impl Pair {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+/// Calls in a row.
+pub(crate) fn calls() -> impl Strategy<Value = Vec<Call>> {
+    prop::collection::vec(call(), 1..60)
+}
 
-    #[test]
-    fn it_answers_as_the_reference_does(calls in prop::collection::vec(call(), 1..60)) {
-        let clock = Clock::default();
-        let store = SqliteStore::in_memory().unwrap().with_clock(clock.read());
-        let model = MemoryStore::with_clock(clock.read());
-        let mut pair = Pair { store, model, clock, now: 0 };
-        for call in calls {
-            pair.run(call)?;
-        }
-        pair.compare()?;
+/// Makes the calls on both, and compares all that they hold in the end.
+pub(crate) fn agree<S: Store, O: Own>(mut pair: Pair<S, O>, calls: Vec<Call>) -> Result<(), TestCaseError> {
+    for call in calls {
+        pair.run(call)?;
     }
+    pair.compare()
+}
+
+/// How many sequences are tried: `TIPSTAFF_MODEL_CASES`, or that many.
+pub(crate) fn cases(few: u32) -> ProptestConfig {
+    let told = std::env::var("TIPSTAFF_MODEL_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: told.unwrap_or(few), failure_persistence: None, ..ProptestConfig::default() }
 }

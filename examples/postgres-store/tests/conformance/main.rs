@@ -2,6 +2,11 @@
 //! `DATABASE_URL` every law is reported as ignored.
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
+#[path = "../../../sqlite-store/tests/suite/model.rs"]
+mod model;
+mod reference;
+mod support;
+
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,6 +85,13 @@ fn main() -> ExitCode {
     let server = std::env::var("DATABASE_URL").ok().map(|url| url.parse::<Config>().unwrap());
     let mut trials = Vec::new();
     for (form, name) in [(Form::Rows, "rows"), (Form::Serializable, "serializable")] {
+        let skipped = server.is_none();
+        let of_model = server.clone();
+        let check = move || Ok(reference::agrees(&of_model.ok_or("DATABASE_URL is not set")?, form)?);
+        trials.push(
+            Trial::test(format!("{name}::it_answers_as_the_reference_does"), check)
+                .with_ignored_flag(skipped),
+        );
         for law in STORE_LAWS {
             for variant in Variant::ALL {
                 let (law, server) = (law.test, server.clone());

@@ -6,15 +6,15 @@ use crate::fault::Fault;
 
 /// Dropped before its transaction is over, it closes the connection, and the server rolls back: a
 /// connection that is given back is in no transaction.
-pub(crate) struct Session(Option<Client>);
+pub(crate) struct Pipeline(Option<Client>);
 
-impl Session {
+impl Pipeline {
     pub(crate) fn new(client: Client) -> Self {
         Self(Some(client))
     }
 
     pub(crate) fn client(&self) -> &Client {
-        self.0.as_ref().expect("it is there until the session is over")
+        self.0.as_ref().expect("it is there until the transaction is over")
     }
 
     /// Commits what was only read.
@@ -37,7 +37,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Pipeline {
     fn drop(&mut self) {
         if let Some(client) = self.0.take() {
             drop(Object::take(client));

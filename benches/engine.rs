@@ -1,0 +1,161 @@
+//! What one signal costs from its submission to its commit on the reference store: singly, and in
+//! groups of 100 and 1,000; beside the same commits written as they are (the same bytes in the same
+//! number of transactions), which is the store's own share.
+
+use std::hint::black_box;
+use std::sync::Mutex;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tipstaff::{
+    Ahead, AuditRecord, Claim, Commit, Committed, Delivered, DuePage, Engine, Event, Head, Job, Key,
+    MemoryStore, Page, Query, Record, Renewal, RuleSet, Salt, Signal, Store, StoreError, TenantId, Time,
+    Trail, Upcoming, UserId, ready,
+};
+
+const RULES: &str = r#"{ "rules": [
+  { "id": "mfa-off",
+    "trigger": { "event": { "sources": ["okta"], "pattern": { "eventType": ["user.mfa.factor.deactivate"] } } },
+    "actions": [ { "key": "ticket", "type": "create_ticket", "params": { "queue": "soc", "title": "{event.eventType}" } } ] } ] }"#;
+
+/// A store that remembers what was committed.
+struct Recording {
+    inner: MemoryStore,
+    commits: Mutex<Vec<Commit>>,
+}
+
+impl Store for Recording {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.inner.load(keys).await
+    }
+    async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        self.commits.lock().expect("nobody panics with it").push(commit.clone());
+        self.inner.commit(commit).await
+    }
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        self.inner.claim(claim).await
+    }
+    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
+        self.inner.renew(renewal).await
+    }
+    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
+        self.inner.due(page).await
+    }
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        self.inner.upcoming(ask).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
+        self.inner.query(query).await
+    }
+    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
+        self.inner.trail(trail).await
+    }
+    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
+        self.inner.head(tenant, lane).await
+    }
+    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
+        self.inner.erase(tenant, user).await
+    }
+    async fn now(&self) -> Result<Time, StoreError> {
+        self.inner.now().await
+    }
+    async fn unique(&self) -> Result<Salt, StoreError> {
+        self.inner.unique().await
+    }
+}
+
+fn done<T>(call: impl Future<Output = Result<T, impl std::fmt::Debug>>) -> T {
+    ready(call).expect("the store never waits").expect("the call succeeds")
+}
+
+fn signals(count: usize) -> Vec<Signal> {
+    let at: Time = "2026-03-02T09:00:00Z".parse().expect("a time");
+    let tenant: TenantId = "acme".parse().expect("an id");
+    let event = |n: usize| {
+        let user: UserId = format!("user-{}", n % 10_000).parse().expect("an id");
+        let payload = format!(
+            r#"{{"eventType":"user.mfa.factor.deactivate","uuid":"{n:032x}","severity":"WARN",
+            "client":{{"ipAddress":"192.0.2.14","geographicalContext":{{"country":"US","city":"Dayton"}},
+            "userAgent":{{"rawUserAgent":"Mozilla/5.0 (X11; Linux x86_64)"}},"zone":"OFF_NETWORK"}},
+            "outcome":{{"result":"SUCCESS"}},"published":"2026-03-02T08:59:58Z"}}"#
+        );
+        Event::new(tenant.clone(), format!("evt-{n}"), "okta", user, at, payload).expect("an event").into()
+    };
+    (0..count).map(event).collect()
+}
+
+fn engine<S: Store>(store: S) -> Engine<S, fn(&Job) -> Delivered> {
+    let engine: Engine<S, fn(&Job) -> Delivered> =
+        Engine::new(store, |_| Delivered::done(), RuleSet::from_json(RULES).expect("the rules are right"));
+    // The rules are in the store before anything is measured.
+    done(engine.rules(&"acme".parse().expect("an id"), Time::EPOCH));
+    engine
+}
+
+fn submit<S: Store>(engine: &Engine<S, fn(&Job) -> Delivered>, signals: Vec<Signal>, group: usize) -> usize {
+    let now: Time = "2026-03-02T09:00:01Z".parse().expect("a time");
+    let mut signals = signals.into_iter();
+    let mut decided = 0;
+    loop {
+        let next: Vec<Signal> = signals.by_ref().take(group).collect();
+        match next.len() {
+            0 => return decided,
+            1 => decided += next.into_iter().map(|signal| done(engine.submit(signal, now))).count(),
+            _ => {
+                let answers = ready(engine.submit_all(next, now)).expect("the store never waits");
+                decided += answers.iter().filter(|answer| answer.is_ok()).count();
+            }
+        }
+    }
+}
+
+/// What those signals commit, and a store that has the rules alone.
+fn commits(count: usize, group: usize) -> (Vec<Commit>, Vec<Commit>) {
+    let engine = engine(Recording { inner: MemoryStore::default(), commits: Mutex::default() });
+    let rules = std::mem::take(&mut *engine.store().commits.lock().expect("nobody panics with it"));
+    assert_eq!(submit(&engine, signals(count), group), count);
+    let made = std::mem::take(&mut *engine.store().commits.lock().expect("nobody panics with it"));
+    (rules, made)
+}
+
+fn write(store: &MemoryStore, commits: &[Commit]) {
+    for commit in commits {
+        assert_eq!(done(store.commit(black_box(commit))), Committed::Applied);
+    }
+}
+
+fn bench(c: &mut Criterion) {
+    let mut bench = c.benchmark_group("submit");
+    bench.sample_size(20);
+    for (group, count) in [(1, 1_000), (100, 1_000), (1_000, 1_000)] {
+        bench.throughput(Throughput::Elements(count as u64));
+        bench.bench_with_input(BenchmarkId::new("engine", group), &group, |b, group| {
+            b.iter_batched(
+                || (engine(MemoryStore::default()), signals(count)),
+                |(engine, signals)| assert_eq!(submit(&engine, signals, *group), count),
+                BatchSize::PerIteration,
+            );
+        });
+        let (rules, made) = commits(count, group);
+        let bytes: usize = made.iter().flat_map(|commit| &commit.put).map(|record| record.body.len()).sum();
+        let rows: usize = made.iter().map(|commit| commit.put.len() + commit.audit.len()).sum();
+        println!(
+            "groups of {group}: {} transactions, {rows} rows, {bytes} bytes of bodies for {count} signals",
+            made.len()
+        );
+        bench.bench_with_input(BenchmarkId::new("the same commits", group), &made, |b, made| {
+            b.iter_batched(
+                || {
+                    let store = MemoryStore::default();
+                    write(&store, &rules);
+                    store
+                },
+                |store| write(&store, made),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    bench.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

@@ -1,0 +1,75 @@
+//! How fast a database carries the engine: for comparing databases, settings and versions.
+
+mod claims;
+mod commits;
+mod counted;
+mod due;
+mod raw;
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use tipstaff::{
+    ActionType, Answer, Delivered, Delivery, Event, Job, Probe, RuleSet, Subject, TenantId, Time,
+};
+
+use super::args::{Cli, Load};
+use super::{Failure, Output};
+
+const RULES: &str = r#"{ "rules": [
+    { "id": "tell", "trigger": { "event": { "pattern": { "kind": ["login"] } } },
+      "actions": [{ "key": "a", "type": "send_chat_message",
+                    "params": { "channel": "soc", "message": "login {event.n}" } }] },
+    { "id": "later", "trigger": { "event": { "pattern": { "kind": ["later"] } } },
+      "actions": [{ "key": "a", "type": "create_ticket", "delay": "5m",
+                    "params": { "queue": "soc", "title": "login {event.n}" } }] } ] }"#;
+
+/// Measures one thing.
+pub(super) fn run(cli: &Cli, load: &Load) -> Result<Output, Failure> {
+    match load {
+        Load::Commits(load) => commits::run(cli, load),
+        Load::Due(load) => due::run(cli, load),
+        Load::Claims(load) => claims::run(cli, load),
+    }
+}
+
+fn rules() -> RuleSet {
+    RuleSet::from_json(RULES).expect("rules of our own are sound")
+}
+
+/// A tenant that has no records yet, and the time.
+fn fresh(what: &str) -> (TenantId, Time) {
+    let now = Time::from(SystemTime::now());
+    let tenant = format!("load-{what}-{}", now.micros()).parse().expect("letters and figures");
+    (tenant, now)
+}
+
+/// A signal that leads to one enforcement.
+fn signal(tenant: &TenantId, n: usize, at: Time) -> Event {
+    of_kind("login", tenant, n, at)
+}
+
+fn of_kind(kind: &str, tenant: &TenantId, n: usize, at: Time) -> Event {
+    let user = format!("u-{}", n % 5_000).parse().expect("letters and figures");
+    let payload = format!(
+        r#"{{"kind":"{kind}","n":{n},"ip":"198.51.100.{}","agent":"Mozilla/5.0 (X11; Linux x86_64)"}}"#,
+        n % 250
+    );
+    Event::new(tenant.clone(), &format!("s-{n}"), "load", Subject::user(user), at, payload)
+        .expect("a payload of our own is sound")
+}
+
+/// Carries nothing out.
+struct Nothing;
+
+impl Delivery for Nothing {
+    fn channels(&self) -> Option<BTreeSet<ActionType>> {
+        Some(BTreeSet::new())
+    }
+    fn deliver<'a>(&'a self, _: &'a Job) -> Answer<'a, Delivered> {
+        Box::pin(std::future::ready(Delivered::done()))
+    }
+    fn probe<'a>(&'a self, _: &'a Job) -> Answer<'a, Probe> {
+        Box::pin(std::future::ready(Probe::Unknown))
+    }
+}
