@@ -148,10 +148,12 @@ pub(super) fn write(settings: &Settings) -> [(&'static str, Option<String>); 2] 
 pub(super) fn check(settings: &Settings, catalog: &ActionCatalog, faults: &mut Faults) {
     let pointer = "/protected";
     check::count(pointer, "protected entries", settings.protected.len(), 0, MAX_PROTECTED, faults);
-    for (i, entry) in settings.protected.iter().enumerate() {
+    // Where one could not be read, those after it stand at other places than here.
+    let read = if faults.touch(pointer) { &[][..] } else { &settings.protected };
+    for (i, entry) in read.iter().enumerate() {
         let place = below(pointer, i);
         let users = below(&place, "users");
-        if entry.attributes.is_none() && entry.users.is_empty() && !faults.touch(&users) {
+        if entry.attributes.is_none() && entry.users.is_empty() {
             faults.add(&place, RuleFault::MissingField("users"));
         }
         check::count(&users, "users", entry.users.len(), 0, MAX_MEMBERS, faults);

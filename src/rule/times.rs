@@ -216,7 +216,9 @@ pub(super) fn check(pointer: &str, times: &Times, catalog: &ActionCatalog, fault
     }
     let place = below(pointer, "maintenance");
     check::count(&place, "maintenance windows", times.maintenance.len(), 0, MAX_TIMES, faults);
-    for (i, window) in times.maintenance.iter().enumerate() {
+    // Where one could not be read, those after it stand at other places than here.
+    let read = if faults.touch(&place) { &[][..] } else { &times.maintenance };
+    for (i, window) in read.iter().enumerate() {
         let place = below(&place, i);
         if window.to <= window.from {
             let (from, to) = (window.from.to_string(), window.to.to_string());
@@ -229,7 +231,8 @@ pub(super) fn check(pointer: &str, times: &Times, catalog: &ActionCatalog, fault
     }
     let place = below(pointer, "quiet_hours");
     check::count(&place, "quiet hours", times.quiet_hours.len(), 0, MAX_TIMES, faults);
-    for (i, quiet) in times.quiet_hours.iter().enumerate() {
+    let read = if faults.touch(&place) { &[][..] } else { &times.quiet_hours };
+    for (i, quiet) in read.iter().enumerate() {
         let place = below(&place, i);
         if quiet.hours.from == quiet.hours.to || quiet.hours.are_always() {
             faults.add(&place, RuleFault::HoursForEver);

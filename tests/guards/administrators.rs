@@ -219,7 +219,7 @@ fn two_administrators_lock_each_other() {
         world.run(at(0));
         let locked: Vec<_> =
             world.target.jobs("lock_account").iter().map(|job| job.subject.to_string()).collect();
-        assert_eq!(locked, [format!("user {first}")]);
+        assert_eq!(locked, [first]);
         world.verified();
     }
 }
@@ -255,29 +255,35 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         let error = RuleSet::from_json(text).unwrap_err();
         error.faults.into_iter().map(|fault| fault.pointer).collect()
     };
-    let text = r#"{ "approvers": { "groups": { "sec": ["bo"] } },
-        "administrators": { "group": "admins", "keep": 1001, "types": ["fire"] },
-        "protected": [{ "why": "x" }, { "users": ["a b"], "types": ["fire"] }],
-        "quiet_hours": [{ "from": "8:00", "to": "25:00" }, { "from": "08:00", "to": "08:00" }, { "days": ["monday"], "from": "00:00", "to": "24:00" }],
-        "maintenance": [{ "from": "2026-03-02T12:00:00Z", "to": "2026-03-02T12:00:00Z" }, { "from": "today" }],
+    let unreadable = r#"{ "administrators": { "keep": 1001 },
+        "protected": [{ "users": [" a"] }],
+        "quiet_hours": [{ "from": "8:00", "to": "25:00" }, { "days": ["monday"], "from": "00:00", "to": "24:00" }],
+        "maintenance": [{ "from": "today" }],
         "rules": [] }"#;
-    assert_eq!(
-        faults(text),
-        [
-            "/administrators/keep",
-            "/protected/0",
-            "/protected/1/users/0",
-            "/protected/1/types",
-            "/quiet_hours/0/from",
-            "/quiet_hours/0/to",
-            "/quiet_hours/1",
-            "/quiet_hours/2/days/0",
-            "/maintenance/0/to",
-            "/maintenance/1",
-            "/maintenance/1/from",
-        ]
-    );
-    let admins = r#"{ "approvers": { "groups": { "sec": ["bo"] } },
-        "administrators": { "group": "admins", "keep": 1, "types": ["fire"] }, "rules": [] }"#;
-    assert_eq!(faults(admins), ["/administrators/group", "/administrators/types"]);
+    let places = [
+        "/administrators/keep",
+        "/protected/0/users/0",
+        "/quiet_hours/0/from",
+        "/quiet_hours/0/to",
+        "/quiet_hours/1/days/0",
+        "/maintenance/0",
+        "/maintenance/0/from",
+    ];
+    assert_eq!(faults(unreadable), places);
+    let senseless = r#"{ "approvers": { "groups": { "sec": ["bo"] } },
+        "administrators": { "group": "admins", "keep": 1, "types": ["fire"] },
+        "protected": [{ "why": "x" }, { "users": ["ana"], "types": ["fire"] }],
+        "quiet_hours": [{ "from": "08:00", "to": "08:00" }, { "from": "00:00", "to": "24:00" }],
+        "maintenance": [{ "from": "2026-03-02T12:00:00Z", "to": "2026-03-02T12:00:00Z" }],
+        "rules": [] }"#;
+    let places = [
+        "/administrators/group",
+        "/administrators/types",
+        "/protected/0",
+        "/protected/1/types",
+        "/quiet_hours/0",
+        "/quiet_hours/1",
+        "/maintenance/0/to",
+    ];
+    assert_eq!(faults(senseless), places);
 }
