@@ -162,14 +162,6 @@ proptest! {
     }
 }
 
-/// Reads a value back from its text.
-fn back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
-    let text = serde_json::to_string(value).unwrap();
-    let read: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert_eq!(&read, value);
-    assert_eq!(serde_json::to_string(&read).unwrap(), text);
-}
-
 /// A world in which nearly everything has happened once.
 fn lived() -> World {
     let weekly = r#"{ "id": "weekly", "trigger": { "schedule": { "cron": "0 9 * * *", "audience": "all" } },
@@ -206,72 +198,6 @@ fn lived() -> World {
     go(world.engine.release_kill_switch(&world.tenant, &KillScope::Tenant, &bo, "over", at(7)));
     world.run(at(24 * 60));
     world
-}
-
-fn bodies<T: serde::de::DeserializeOwned>(world: &World, kind: Kind) -> Vec<T> {
-    let all = support::content(&world.store, &world.tenant);
-    let records = all.iter().filter_map(|text| serde_json::from_str::<Record>(text).ok());
-    let of_kind = records.filter(|record| record.key.kind == kind);
-    let found: Vec<T> = of_kind.map(|record| serde_json::from_str(&record.body).unwrap()).collect();
-    assert!(!found.is_empty(), "{kind}");
-    found
-}
-
-#[test]
-fn every_kind_of_record_reads_back() {
-    let world = lived();
-    let bands = r#"{ "scales": [{ "id": "default", "low": 0, "high": 100, "high_is": "safe", "hold": true,
-        "bands": [{ "name": "green", "from": 80 }, { "name": "red", "from": 0 }] }] }"#;
-    let (set, olga) = (RuleSet::from_json(bands).unwrap(), id("olga"));
-    let found = go(world.engine.preview_bands(&world.tenant, &set, at(2_000)));
-    go(world.engine.apply_bands(&world.tenant, &set, found.digest, 9, &olga, "fewer", at(2_000)));
-    world.run(at(2_001));
-    bodies::<BandRun>(&world, Kind::Change).iter().for_each(back);
-    bodies::<Enforcement>(&world, Kind::Enforcement).iter().for_each(back);
-    bodies::<Enforcement>(&world, Kind::Notice).iter().for_each(back);
-    bodies::<Approval>(&world, Kind::Approval).iter().for_each(back);
-    bodies::<Decision>(&world, Kind::Trigger).iter().for_each(back);
-    bodies::<SubjectState>(&world, Kind::Subject).iter().for_each(back);
-    bodies::<RuleStats>(&world, Kind::Stats).iter().for_each(back);
-    bodies::<Control>(&world, Kind::Control).iter().for_each(back);
-    bodies::<Book>(&world, Kind::Book).iter().for_each(back);
-    bodies::<Entry>(&world, Kind::Entry).iter().for_each(back);
-    bodies::<Tally>(&world, Kind::Tally).iter().for_each(back);
-    bodies::<Timer>(&world, Kind::Timer).iter().for_each(back);
-    bodies::<Run>(&world, Kind::Run).iter().for_each(back);
-    bodies::<Watch>(&world, Kind::Watch).iter().for_each(back);
-    bodies::<Waivers>(&world, Kind::Waiver).iter().for_each(back);
-    bodies::<Away>(&world, Kind::Away).iter().for_each(back);
-    world.trail().iter().for_each(back);
-    let rules: Vec<serde_json::Value> = bodies(&world, Kind::Rule);
-    for rule in rules {
-        let document = rule["document"].as_str().unwrap();
-        assert_eq!(Rule::from_json(document).unwrap().to_json(), document);
-    }
-    // A kind that comes later must be added here.
-    let kinds = [
-        Kind::Approval,
-        Kind::Away,
-        Kind::Book,
-        Kind::Change,
-        Kind::Control,
-        Kind::Effect,
-        Kind::Enforcement,
-        Kind::Entry,
-        Kind::Exemption,
-        Kind::Notice,
-        Kind::Rule,
-        Kind::Run,
-        Kind::Stats,
-        Kind::Subject,
-        Kind::Sweep,
-        Kind::Tally,
-        Kind::Timer,
-        Kind::Trigger,
-        Kind::Waiver,
-        Kind::Watch,
-    ];
-    assert_eq!(kinds, Kind::ALL);
 }
 
 #[test]

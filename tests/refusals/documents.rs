@@ -120,6 +120,36 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
         ),
         (beside("\"mode\": §\"on\","), "/0/mode", "accepted: off, shadow, live"),
         (
+            settings(r#""quiet_hours": [{ "from": §"8:00", "to": "20:00" }]"#),
+            "/quiet_hours/0/from",
+            "accepted: `00:00` to `24:00`",
+        ),
+        (
+            settings(r#""quiet_hours": [§{ "from": "08:00", "to": "08:00" }]"#),
+            "/quiet_hours/0",
+            "accepted: `from` and `to` that differ",
+        ),
+        (
+            settings(r#""maintenance": [{ "from": §"today", "to": "2026-03-02T12:00:00Z" }]"#),
+            "/maintenance/0/from",
+            "RFC 3339",
+        ),
+        (
+            settings(r#""maintenance": [{ "from": "2026-03-02T12:00:00Z", "to": §"2026-03-02T12:00:00Z" }]"#),
+            "/maintenance/0/to",
+            "accepted: an end that comes later",
+        ),
+        (
+            settings(r#""caps": [§{ "count": 1, "in": "1h" }]"#),
+            "/caps/0",
+            "set `approvers.default`, or say `on_exceed`",
+        ),
+        (
+            settings(r#""caps": [{ "percent": §1, "in": "1h", "per": "subject", "on_exceed": "suppress" }]"#),
+            "/caps/0/percent",
+            "accepted for each subject: `count`",
+        ),
+        (
             beside("\"guards\": { \"cooldown\": { \"for\": §\"1 hour\" } },"),
             "/0/guards/cooldown/for",
             "such as `24h`",

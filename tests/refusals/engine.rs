@@ -263,6 +263,22 @@ fn moves() -> Vec<Row> {
     ]
 }
 
+/// What failed is tried again when its place under a cap is another's.
+fn full() -> EngineError {
+    let world = World::new(
+        r#"[{ "id": "r", "trigger": { "event": { "pattern": { "do": ["tell"] } } },
+            "actions": [{ "key": "a", "type": "escalate_to_hr" }],
+            "guards": { "cap": { "count": 1, "in": "1h" } } }]"#,
+    );
+    world.target.answers("escalate_to_hr", [Delivered::permanent("no such desk")]);
+    world.submit(world.event("s1", "ana", at(0), r#"{ "do": "tell" }"#), at(0));
+    world.run(at(0));
+    let failed = world.the("escalate_to_hr").id;
+    world.submit(world.event("s2", "bea", at(1), r#"{ "do": "tell" }"#), at(1));
+    let olga: ActorId = id("olga");
+    unchanged(&world, None, || refused(world.engine.retry(&world.tenant, failed, &olga, "it exists", at(2))))
+}
+
 fn effects() -> Vec<Row> {
     let world = World::new(
         r#"[{ "id": "lock", "trigger": { "event": { "pattern": { "do": ["lock"] } } },
@@ -289,9 +305,10 @@ fn effects() -> Vec<Row> {
     let lifting =
         effect.step(&EffectInput::Release { holder: Holding::Rule(id("lock")), undo: None }, at(1)).unwrap();
     vec![
+        row(&full(), "accepted: in the next window, or when the cap is raised"),
         row(&stands, "order the restriction again instead"),
         row(&over, "accepted: a time to come, or none"),
-        row(&many, "101 exemptions of one subject; accepted: at most 100"),
+        row(&many, "101 exemptions of one subject, or by attribute; accepted: at most 100"),
         row(&step(EffectInput::Lifted { undo }), "that is `standing` cannot take `lifted`"),
         row(
             &step(EffectInput::Release { holder: Holding::Person(olga.clone()), undo: None }),

@@ -42,6 +42,19 @@ fn resting(per: &str) -> String {
     heard("", &format!(r#""cooldown": {{ {per}"for": "1h" }}"#))
 }
 
+/// A rule's guards with so many caps, each of so many and of another span.
+fn capped(caps: usize, count: usize) -> String {
+    listed("cap", caps, |i| format!(r#"{{ "count": {count}, "in": "{}m", "on_exceed": "suppress" }}"#, i + 1))
+}
+
+fn listed(name: &str, n: usize, one: impl Fn(usize) -> String) -> String {
+    format!(r#""{name}": [{}]"#, (0..n).map(one).collect::<Vec<_>>().join(","))
+}
+
+fn settings(members: &str) -> String {
+    format!(r#"{{ {members}, "rules": [] }}"#)
+}
+
 /// One event for such a rule.
 fn turn(world: &World, n: usize, minute: i64, value: usize) -> Decision {
     let text = format!(r#"{{ "a": {value} }}"#);
@@ -393,6 +406,27 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
                 let call = world.engine.exempt(&world.tenant, &ana, &scope, None, &olga, "x", at(0));
                 ready(call).unwrap().is_ok()
             })
+        }),
+        ("MAX_CAPS", MAX_CAPS, |n| loads(&heard("", &capped(n, 1)))),
+        ("MAX_CAP_COUNT", MAX_CAP_COUNT as usize, |n| loads(&heard("", &capped(1, n)))),
+        ("MAX_CAP_WINDOWS", MAX_CAP_WINDOWS, |n| {
+            let mut counter = CapCounter::new("r", Span::mins(1));
+            for minute in 0..n {
+                counter.take(at(minute as i64));
+            }
+            counter.windows.len() == n
+        }),
+        ("MAX_LOOP_DEPTH", MAX_LOOP_DEPTH as usize, |n| loads(&settings(&format!(r#""loop_depth": {n}"#)))),
+        ("MAX_KEPT", MAX_KEPT as usize, |n| {
+            loads(&settings(&format!(r#""administrators": {{ "keep": {n} }}"#)))
+        }),
+        ("MAX_PROTECTED", MAX_PROTECTED, |n| {
+            loads(&settings(&listed("protected", n, |i| format!(r#"{{ "users": ["u{i}"] }}"#))))
+        }),
+        ("MAX_TIMES", MAX_TIMES, |n| {
+            let hours =
+                |i| format!(r#"{{ "from": "00:00", "to": "{:02}:{:02}" }}"#, (i + 1) / 60, (i + 1) % 60);
+            loads(&settings(&listed("quiet_hours", n, hours)))
         }),
         ("MAX_KEPT_ATTEMPTS", MAX_KEPT_ATTEMPTS, |n| history(n) == n),
         ("MAX_REPORT_BYTES", MAX_REPORT_BYTES, |n| told(n) == n),
