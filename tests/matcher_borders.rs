@@ -84,8 +84,17 @@ fn one_byte_more_less_or_other_after_an_event_of_the_same_shape() {
 
 #[test]
 fn what_ends_or_interrupts_a_string_at_every_place() {
-    let parts: [&[u8]; 9] =
-        [b"", b"\\\"", b"\\u00eb", b"\\", b"\x1f", "\u{e9}".as_bytes(), b"\xc3", b"\xed\xa0\x80", b"\\ud83d\\ude00"];
+    let parts: [&[u8]; 9] = [
+        b"",
+        b"\\\"",
+        b"\\u00eb",
+        b"\\",
+        b"\x1f",
+        "\u{e9}".as_bytes(),
+        b"\xc3",
+        b"\xed\xa0\x80",
+        b"\\ud83d\\ude00",
+    ];
     let mut asked = Asked::new();
     let mut read = [0, 0];
     for length in 0..150 {
@@ -106,12 +115,15 @@ fn what_ends_or_interrupts_a_string_at_every_place() {
 #[test]
 fn names_of_every_length_in_changing_order_and_space() {
     let mut asked = Asked::new();
-    let names: Vec<String> = (1..30).map(|length| "a_name_as_long_as_20bytes_or_more"[..length].to_owned()).collect();
+    let names: Vec<String> =
+        (1..30).map(|length| "a_name_as_long_as_20bytes_or_more"[..length].to_owned()).collect();
     let spaces = ["", " ", "\n\t", "                         "];
     for turn in 0..400_usize {
         let space = spaces[turn / 7 % spaces.len()];
         let mut members: Vec<String> = (0..9)
-            .map(|i| format!("{space}\"{}\"{space}:{space}{i}", names[(i * (turn % 5 + 1) + turn) % names.len()]))
+            .map(|i| {
+                format!("{space}\"{}\"{space}:{space}{i}", names[(i * (turn % 5 + 1) + turn) % names.len()])
+            })
             .collect();
         members.push(format!("{space}\"note\":\"{turn}\""));
         assert!(asked.compare(format!("{{{}{space}}}", members.join(",")).as_bytes()));
@@ -122,17 +134,34 @@ fn names_of_every_length_in_changing_order_and_space() {
     }
 }
 
+/// Fifty members of their own, then some that patterns name.
+fn crowd(from: usize) -> String {
+    let members: Vec<String> = (from * 50..(from + 1) * 50).map(|i| format!("\"n{i}\":1")).collect();
+    format!("{{{},\"type\":\"a.b\",\"note\":\"\"}}", members.join(","))
+}
+
 #[test]
-fn more_names_than_are_kept_and_one_scratch_for_several_matchers() {
+fn more_names_than_are_kept() {
     let mut asked = Asked::new();
-    let other = Matcher::new([([""; 0], r#"{"n1":[1],"type":["a.b"]}"#.parse().expect("a pattern"))]);
     for from in 0..40 {
-        let members: Vec<String> = (from * 50..(from + 1) * 50).map(|i| format!("\"n{i}\":1")).collect();
-        let event = format!("{{{},\"type\":\"a.b\",\"note\":\"\"}}", members.join(","));
-        assert!(asked.compare(event.as_bytes()));
-        let mut found = Vec::new();
-        other.matches(None, event.as_bytes(), &mut asked.scratch, &mut found).expect("JSON");
-        assert_eq!(found.len(), usize::from(from == 0));
+        assert!(asked.compare(crowd(from).as_bytes()));
+        assert!(asked.compare(EVENT.as_bytes()));
+    }
+}
+
+#[test]
+fn one_scratch_for_matchers_that_come_and_go() {
+    let mut asked = Asked::new();
+    for from in 0..40 {
+        // The name that this one asks for is none of the other's, and of the one before it.
+        let pattern = format!(r#"{{"n{}":[1],"type":["a.b"]}}"#, from * 50 + 1);
+        let other = Matcher::new([([""; 0], pattern.parse().expect("a pattern"))]);
+        for event in [from, from + 1, from] {
+            let mut found = Vec::new();
+            other.matches(None, crowd(event).as_bytes(), &mut asked.scratch, &mut found).expect("JSON");
+            assert_eq!(found.len(), usize::from(event == from));
+        }
+        assert!(asked.compare(crowd(from).as_bytes()));
         assert!(asked.compare(EVENT.as_bytes()));
     }
 }
