@@ -134,17 +134,34 @@ fn names_of_every_length_in_changing_order_and_space() {
     }
 }
 
+/// Fifty members of their own, then some that patterns name.
+fn crowd(from: usize) -> String {
+    let members: Vec<String> = (from * 50..(from + 1) * 50).map(|i| format!("\"n{i}\":1")).collect();
+    format!("{{{},\"type\":\"a.b\",\"note\":\"\"}}", members.join(","))
+}
+
 #[test]
-fn more_names_than_are_kept_and_one_scratch_for_several_matchers() {
+fn more_names_than_are_kept() {
     let mut asked = Asked::new();
-    let other = Matcher::new([([""; 0], r#"{"n1":[1],"type":["a.b"]}"#.parse().expect("a pattern"))]);
     for from in 0..40 {
-        let members: Vec<String> = (from * 50..(from + 1) * 50).map(|i| format!("\"n{i}\":1")).collect();
-        let event = format!("{{{},\"type\":\"a.b\",\"note\":\"\"}}", members.join(","));
-        assert!(asked.compare(event.as_bytes()));
-        let mut found = Vec::new();
-        other.matches(None, event.as_bytes(), &mut asked.scratch, &mut found).expect("JSON");
-        assert_eq!(found.len(), usize::from(from == 0));
+        assert!(asked.compare(crowd(from).as_bytes()));
+        assert!(asked.compare(EVENT.as_bytes()));
+    }
+}
+
+#[test]
+fn one_scratch_for_matchers_that_come_and_go() {
+    let mut asked = Asked::new();
+    for from in 0..40 {
+        // The name that this one asks for is none of the other's, and of the one before it.
+        let pattern = format!(r#"{{"n{}":[1],"type":["a.b"]}}"#, from * 50 + 1);
+        let other = Matcher::new([([""; 0], pattern.parse().expect("a pattern"))]);
+        for event in [from, from + 1, from] {
+            let mut found = Vec::new();
+            other.matches(None, crowd(event).as_bytes(), &mut asked.scratch, &mut found).expect("JSON");
+            assert_eq!(found.len(), usize::from(event == from));
+        }
+        assert!(asked.compare(crowd(from).as_bytes()));
         assert!(asked.compare(EVENT.as_bytes()));
     }
 }
