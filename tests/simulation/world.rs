@@ -16,7 +16,7 @@ use crate::rules::{HEAVY, LIGHT, Rules, records, rules, start, switches};
 use crate::support::id;
 use crate::target::Port;
 use crate::witness::{Checked, Violation, Witness, ensure, violated};
-use crate::work::{Bound, Host, Outcome, Work, body, draw, is_passing, leaves_nothing, perform};
+use crate::work::{Bound, Host, Outcome, Work, draw, is_passing, leaves_nothing, perform};
 
 pub(crate) const DRAINS: &str = "everything drains once faults stop";
 pub(crate) const REFUSED: &str = "a refused input leaves the store byte for byte as it was";
@@ -542,8 +542,8 @@ pub(crate) fn next_moment(net: &Net) -> Option<Time> {
     let mut first: Option<Time> = None;
     for record in records(&net.store, Kind::ALL) {
         let due = match record.key.kind {
-            Kind::Timer => body::<Timer>(&record).running.map(|_| now),
-            Kind::Tally => None,
+            // What an occurrence works through has a timer of its own.
+            Kind::Timer | Kind::Tally => None,
             _ => record.due_at,
         };
         let lease = record.lease.as_ref().map(|lease| lease.until);
