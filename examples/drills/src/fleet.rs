@@ -77,8 +77,8 @@ impl Fleet {
         let state = State { limit: u64::MAX, ..State::default() };
         let fleet =
             Arc::new(Self { order, log: dir.join("hosts.log"), user, state: Arc::new(Mutex::new(state)) });
-        for _ in 0..hosts {
-            let slot = fleet.spawn(fleet.lock().slots.len());
+        for place in 0..hosts {
+            let slot = fleet.spawn(place);
             fleet.lock().slots.push(slot);
         }
         let fed = Arc::downgrade(&fleet);
