@@ -218,12 +218,7 @@ fn what_other_terms_change() {
         (waiting(Reason::Running), "unknown", last, State::Exhausted),
         (waiting(Reason::Running), "permanent", last, State::PermanentError),
         // Another attempt that would begin too late is none.
-        (
-            running(Some(now), None, false),
-            "retry",
-            plain,
-            State::Exhausted,
-        ),
+        (running(Some(now), None, false), "retry", plain, State::Exhausted),
         // What was given back waits for what it waited for before: the start, or the next attempt.
         (running(None, Some(at(70)), false), "hand_back", plain, queued(Some(at(70)))),
         (running(None, None, false), "hand_back", last, State::RetryWait { until: now, retry_by: None }),

@@ -160,7 +160,11 @@ mod tests {
             ("my.db", "my.db", "outbox"),
             ("/var/lib/my.db", "/var/lib/my.db", "/var/lib/outbox"),
             ("postgres.db", "postgres.db", "outbox"),
-            ("postgres://ana:secret@db.example.com:5432/security", "postgres://db.example.com:5432/security", "outbox"),
+            (
+                "postgres://ana:secret@db.example.com:5432/security",
+                "postgres://db.example.com:5432/security",
+                "outbox",
+            ),
             ("postgresql://ana@db/s?password=secret", "postgres://db/s", "outbox"),
             ("postgres://db", "postgres://db", "outbox"),
         ] {

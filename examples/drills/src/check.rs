@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use tipstaff::{
-    Approval, ApprovalState, AuditRecord, Decision, Delivery, Enforcement, Engine, EnforcementId, Kind,
+    Approval, ApprovalState, AuditRecord, Decision, Delivery, Enforcement, EnforcementId, Engine, Kind,
     MAX_PAGE, Order, Purpose, Query, Reason, Status, Store,
 };
 use tipstaff_delivery::Effects;
@@ -91,8 +91,9 @@ async fn all<T: DeserializeOwned>(
         };
         let page = store.query(&query).await?;
         for record in &page.rows {
-            let body = serde_json::from_str(&record.body).map_err(|error| {
-                tipstaff::StoreError::Corrupt { place: record.key.to_string(), fault: error.to_string() }
+            let body = serde_json::from_str(&record.body).map_err(|error| tipstaff::StoreError::Corrupt {
+                place: record.key.to_string(),
+                fault: error.to_string(),
             })?;
             found.push((body, record.version));
         }
@@ -264,7 +265,8 @@ mod tests {
         for n in &taken {
             ready(engine.submit(order.signal(*n), now)).unwrap().unwrap();
         }
-        for (n, asked) in ready(engine.approvals(Filter::new(&tenant()))).unwrap().unwrap().into_iter().enumerate()
+        for (n, asked) in
+            ready(engine.approvals(Filter::new(&tenant()))).unwrap().unwrap().into_iter().enumerate()
         {
             let by = "s1".parse().unwrap();
             match n {

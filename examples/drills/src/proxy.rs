@@ -94,8 +94,7 @@ impl Shared {
         server.set_nodelay(true)?;
         let silent = Arc::new(AtomicBool::new(false));
         let back = {
-            let (mut from, mut to, silent) =
-                (server.try_clone()?, host.try_clone()?, Arc::clone(&silent));
+            let (mut from, mut to, silent) = (server.try_clone()?, host.try_clone()?, Arc::clone(&silent));
             thread::spawn(move || {
                 let mut bytes = [0; 16 * 1024];
                 while let Ok(n @ 1..) = from.read(&mut bytes) {
@@ -128,7 +127,8 @@ impl Shared {
             let mut ready = 0;
             while let Some(size) = size(&waiting[ready..], first) {
                 let message = &waiting[ready..ready + size];
-                if !first && is_commit(message)
+                if !first
+                    && is_commit(message)
                     && let Some(cut) = self.next()
                 {
                     let whole = ready + if cut == Cut::Before { 0 } else { size };

@@ -28,7 +28,8 @@ pub(crate) fn user(name: &str) -> Option<u32> {
 impl Server {
     /// Where the server's programs are, of the newest version; why not, where there are none.
     pub(crate) fn programs() -> Result<PathBuf, String> {
-        let versions = fs::read_dir("/usr/lib/postgresql").map_err(|_| "no PostgreSQL server is installed")?;
+        let versions =
+            fs::read_dir("/usr/lib/postgresql").map_err(|_| "no PostgreSQL server is installed")?;
         let mut found: Vec<(u32, PathBuf)> = versions
             .flatten()
             .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
@@ -69,7 +70,11 @@ impl Server {
             }
             false => Command::new(path),
         };
-        let output = command.args(args).current_dir(&self.dir).output().map_err(|error| format!("{program}: {error}"))?;
+        let output = command
+            .args(args)
+            .current_dir(&self.dir)
+            .output()
+            .map_err(|error| format!("{program}: {error}"))?;
         if output.status.success() {
             return Ok(output);
         }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
+use crate::Form;
 use crate::fleet::Fleet;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::world::Numbers;
-use crate::Form;
 
 /// How long a host is stopped: longer than its leases.
 const PAUSED: Duration = Duration::from_millis(1_600);

@@ -64,10 +64,12 @@ impl Order {
         let endpoint = Endpoint::inside(&self.receiver, secret()).expect("the receiver has an address");
         let channels = ["create_ticket", "lock_account", "unlock_account"];
         let channels = channels.map(|name| name.parse::<ActionType>().expect("a built-in type"));
-        channels.into_iter().chain([ActionType::approval_notice()]).fold(
-            Webhooks::new(TIMEOUT).endpoint("siem", endpoint),
-            |webhooks, channel| webhooks.route(channel, "siem"),
-        )
+        channels
+            .into_iter()
+            .chain([ActionType::approval_notice()])
+            .fold(Webhooks::new(TIMEOUT).endpoint("siem", endpoint), |webhooks, channel| {
+                webhooks.route(channel, "siem")
+            })
     }
 }
 

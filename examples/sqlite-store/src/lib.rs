@@ -17,9 +17,8 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tipstaff::{
-    Ahead, Upcoming,
-    AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Store,
-    StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 
 use claim::Found;

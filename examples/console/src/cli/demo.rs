@@ -85,7 +85,9 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
 /// A file in the demo's folder; or the server that the command line names, where the tenant must be
 /// new: nothing is deleted there.
 fn store(cli: &Cli, dir: &Path) -> Result<AnyStore, Failure> {
-    let Database::Server(_) = cli.db else { return Ok(block_on(Database::File(dir.join("demo.db")).open())?) };
+    let Database::Server(_) = cli.db else {
+        return Ok(block_on(Database::File(dir.join("demo.db")).open())?);
+    };
     let store = block_on(cli.db.open())?;
     if wait(async { Ok(store.head(&cli.tenant, 0).await?) })?.seq > 0 {
         let (tenant, db) = (&cli.tenant, &cli.db);

@@ -12,9 +12,9 @@ use tipstaff::{Actor, Engine, RuleSet, Time};
 use super::args::{Cli, Replay};
 use super::feed::Feed;
 use super::host::{ConsoleEngine, beside, outbox, read, wait};
-use crate::store::block_on;
 use super::{Failure, Output};
 use crate::input::{Layout, Map, People, Reader, RejectFile};
+use crate::store::block_on;
 
 /// Timers are looked at whenever a signal led to something, and after this many that did not.
 const QUIET: u64 = 64;
