@@ -94,6 +94,8 @@ macro_rules! __tipstaff_store_laws {
         26, "Fair", together::nobody_waits_for_ever, "a quiet tenant behind a busy one that is never done";
         27, "Seen whole", together::a_commit_is_seen_whole, "records, lanes, heads and rows, read in every order while they are written";
         27, "Seen whole", together::a_lane_is_seen_without_gaps, "read while two hosts write to it";
+        28, "In turn", turns::tenants_take_turns, "from the one after the last that was served, one of each before a second of any, the longest ready first";
+        29, "Ahead", turns::what_comes_next_is_told, "timers, what is ready and leases, each the earliest after the time and on the channels";
     } };
 }
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use deadpool_postgres::{Client, Pool};
 use tipstaff::{
-    AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Store,
-    StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 use tokio_postgres::{Config, IsolationLevel};
 
@@ -166,6 +166,10 @@ impl Store for PostgresStore {
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         transaction!(self, |tx| write::renew(&tx, renewal).await)
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        Ok(claim::upcoming(&self.client().await?, ask).await?)
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {

@@ -11,3 +11,4 @@ pub(super) mod read;
 pub(super) mod record;
 pub(super) mod take;
 pub(super) mod together;
+pub(super) mod turns;
