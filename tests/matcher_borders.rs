@@ -45,7 +45,7 @@ impl Asked {
             }
             Err(error) => {
                 let expected = match error.fault() {
-                    PayloadFault::Syntax(fault) => Err(*fault),
+                    PayloadFault::Syntax(fault) => Err(fault.clone()),
                     _ => Ok(()),
                 };
                 assert_eq!(answer, expected, "{text}");
