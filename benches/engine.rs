@@ -7,9 +7,9 @@ use std::sync::Mutex;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tipstaff::{
-    Ahead, AuditRecord, Claim, Commit, Committed, Delivered, DuePage, Engine, Event, Head, Job, Key, MemoryStore,
-    Page, Query, Record, Renewal, RuleSet, Salt, Signal, Store, StoreError, TenantId, Time, Trail, Upcoming,
-    UserId, ready,
+    Ahead, AuditRecord, Claim, Commit, Committed, Delivered, DuePage, Engine, Event, Head, Job, Key,
+    MemoryStore, Page, Query, Record, Renewal, RuleSet, Salt, Signal, Store, StoreError, TenantId, Time,
+    Trail, Upcoming, UserId, ready,
 };
 
 const RULES: &str = r#"{ "rules": [

@@ -33,7 +33,24 @@ macro_rules! defects {
 }
 
 defects! {
+    AcknowledgedBeforeStored: "acknowledged_before_stored", "a signal is acknowledged although the store did not take it";
     ApprovalWithoutCas: "approval_without_cas", "an answer to a request is written over whatever was answered meanwhile";
+    AuditInSecondCommit: "audit_in_second_commit", "what is logged of a change is committed after the change";
+    BlindRescue: "blind_rescue", "what must not be repeated is delivered again without asking the target";
+    EffectBeforeClaim: "effect_before_claim", "something is delivered that nobody has claimed yet";
+    ErrorAsFinal: "error_as_final", "what a target wants to be tried again has failed for good";
+    HostClockJudgesLeases: "host_clock_judges_leases", "a lease is over when the claiming host's clock says so";
+    KeyPerAttempt: "key_per_attempt", "each attempt is delivered under a key of its own";
+    MarkMovedFirst: "mark_moved_first", "the mark of a timetable is moved before the occurrence begins";
+    NewIdAfterUnknown: "new_id_after_unknown", "a commit whose answer was lost is sent again under another id";
+    NoAttemptCap: "no_attempt_cap", "attempts are counted and never end";
+    RefusalWrites: "refusal_writes", "an order that is refused leaves a row in the audit trail";
+    SettledWithoutToken: "settled_without_token", "an answer settles whatever attempt runs by then";
+    StoppedIsClaimed: "stopped_is_claimed", "a kill switch holds back no claim";
+    TerminalReopened: "terminal_reopened", "what is over can be called off";
+    TokenKept: "token_kept", "a claim does not raise the token";
+    UndoForgotten: "undo_forgotten", "nothing is scheduled for the end of a holder's time";
+    UnknownTypesFailed: "unknown_types_failed", "a host claims what it does not carry";
 }
 
 #[cfg(tipstaff_broken)]

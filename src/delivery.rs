@@ -6,6 +6,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 
 use crate::action::{ActionType, Params};
+use crate::broken::{self, Defect};
 use crate::enforcement::{Enforcement, Holder, Origin, Outcome, Purpose, Report};
 use crate::id::{EnforcementId, Subject, TenantId};
 
@@ -40,7 +41,12 @@ pub struct Job {
 impl From<&Enforcement> for Job {
     fn from(enforcement: &Enforcement) -> Self {
         Self {
-            key: enforcement.id,
+            key: match broken::is(Defect::KeyPerAttempt) {
+                true => EnforcementId::derive(|h| {
+                    h.bytes(enforcement.id.bytes()).number(enforcement.attempts.into())
+                }),
+                false => enforcement.id,
+            },
             tenant: enforcement.tenant.clone(),
             purpose: enforcement.purpose.clone(),
             action: enforcement.action.clone(),

@@ -18,10 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::ActionType;
 use crate::id::{ActorId, RuleId, Subject};
+use crate::pattern::{Pattern, Payload};
 use crate::time::Time;
 
-/// The most exemptions of one subject at a time. Our decision: whoever needs more is exempt from
-/// everything.
+/// The most exemptions of one subject at a time, and the most by attribute. Our decision: whoever
+/// needs more is exempt from everything.
 pub const MAX_EXEMPTIONS: usize = 100;
 
 /// The exemptions of one subject.
@@ -31,6 +32,35 @@ pub struct Exemptions {
     pub subject: Subject,
     /// From what: each scope once, those that are over included until another is granted.
     pub granted: Vec<Exempt>,
+}
+
+/// What everybody is exempt from whose attributes match, for one tenant.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Waivers {
+    /// Each pattern with each scope once; those that are over included until another is granted.
+    pub granted: Vec<Waiver>,
+}
+
+/// One exemption by attribute.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Waiver {
+    /// What must be true of the attributes: the text of a [`Pattern`]. Of somebody of whom nothing is
+    /// known only `exists: false` is true.
+    pub attributes: String,
+    /// From what, why, by whom, until when.
+    pub exempt: Exempt,
+}
+
+impl Waivers {
+    /// What somebody is exempt from of whom these attributes are known. One that cannot be read
+    /// exempts nobody.
+    #[must_use]
+    pub fn of(&self, attributes: Option<&Payload>) -> Vec<Exempt> {
+        let matches = |waiver: &&Waiver| {
+            Pattern::parse(&waiver.attributes).is_ok_and(|pattern| pattern.matches_known(attributes))
+        };
+        self.granted.iter().filter(matches).map(|waiver| waiver.exempt.clone()).collect()
+    }
 }
 
 /// One exemption.

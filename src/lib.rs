@@ -84,11 +84,13 @@ pub use enforcement::{
 };
 pub use engine::{
     ActionCount, ApprovalView, BandMove, BandPreview, BatchOutcome, Engine, EngineError, Fault, IfUnanswered,
-    SUBMIT_GROUP, MAX_MOVE_SAMPLE, MoveCount, Reassign, Renewals, Reply, RuleChange, RuleRow, RunReport, ScaleList, StageView,
-    TimetableRow,
+    InFlight, MAX_MOVE_SAMPLE, MoveCount, Reassign, Renewals, Reply, RuleChange, RuleRow, RunReport,
+    SUBMIT_GROUP, ScaleList, StageView, TimetableRow,
 };
-pub use exemption::{Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS};
-pub use guard::{Suppressed, Suppression};
+pub use exemption::{
+    Exempt, ExemptionScope, ExemptionScopeError, Exemptions, MAX_EXEMPTIONS, Waiver, Waivers,
+};
+pub use guard::{Cause, Suppressed, Suppression};
 pub use hash::{Hash, HashError};
 pub use id::{
     ActionKey, ActorId, ApprovalId, CommitId, EffectId, EnforcementId, GroupId, IdError, IdFault,
@@ -108,22 +110,25 @@ pub use pattern::{
 pub use people::{People, PeopleError, Right};
 pub use plan::{
     ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Part, PartVerdict, Plan,
-    PlanError, RuleAnswer, RuleRef, Why, explain, plan,
+    PlanError, RuleAnswer, RuleRef, Why, WhyNot, explain, plan, why_not,
 };
 pub use ready::{WouldBlock, ready};
 pub use rule::{
-    Absent, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, CatchUp, CommentRule,
-    CompiledAction, CompiledRule, Cooldown, CooldownScope, DEFAULT_APPROVAL_WITHIN, DEFAULT_START_WITHIN,
-    Deadline, DocumentError, DocumentFault, EventFilter, Fallback, Guards, Hold, Ladder, Listened,
-    MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CATCH_UP, MAX_CONFIRM_WITHIN, MAX_COOLDOWN,
-    MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES, MAX_GROUPS, MAX_MEMBERS, MAX_NEED,
-    MAX_RULES, MAX_RUNGS, MAX_SCALES, MAX_SOURCES, MAX_STAGES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
-    MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS, Mode, Policy, Quorum, Reopened, Role, Rule, RuleAction,
-    RuleFault, RuleSet, RuleWarning, Settings, Timing, Trigger, UnknownScale, Window, WindowKind,
+    Absent, ActionScope, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, Cap,
+    CapLimit, CapScope, CatchUp, CommentRule, CompiledAction, CompiledRule, Cooldown, CooldownScope,
+    DEFAULT_APPROVAL_WITHIN, DEFAULT_LOOP_DEPTH, DEFAULT_START_WITHIN, Deadline, DocumentError,
+    DocumentFault, EventFilter, Fallback, Guards, Hold, KeepAdministrators, Ladder, Listened,
+    MAX_ABSENT_WITHIN, MAX_ACTIONS, MAX_APPROVAL_WITHIN, MAX_CAP_COUNT, MAX_CAPS, MAX_CATCH_UP,
+    MAX_CONFIRM_WITHIN, MAX_COOLDOWN, MAX_DELAY, MAX_DOCUMENT_BYTES, MAX_EFFECT_HOLD, MAX_FIELD_BYTES,
+    MAX_GROUPS, MAX_KEPT, MAX_LOOP_DEPTH, MAX_MEMBERS, MAX_NEED, MAX_PROTECTED, MAX_RULES, MAX_RUNGS,
+    MAX_SCALES, MAX_SOURCES, MAX_STAGES, MAX_TIMES, MAX_TITLE_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT,
+    MAX_WINDOW_VALUES, MIN_DEADLINE, MIN_RUNGS, Maintenance, Mode, OnExceed, Policy, Protected, QuietHours,
+    Quorum, Reopened, Role, Rule, RuleAction, RuleFault, RuleSet, RuleWarning, Settings, Times, Timing,
+    Trigger, UnknownScale, Window, WindowKind,
 };
 pub use schedule::{
-    Calendar, CalendarIx, CronError, CronFault, CronField, MAX_CRON_BYTES, Occurrence, Timetable, Zone,
-    ZoneError,
+    Calendar, CalendarIx, Clock, ClockError, CronError, CronFault, CronField, Hours, MAX_CRON_BYTES,
+    Occurrence, Timetable, Weekday, Zone, ZoneError,
 };
 #[doc(hidden)]
 pub use schedule::{CronReading, Fold, Gap};
@@ -139,13 +144,14 @@ pub use signal::{
     ManualOrder, ManualStart, ScoreReading, Signal, SignalInfo, TriggerKind, Turn,
 };
 pub use state::{
-    Attributes, BandRun, BandSet, Book, Control, Cooling, Counted, Entry, Fired, KillScope,
-    MAX_ATTRIBUTE_BYTES, MAX_RESTING_VALUES, MAX_RESTS, MAX_WINDOW_SIGNALS, Offences, Precision, Rests,
-    Roster, RuleStats, Run, Stop, SubjectState, Sweep, SweepCause, Tally, Timer, WindowOutcome, WindowStand,
+    Administrators, Attributes, Away, BandRun, BandSet, Book, CapCounter, CapWindow, Control, Cooling,
+    Counted, Entry, Fired, KillScope, MAX_ATTRIBUTE_BYTES, MAX_CAP_WINDOWS, MAX_RESTING_VALUES, MAX_RESTS,
+    MAX_WINDOW_SIGNALS, Offences, Pause, Place, Precision, Reserved, Rests, Roster, RuleStats, Run, Stop,
+    SubjectState, Sweep, SweepCause, TakenBy, Tally, Timer, WindowOutcome, WindowStand,
 };
 pub use store::{
-    Ahead, Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind, Lease,
-    MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
+    Ahead, Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind,
+    Lease, MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
     Upcoming,
 };
 pub use time::{Span, SpanError, Time, TimeError};

@@ -7,6 +7,7 @@ use std::future::ready;
 use crate::action::ActionType;
 use crate::delivery::Answer;
 use crate::id::{ActorId, GroupId, TenantId};
+use crate::state::Administrators;
 
 /// The directory cannot answer now. Nothing is approved then, and nothing is lost.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -69,6 +70,23 @@ pub trait People: Send + Sync {
         tenant: &'a TenantId,
         actor: &'a ActorId,
     ) -> Answer<'a, Result<BTreeSet<GroupId>, PeopleError>>;
+
+    /// The administrators who can use their accounts now, so that rules and orders leave some of them;
+    /// none where the host does not say. Settings may name a group in its place
+    /// ([`KeepAdministrators`](crate::KeepAdministrators)); where nobody says who they are although the
+    /// settings ask, nothing is done that could take one away.
+    fn administrators<'a>(
+        &'a self,
+        _tenant: &'a TenantId,
+    ) -> Answer<'a, Result<Option<Administrators>, PeopleError>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    /// How many users the tenant has now; none where the host does not say. Caps may be a share of it,
+    /// and where nobody says, nothing passes such a cap.
+    fn population<'a>(&'a self, _tenant: &'a TenantId) -> Answer<'a, Result<Option<u64>, PeopleError>> {
+        Box::pin(ready(Ok(None)))
+    }
 
     /// Whether somebody has a right now. A directory that does not say so gives nobody any.
     fn allows<'a>(

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::action::{ActionType, Params};
 use crate::hash::{Hash, Hasher};
 use crate::id::{
-    ActorId, IdError, OccurrenceId, RuleId, ScaleId, SignalId, Source, Subject, TenantId, TriggerId,
+    ActorId, EnforcementId, IdError, OccurrenceId, RuleId, ScaleId, SignalId, Source, Subject, TenantId,
+    TriggerId,
 };
 use crate::pattern::{Payload, PayloadError};
 use crate::score::{Confidence, Score};
@@ -59,6 +60,9 @@ pub struct Event {
     pub attributes: Option<Payload>,
     /// The fields that the host filled in.
     pub defaulted: BTreeSet<DefaultedField>,
+    /// The action of this engine that caused it, where the host knows of one: its key. How deep the
+    /// chain of causes is, the engine reads from its own records.
+    pub caused_by: Option<EnforcementId>,
 }
 
 /// An event that cannot be taken; its payload comes back.
@@ -111,14 +115,31 @@ impl Event {
         let payload = Payload::new(payload).map_err(|error: PayloadError| {
             refused(EventFault::Payload(error.to_string()), error.into_text())
         })?;
-        let (attributes, defaulted) = (None, BTreeSet::new());
-        Ok(Self { tenant, id: signal, source, subject: subject.into(), at, payload, attributes, defaulted })
+        Ok(Self {
+            tenant,
+            id: signal,
+            source,
+            subject: subject.into(),
+            at,
+            payload,
+            attributes: None,
+            defaulted: BTreeSet::new(),
+            caused_by: None,
+        })
     }
 
     /// With what the host knows of the subject: department, employment, whether privileged.
     #[must_use]
     pub fn attributes(self, attributes: Payload) -> Self {
         Self { attributes: Some(attributes), ..self }
+    }
+
+    /// With the action that caused it: a lock's own event, say, of which the host knows the key. What
+    /// follows is then one deeper than that action, and beyond the tenant's `loop_depth` people must
+    /// agree to it.
+    #[must_use]
+    pub fn caused_by(self, action: EnforcementId) -> Self {
+        Self { caused_by: Some(action), ..self }
     }
 
     /// With a mark that the host filled this field in.
@@ -347,6 +368,15 @@ impl Signal {
             Self::Level(s) => s.attributes.as_ref(),
             Self::Schedule(s) => s.attributes.as_ref(),
             Self::Manual(_) => None,
+        }
+    }
+
+    /// The action that caused it, as the host names it.
+    #[must_use]
+    pub const fn cause(&self) -> Option<EnforcementId> {
+        match self {
+            Self::Event(s) => s.caused_by,
+            _ => None,
         }
     }
 

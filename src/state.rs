@@ -1,6 +1,8 @@
 //! What the engine remembers: of a subject, of a rule, of a tenant. Plans read it and give its
 //! successor back.
 
+mod away;
+mod cap;
 mod offences;
 mod rests;
 mod sweep;
@@ -20,6 +22,8 @@ use crate::pattern::Payload;
 use crate::score::{BandName, Level};
 use crate::time::Time;
 
+pub use away::{Administrators, Away, Place, TakenBy};
+pub use cap::{CapCounter, CapWindow, MAX_CAP_WINDOWS, Reserved};
 pub use offences::Offences;
 pub use rests::{Cooling, MAX_RESTS, Rests};
 pub use sweep::{Sweep, SweepCause};
@@ -321,6 +325,9 @@ pub struct Entry {
 /// What people have stopped.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Control {
+    /// Everything of every tenant, as far as this one is concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global: Option<Stop>,
     /// Everything of the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Stop>,
@@ -330,6 +337,10 @@ pub struct Control {
     /// Action types, one by one.
     #[serde(default)]
     pub types: BTreeMap<ActionType, Stop>,
+    /// Rules that rest until somebody resumes them: they decide nothing, and what they asked for before
+    /// goes on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paused: BTreeMap<RuleId, Pause>,
     /// How often anything was stopped or let go.
     pub epoch: u64,
 }
@@ -345,10 +356,24 @@ pub struct Stop {
     pub reason: String,
 }
 
+/// A rule that rests until somebody resumes it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Pause {
+    /// Who paused it: a person, or the engine where a cap did.
+    pub by: Actor,
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: String,
+}
+
 /// What a kill switch stops.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum KillScope {
+    /// Everything of every tenant. Of one tenant it is a switch of its own, so that letting go of it
+    /// leaves what was stopped for the tenant alone.
+    Global,
     /// Everything of the tenant.
     Tenant,
     /// One rule.
@@ -371,7 +396,32 @@ impl Control {
             let first = rules.clone().find_map(|rule| self.rules.get(rule));
             first.filter(|_| any_rule && rules.all(|rule| self.rules.contains_key(rule)))
         };
-        self.tenant.as_ref().or_else(|| self.types.get(action)).or_else(by_rules)
+        let all = self.global.as_ref().or(self.tenant.as_ref());
+        all.or_else(|| self.types.get(action)).or_else(by_rules)
+    }
+}
+
+impl KillScope {
+    /// Whether such an action of these rules is of the scope. One that several rules ask for is of a
+    /// rule's scope where no other asks for it.
+    #[must_use]
+    pub fn covers<'a>(&self, mut rules: impl Iterator<Item = &'a RuleId>, action: &ActionType) -> bool {
+        match self {
+            Self::Global | Self::Tenant => true,
+            Self::Type(stopped) => stopped == action,
+            Self::Rule(stopped) => rules.next() == Some(stopped) && rules.all(|rule| rule == stopped),
+        }
+    }
+}
+
+impl fmt::Display for KillScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Global => f.write_str("global"),
+            Self::Tenant => f.write_str("tenant"),
+            Self::Rule(rule) => write!(f, "rule {rule}"),
+            Self::Type(action) => write!(f, "type {action}"),
+        }
     }
 }
 

@@ -71,19 +71,18 @@ fn every_code_is_unique_and_named_after_its_text() {
 #[test]
 fn our_own_codes_live_in_our_namespaces() {
     let spaces = [
-        ("POLICY_", AuditDomain::Policy, 24),
-        ("APPROVAL_", AuditDomain::Approval, 15),
-        ("ENFORCEMENT_", AuditDomain::Enforcement, 19),
-        ("SCHEDULE_", AuditDomain::Schedule, 8),
+        ("POLICY_", AuditDomain::Policy),
+        ("APPROVAL_", AuditDomain::Approval),
+        ("ENFORCEMENT_", AuditDomain::Enforcement),
+        ("SCHEDULE_", AuditDomain::Schedule),
     ];
-    let ours = &AuditCode::ALL[REFERENCE..];
-    for (namespace, domain, count) in spaces {
-        let inside: Vec<_> = ours.iter().filter(|code| code.as_str().starts_with(namespace)).collect();
-        assert_eq!(inside.len(), count, "{namespace}");
-        assert!(inside.iter().all(|code| code.domain() == domain), "{namespace}");
-        assert!(!AuditCode::ALL[..REFERENCE].iter().any(|code| code.as_str().starts_with(namespace)));
+    for code in &AuditCode::ALL[REFERENCE..] {
+        let space = spaces.iter().find(|(namespace, _)| code.as_str().starts_with(namespace));
+        assert_eq!(space.map(|(_, domain)| *domain), Some(code.domain()), "{code}");
     }
-    assert_eq!(ours.len(), spaces.iter().map(|(_, _, count)| count).sum::<usize>());
+    for code in &AuditCode::ALL[..REFERENCE] {
+        assert!(!spaces.iter().any(|(namespace, _)| code.as_str().starts_with(namespace)), "{code}");
+    }
 }
 
 #[test]

@@ -256,6 +256,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 .collect(),
             scales: scale.into_iter().collect(),
             types: spec.into_iter().collect(),
+            ..Settings::default()
         })
 }
 

@@ -45,6 +45,12 @@ fn planned(rules: &RuleSet, signal: &Signal) -> Plan {
         stats: BTreeMap::new(),
         roster: Roster { groups: settings.groups.clone() },
         exemptions: Vec::new(),
+        attributes: None,
+        administrators: None,
+        away: Away::default(),
+        caps: BTreeMap::new(),
+        population: None,
+        cause: Cause::None,
     };
     plan(signal, &rules.concerned(signal), &facts, at(1)).unwrap()
 }

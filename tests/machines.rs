@@ -218,12 +218,7 @@ fn what_other_terms_change() {
         (waiting(Reason::Running), "unknown", last, State::Exhausted),
         (waiting(Reason::Running), "permanent", last, State::PermanentError),
         // Another attempt that would begin too late is none.
-        (
-            running(Some(now), None, false),
-            "retry",
-            plain,
-            State::Exhausted,
-        ),
+        (running(Some(now), None, false), "retry", plain, State::Exhausted),
         // What was given back waits for what it waited for before: the start, or the next attempt.
         (running(None, Some(at(70)), false), "hand_back", plain, queued(Some(at(70)))),
         (running(None, None, false), "hand_back", last, State::RetryWait { until: now, retry_by: None }),
@@ -323,6 +318,8 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
             at: at(0),
             operator: None,
             reason: None,
+            cause: None,
+            depth: 0,
         },
         subject: Subject::user(id("ana")),
         action: BuiltinAction::LockAccount.into(),
@@ -345,6 +342,8 @@ fn subject_of_walks(retry: Retry, success: Success, start_within: Option<Span>) 
         start_at: None,
         start_within,
         inverse: None,
+        administrator: false,
+        reserved: Vec::new(),
         judged: None,
         retry_of: None,
     }
@@ -566,6 +565,7 @@ fn effect(state: &str) -> HeldEffect {
         changed_at: at(0),
         lifted_at: None,
         turn: None,
+        administrator: false,
     };
     let step = |effect: &HeldEffect, input: EffectInput| effect.step(&input, at(0)).unwrap();
     let release = EffectInput::Release { holder: Holding::Rule(id("r")), undo: Some(undo()) };

@@ -53,6 +53,7 @@ fn request(groups: Vec<Quorum>, rejections: u32) -> Approval {
         state: ApprovalState::Open,
         progress: Progress::default(),
         ratifies: false,
+        because: Vec::new(),
         decided_at: None,
     }
 }

@@ -65,6 +65,9 @@ pub struct Approval {
     /// ratify it, and it is taken back where they do not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ratifies: bool,
+    /// Why people are asked beside what the action's policy says: a cap, a loop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
     /// Since when it stands there, if it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,

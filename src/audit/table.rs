@@ -295,6 +295,16 @@ codes! {
         "Somebody stopped enforcement, everywhere or for a part";
     PolicyKillSwitchReleased: Warning, Policy, "POLICY_KILL_SWITCH_RELEASED", Administrative,
         "Enforcement that somebody had stopped may go on";
+    PolicyCapExceeded: Warning, Policy, "POLICY_CAP_EXCEEDED", Security,
+        "The first action beyond a cap in its window; the details say what becomes of it and the next";
+    PolicyRulePaused: Warning, Policy, "POLICY_RULE_PAUSED", Administrative,
+        "A rule rests until somebody resumes it: an operator said so, or it went beyond a cap";
+    PolicyRuleResumed: Warning, Policy, "POLICY_RULE_RESUMED", Administrative,
+        "An operator let a rule act again that rested";
+    PolicyNoticeSent: Info, Policy, "POLICY_NOTICE_SENT", Security,
+        "The owner of a rule was told that it rests";
+    PolicyNoticeFailed: Warning, Policy, "POLICY_NOTICE_FAILED", Security,
+        "The owner of a rule could not be told that it rests";
     PolicyExemptionGranted: Warning, Policy, "POLICY_EXEMPTION_GRANTED", Administrative,
         "Somebody exempted a subject from rules or actions, with a reason";
     PolicyExemptionRevoked: Notice, Policy, "POLICY_EXEMPTION_REVOKED", Administrative,
@@ -388,8 +398,6 @@ codes! {
         "The whole audience of one run of a timetable was visited";
     ScheduleOccurrenceSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCE_SKIPPED", Security,
         "One run of a timetable was left out, for the reason that the details name";
-    ScheduleOccurrencesSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCES_SKIPPED", Security,
-        "Many runs of a timetable in a row were left out; the details count them";
     ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
         "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
     ScheduleDeadlineOpened: Info, Schedule, "SCHEDULE_DEADLINE_OPENED", Activity,

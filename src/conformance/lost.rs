@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::audit::{AuditRecord, Head, Salt};
 use crate::id::{TenantId, UserId};
 use crate::store::{
-    Ahead, Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail, Upcoming,
+    Ahead, Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail,
+    Upcoming,
 };
 use crate::time::Time;
 

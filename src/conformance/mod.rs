@@ -2,9 +2,21 @@
 //! [`Delivery`](crate::Delivery).
 //!
 //! Each sentence of the two contracts is one or more named laws: [`STORE_LAWS`], [`DELIVERY_LAWS`].
-//! [`store_laws!`] makes one `#[test]` of each, in two modules: `plain`, and `lost`, where the store
-//! stands behind [`AnswersLost`]. There the first answer of each writing call is lost, and the same
-//! call must be repeated, as the engine does it. Each law begins with a fresh, empty store.
+//! [`store_laws!`] makes one `#[test]` of each in each [`Variant`], a module each:
+//!
+//! | variant | what happens |
+//! |---|---|
+//! | `plain` | every answer arrives |
+//! | `lost` | the store stands behind [`AnswersLost`]: the first answer of each writing call is lost |
+//! | `dropped` | the first future of each writing call is dropped after one to seven polls |
+//! | `unavailable` | each call fails with `Unavailable`, before it is made and after it was carried out |
+//! | `conflict` | each commit is first made with a false expectation, which the store itself must refuse; then as above |
+//! | `corrupt` | each commit is first made with a record of another tenant, which the store itself must refuse; then as above |
+//! | `crowd` | two other hosts write and read beside each call, for other tenants and for the same |
+//!
+//! After each failure the same call is repeated, as the engine does it, and the law must hold all
+//! the same: nothing was half written, and no repeat does harm. Each law begins with a fresh, empty
+//! store.
 //!
 //! The suite is the feature `conformance`, for `[dev-dependencies]` only:
 //!
@@ -52,7 +64,7 @@
 //!     Fresh { store: MemoryStore::with_clock(now), passed }
 //! }
 //!
-//! // One test for each law, plain and with lost answers.
+//! // One test for each law in each variant.
 //! conformance::store_laws!(fresh);
 //!
 //! // The same as a report, wherever there is no test runner.
@@ -67,7 +79,7 @@
 //!
 //! The records of the suite keep to what the engine writes: ids of at most 600 bytes without NUL,
 //! facets sorted and each once, tokens and versions below 2⁶³, claims whose decision time is the
-//! end of this century.
+//! end of this century or of time.
 //!
 //! # A delivery
 //! A [`Target`] gives the delivery, counts the effects that each key has had, and makes trouble:
@@ -140,6 +152,8 @@
 
 mod bench;
 mod broken;
+mod crowd;
+mod faults;
 mod laws;
 mod lost;
 mod props;

@@ -114,6 +114,8 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
             at: START,
             operator: None,
             reason: None,
+            cause: None,
+            depth: 0,
         },
         subject: Subject::user(id("ana")),
         action: kind.clone(),
@@ -136,6 +138,8 @@ pub(super) fn action(tenant: &TenantId, name: &str) -> Enforcement {
         start_at: None,
         start_within: None,
         inverse: None,
+        administrator: false,
+        reserved: Vec::new(),
         judged: None,
         retry_of: None,
     }

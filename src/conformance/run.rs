@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
+use std::thread;
 
 use super::bench::{Bench, Calls, Driven};
 use super::broken::{Broken, Checked};
+use super::crowd::{self, Crowded, Over, Pace};
+use super::faults::{Failing, Fault};
 use super::laws::delivery::Stand;
 use super::lost::AnswersLost;
 use super::table::Law;
@@ -29,6 +32,11 @@ words! {
     Variant, "variant" {
         Plain: "plain", "every answer arrives";
         Lost: "lost", "the first answer of each writing call is lost, and the call repeated";
+        Dropped: "dropped", "the first future of each writing call is dropped midway, and the call repeated";
+        Unavailable: "unavailable", "each call fails so before it is made, and each writing one after it as well";
+        Conflict: "conflict", "the same, and each commit is refused so by the store itself at first";
+        Corrupt: "corrupt", "the same with what makes no sense";
+        Crowd: "crowd", "other hosts work beside each call, for other tenants and the same";
     }
 }
 
@@ -119,7 +127,7 @@ pub fn prove_delivery<T: Target>(
     caught(|| delivery_law(DELIVERY_CHECKS[place], &make(), &block_on))
 }
 
-/// Checks every law of a store in both variants, each on a fresh one.
+/// Checks every law of a store in every variant, each on a fresh one.
 pub fn run_store<H: Harness>(make: impl Fn() -> H) -> Report {
     run_store_with(make, at_once)
 }
@@ -167,12 +175,32 @@ fn store_law<H: Harness>(
         let advance = |span| harness.advance(span);
         check(&Bench { calls, others, advance: &advance, ids: &AtomicU64::new(1) })
     };
+    let failing = |fault| {
+        let (store, other) = (&Failing::new(store, fault), &Failing::new(other, fault));
+        run(&Driven { store, block_on }, &Driven { store: other, block_on })
+    };
+    let pace = &Pace::default();
     match variant {
         Variant::Plain => run(&Driven { store, block_on }, &Driven { store: other, block_on }),
         Variant::Lost => {
             let (store, other) = (&AnswersLost::new(store), &AnswersLost::new(other));
             run(&Driven { store, block_on }, &Driven { store: other, block_on })
         }
+        Variant::Dropped => failing(Fault::Dropped),
+        Variant::Unavailable => failing(Fault::Unavailable),
+        Variant::Conflict => failing(Fault::Conflict),
+        Variant::Corrupt => failing(Fault::Corrupt),
+        Variant::Crowd => thread::scope(|scope| {
+            let hosts = [(0, store), (1, other)]
+                .map(|(number, store)| scope.spawn(move || crowd::work(store, block_on, pace, number)));
+            let over = Over(pace);
+            let (here, there) = (&Crowded { store, pace }, &Crowded { store: other, pace });
+            let law = run(&Driven { store: here, block_on }, &Driven { store: there, block_on });
+            drop(over);
+            hosts.into_iter().try_fold(law?, |(), host| {
+                host.join().unwrap_or_else(|_| Err(Broken::new("another host", "an answer", "a panic")))
+            })
+        }),
     }
 }
 

@@ -41,6 +41,9 @@ pub struct HeldEffect {
     /// The delivery for it that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
+    /// Whether an administrator is away by it, while it may be there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub administrator: bool,
 }
 
 /// One who holds an effect.
@@ -100,6 +103,7 @@ impl HeldEffect {
             changed_at: now,
             lifted_at: None,
             turn: None,
+            administrator: false,
         })
     }
 
@@ -208,6 +212,8 @@ impl HeldEffect {
             repeats: 0,
             last_repeat: None,
             windows: Vec::new(),
+            administrator: false,
+            reserved: Vec::new(),
             judged: None,
             retry_of: None,
         }

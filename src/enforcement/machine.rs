@@ -37,6 +37,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Retry, RetrySafety, Success};
+use crate::broken::{self, Defect};
 use crate::hash::Hasher;
 use crate::id::{ApprovalId, EnforcementId, WorkerId};
 use crate::time::{Span, Time};
@@ -393,37 +394,38 @@ impl State {
             },
             (Self::RetryWait { retry_by: Some(by), .. }, Input::Elapsed) if now >= *by => Self::Exhausted,
 
-            (
-                Self::Running { token: held, retry_by, called_off, .. },
-                Input::Claim { token, worker, at },
-            ) if token > held => Self::Running {
-                token: *token,
-                worker: worker.clone(),
-                since: *at,
-                retry_by: *retry_by,
-                // Whoever held it before may have started.
-                start_by: None,
-                called_off: *called_off,
-            },
-            (
-                Self::Running { token: held, retry_by, called_off, .. },
-                Input::Settle { token, outcome },
-            ) if token == held => match (settled(*outcome, terms, *retry_by, now), outcome) {
-                (Self::RetryWait { .. } | Self::Exhausted, Outcome::Unknown) if *called_off => {
-                    Self::OutcomeUnknown
-                }
-                (Self::RetryWait { .. } | Self::Exhausted, _) if *called_off => Self::Cancelled,
-                (next, _) => next,
-            },
-            (Self::Running { token: held, retry_by, start_by, called_off, .. }, Input::HandBack { token })
-                if token == held =>
+            (Self::Running { token: held, retry_by, called_off, .. }, Input::Claim { token, worker, at })
+                if token > held =>
             {
-                match terms.attempts {
-                    _ if *called_off => Self::Cancelled,
-                    0 | 1 => Self::Queued { since: now, start_by: *start_by },
-                    _ => Self::RetryWait { until: now, retry_by: *retry_by },
+                Self::Running {
+                    token: *token,
+                    worker: worker.clone(),
+                    since: *at,
+                    retry_by: *retry_by,
+                    // Whoever held it before may have started.
+                    start_by: None,
+                    called_off: *called_off,
                 }
             }
+            (Self::Running { token: held, retry_by, called_off, .. }, Input::Settle { token, outcome })
+                if token == held =>
+            {
+                match (settled(*outcome, terms, *retry_by, now), outcome) {
+                    (Self::RetryWait { .. } | Self::Exhausted, Outcome::Unknown) if *called_off => {
+                        Self::OutcomeUnknown
+                    }
+                    (Self::RetryWait { .. } | Self::Exhausted, _) if *called_off => Self::Cancelled,
+                    (next, _) => next,
+                }
+            }
+            (
+                Self::Running { token: held, retry_by, start_by, called_off, .. },
+                Input::HandBack { token },
+            ) if token == held => match terms.attempts {
+                _ if *called_off => Self::Cancelled,
+                0 | 1 => Self::Queued { since: now, start_by: *start_by },
+                _ => Self::RetryWait { until: now, retry_by: *retry_by },
+            },
             (
                 Self::Running { token, worker, since, retry_by, start_by, called_off: false },
                 Input::Cancel,
@@ -473,6 +475,11 @@ impl State {
             ) => {
                 return Err(MoveError::StaleToken { given: *token, current: *current });
             }
+            (state, Input::Cancel)
+                if broken::is(Defect::TerminalReopened) && state.status() != Status::Pending =>
+            {
+                Self::Cancelled
+            }
             (state, Input::Elapsed) if state.due_at().is_some_and(|at| now < at) => {
                 return Err(MoveError::NotDue(state.due_at().unwrap_or(now)));
             }
@@ -513,10 +520,12 @@ fn settled(outcome: Outcome, terms: &Terms, retry_by: Option<Time>, now: Time) -
         Outcome::Permanent => return State::PermanentError,
         Outcome::Unknown if terms.retry.safety == RetrySafety::NotIdempotent => return State::OutcomeUnknown,
         Outcome::Unknown => None,
+        Outcome::Retry { .. } if broken::is(Defect::ErrorAsFinal) => return State::PermanentError,
         Outcome::Retry { after } => after,
     };
     let until = now.after(wait(terms, after));
-    if terms.attempts >= terms.retry.attempts || retry_by.is_some_and(|by| until >= by) {
+    let capped = terms.attempts >= terms.retry.attempts && !broken::is(Defect::NoAttemptCap);
+    if capped || retry_by.is_some_and(|by| until >= by) {
         State::Exhausted
     } else {
         State::RetryWait { until, retry_by }

@@ -9,9 +9,11 @@ use super::machine::{Input, MoveError, Outcome, Reason, State, Status, Terms};
 use crate::action::{ActionType, BuiltinAction, Category, Params, Retry, Success};
 use crate::approval::{Judgement, Vote};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::id::{ActorId, ApprovalId, EffectId, EnforcementId, Subject, TenantId, TriggerId, WorkerId};
+use crate::id::{
+    ActorId, ApprovalId, EffectId, EnforcementId, RuleId, Subject, TenantId, TriggerId, WorkerId,
+};
 use crate::signal::{TriggerKind, feed_params};
-use crate::state::WindowStand;
+use crate::state::{Reserved, WindowStand};
 use crate::time::{Span, Time};
 
 /// How many attempts a record keeps in full, the latest ones; all are counted.
@@ -83,6 +85,12 @@ pub struct Enforcement {
     /// How its effect is taken back, where it leaves one that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inverse: Option<Means>,
+    /// Whether it takes away somebody who was an administrator when it was decided on, or carried out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub administrator: bool,
+    /// The places that it takes under caps, until it comes to nothing or is taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reserved: Vec<Reserved>,
     /// What people said of it afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judgement>,
@@ -94,6 +102,11 @@ pub struct Enforcement {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 const fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+const fn is_shallow(depth: &u32) -> bool {
+    *depth == 0
 }
 
 /// What an enforcement is there for.
@@ -127,6 +140,31 @@ pub enum Purpose {
         /// The approver.
         recipient: ActorId,
     },
+    /// It tells the owner of a rule that the rule rests, and why.
+    RuleNotice {
+        /// The rule.
+        rule: RuleId,
+        /// Its author, or a member of the tenant's default group.
+        recipient: ActorId,
+    },
+}
+
+impl Purpose {
+    /// Whether a kill switch stops it: a notice takes nothing away from anybody, and people must hear of
+    /// what waits; an undo gives back.
+    #[must_use]
+    pub const fn is_stoppable(&self) -> bool {
+        matches!(self, Self::Action | Self::Restore { .. })
+    }
+
+    /// Whom a notice is for; none of what is no notice.
+    #[must_use]
+    pub const fn recipient(&self) -> Option<&ActorId> {
+        match self {
+            Self::Notice { recipient, .. } | Self::RuleNotice { recipient, .. } => Some(recipient),
+            Self::Action | Self::Undo { .. } | Self::Restore { .. } => None,
+        }
+    }
 }
 
 /// What led to an enforcement.
@@ -148,6 +186,12 @@ pub struct Origin {
     /// Why they ordered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The action that caused the signal, if the host named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<EnforcementId>,
+    /// How deep it is in a chain of actions that cause each other; 0 where none caused the signal.
+    #[serde(default, skip_serializing_if = "is_shallow")]
+    pub depth: u32,
 }
 
 /// One attempt to carry an enforcement out.
@@ -225,7 +269,7 @@ impl Enforcement {
                 let h = self.subject.feed(h.text(self.tenant.as_str())).text(self.action.as_str());
                 feed_params(h, &self.params)
             })),
-            Purpose::Action | Purpose::Notice { .. } => None,
+            Purpose::Action | Purpose::Notice { .. } | Purpose::RuleNotice { .. } => None,
         }
     }
 
@@ -372,6 +416,7 @@ impl Enforcement {
     /// The engine's own code for the change.
     fn code(&self, before: &Self) -> AuditCode {
         let notice = matches!(self.purpose, Purpose::Notice { .. });
+        let rule_notice = matches!(self.purpose, Purpose::RuleNotice { .. });
         let undo = matches!(self.purpose, Purpose::Undo { .. });
         match self.reason() {
             Reason::AwaitingApproval => AuditCode::EnforcementCreated,
@@ -385,9 +430,11 @@ impl Enforcement {
             Reason::RetryWait => AuditCode::EnforcementRetryScheduled,
             Reason::AwaitingConfirmation => AuditCode::EnforcementAccepted,
             Reason::Done | Reason::NoOp if notice => AuditCode::ApprovalNoticeSent,
+            Reason::Done | Reason::NoOp if rule_notice => AuditCode::PolicyNoticeSent,
             Reason::Done | Reason::NoOp => AuditCode::EnforcementSucceeded,
             Reason::Cancelled => AuditCode::EnforcementCancelled,
             _ if notice => AuditCode::ApprovalNoticeFailed,
+            _ if rule_notice => AuditCode::PolicyNoticeFailed,
             Reason::OutcomeUnknown | Reason::PermanentError | Reason::Exhausted if undo => {
                 AuditCode::EnforcementUndoFailed
             }

@@ -1,18 +1,63 @@
 //! The kill switch: what people stop, and let go again.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use super::intake::replace;
 use super::{Engine, EngineError, until_settled};
+use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
-use crate::id::{ActorId, CommitId, TenantId};
+use crate::enforcement::{Enforcement, Reason, State};
+use crate::id::{ActorId, CommitId, EnforcementId, RuleId, Subject, TenantId, WorkerId};
 use crate::signal::MAX_REASON_BYTES;
 use crate::state::{Control, KillScope, Stop};
-use crate::store::{Claim, Store};
+use crate::store::{Claim, Facet, Filter, Kind, MAX_PAGE, Order, Query, Record, Store, decode};
 use crate::time::Time;
 
+/// An attempt that was under way when a kill switch was engaged: nothing calls it back.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct InFlight {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The enforcement: the key under which it is delivered.
+    pub enforcement: EnforcementId,
+    /// What is done.
+    pub action: ActionType,
+    /// For whom.
+    pub subject: Subject,
+    /// The rules that ask for it; none for a manual start.
+    pub rules: Vec<RuleId>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// Who carries it out.
+    pub worker: WorkerId,
+    /// Since when, by the store's clock.
+    pub since: Time,
+    /// Until when, by the store's clock: it is not taken up again after that while the switch is engaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Time>,
+}
+
+impl fmt::Display for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, enforcement, action, subject, attempt, worker, since, .. } = self;
+        write!(
+            f,
+            "{tenant}: {enforcement} `{action}` for {subject}, attempt {attempt} by {worker} since {since}"
+        )
+    }
+}
+
 impl<S: Store, D: Delivery> Engine<S, D> {
-    /// Stops a tenant, a rule or an action type: no new enforcement of that scope is made, and
-    /// none is claimed, from the moment this returns. Notices to approvers go on.
+    /// Stops everything, a tenant, a rule or an action type, for one tenant: no new enforcement of that
+    /// scope is made, and none is claimed, from the moment this returns. What was claimed before, and
+    /// may still reach its target, is given back. Notices go on, and so does the undoing of effects:
+    /// it gives back.
+    ///
+    /// What is stopped already by the same person for the same reason stays as it is, so the call may
+    /// be repeated.
     ///
     /// # Errors
     /// [`EngineError::Reason`] without a reason.
@@ -23,12 +68,33 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         actor: &ActorId,
         reason: &str,
         now: Time,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<InFlight>, EngineError> {
         let stop = Stop { by: actor.clone(), at: now, reason: reason.to_owned() };
-        until_settled!({ self.switch(tenant, scope, Some(stop.clone()), actor, reason, now).await })
+        until_settled!({ self.switch(tenant, scope, Some(stop.clone()), actor, reason, now).await })?;
+        self.in_flight(tenant, scope).await
     }
 
-    /// Lets go what a kill switch stopped.
+    /// Stops everything of all these tenants, one after the other, and returns after the last: the host
+    /// names them, as the library keeps no list. What was under way is given back. After a failure the
+    /// call is repeated: tenants that were reached stay stopped, and are not logged again.
+    ///
+    /// # Errors
+    /// As [`Engine::engage_kill_switch`]; the tenants before the one that failed are stopped.
+    pub async fn engage_everywhere(
+        &self,
+        tenants: impl IntoIterator<Item = TenantId>,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<Vec<InFlight>, EngineError> {
+        let mut found = Vec::new();
+        for tenant in tenants {
+            found.extend(self.engage_kill_switch(&tenant, &KillScope::Global, actor, reason, now).await?);
+        }
+        Ok(found)
+    }
+
+    /// Lets go what a kill switch stopped. What is not stopped stays as it is.
     ///
     /// # Errors
     /// As [`Engine::engage_kill_switch`].
@@ -43,6 +109,24 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         until_settled!({ self.switch(tenant, scope, None, actor, reason, now).await })
     }
 
+    /// Lets go what was stopped everywhere, of all these tenants. What was stopped for one of them alone
+    /// stays so.
+    ///
+    /// # Errors
+    /// As [`Engine::engage_everywhere`].
+    pub async fn release_everywhere(
+        &self,
+        tenants: impl IntoIterator<Item = TenantId>,
+        actor: &ActorId,
+        reason: &str,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        for tenant in tenants {
+            self.release_kill_switch(&tenant, &KillScope::Global, actor, reason, now).await?;
+        }
+        Ok(())
+    }
+
     /// What people have stopped.
     ///
     /// # Errors
@@ -51,6 +135,32 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let mut tx = self.tx(tenant);
         tx.load([Claim::control_key(tenant)]).await?;
         Ok(tx.get::<Control>(&Claim::control_key(tenant))?.map(|stored| stored.body).unwrap_or_default())
+    }
+
+    /// The attempts of a scope that are under way, the oldest enforcement first. Attempts of which the
+    /// lease has run out are among them: their worker may still be at it.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn in_flight(
+        &self,
+        tenant: &TenantId,
+        scope: &KillScope,
+    ) -> Result<Vec<InFlight>, EngineError> {
+        let mut found = Vec::new();
+        let running = Filter::new(tenant).reason(Reason::Running).order(Order::Oldest).limit(MAX_PAGE);
+        let mut query = running.query(Kind::Enforcement);
+        if let KillScope::Rule(rule) = scope {
+            query.facets.push((Facet::Rule, vec![rule.to_string()]));
+        }
+        loop {
+            let page = self.store.query(&query).await?;
+            found.extend(page.rows.iter().filter_map(|record| flying(record, scope)));
+            match page.next {
+                None => return Ok(found),
+                after => query = Query { after, ..query },
+            }
+        }
     }
 
     async fn switch(
@@ -70,34 +180,33 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.load([key.clone()]).await?;
         let version = tx.version(&key);
         let mut control = tx.get::<Control>(&key)?.map(|stored| stored.body).unwrap_or_default();
-        let engaged = stop.is_some();
-        let target = match scope {
-            KillScope::Tenant => {
-                control.tenant = stop;
-                "tenant".to_owned()
-            }
-            KillScope::Rule(rule) => {
-                match stop {
-                    Some(stop) => drop(control.rules.insert(rule.clone(), stop)),
-                    None => drop(control.rules.remove(rule)),
-                }
-                format!("rule {rule}")
-            }
-            KillScope::Type(action) => {
-                match stop {
-                    Some(stop) => drop(control.types.insert(action.clone(), stop)),
-                    None => drop(control.types.remove(action)),
-                }
-                format!("type {action}")
-            }
+        let known = match scope {
+            KillScope::Global => control.global.as_ref(),
+            KillScope::Tenant => control.tenant.as_ref(),
+            KillScope::Rule(rule) => control.rules.get(rule),
+            KillScope::Type(action) => control.types.get(action),
         };
-        control.epoch += 1;
-        let epoch = control.epoch;
-        replace(&mut tx, key, control)?;
-        let code = match engaged {
+        let same = |known: &Stop, stop: &Stop| known.by == stop.by && known.reason == stop.reason;
+        match (known, &stop) {
+            (None, None) => return Ok(()),
+            (Some(known), Some(stop)) if same(known, stop) => return Ok(()),
+            _ => {}
+        }
+        let code = match stop.is_some() {
             true => AuditCode::PolicyKillSwitchEngaged,
             false => AuditCode::PolicyKillSwitchReleased,
         };
+        match (scope, stop) {
+            (KillScope::Global, stop) => control.global = stop,
+            (KillScope::Tenant, stop) => control.tenant = stop,
+            (KillScope::Rule(rule), Some(stop)) => drop(control.rules.insert(rule.clone(), stop)),
+            (KillScope::Rule(rule), None) => drop(control.rules.remove(rule)),
+            (KillScope::Type(action), Some(stop)) => drop(control.types.insert(action.clone(), stop)),
+            (KillScope::Type(action), None) => drop(control.types.remove(action)),
+        }
+        control.epoch += 1;
+        let (epoch, target) = (control.epoch, scope.to_string());
+        replace(&mut tx, key, control)?;
         let draft = AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)
             .target(target.as_str())
             .detail("epoch", i64::try_from(epoch).unwrap_or(i64::MAX))
@@ -111,4 +220,25 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.commit(id).await?;
         Ok(())
     }
+}
+
+/// A record as an attempt of that scope that is under way, if it is one.
+fn flying(record: &Record, scope: &KillScope) -> Option<InFlight> {
+    let running = decode::<Enforcement>(record).ok()?.body;
+    let State::Running { worker, since, .. } = &running.state else { return None };
+    let rules: Vec<RuleId> = running.holders.iter().map(|holder| holder.rule.clone()).collect();
+    if !running.purpose.is_stoppable() || !scope.covers(rules.iter(), &running.action) {
+        return None;
+    }
+    Some(InFlight {
+        tenant: running.tenant,
+        enforcement: running.id,
+        action: running.action,
+        subject: running.subject,
+        rules,
+        attempt: running.attempts,
+        worker: worker.clone(),
+        since: *since,
+        lease_until: record.lease.as_ref().map(|lease| lease.until),
+    })
 }

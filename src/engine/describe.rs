@@ -113,6 +113,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         })
     }
 
+    /// What is known of a user, as the transaction sees it.
+    pub(super) async fn attributes_of(
+        &self,
+        tx: &mut Tx<'_, S>,
+        tenant: &TenantId,
+        user: &UserId,
+    ) -> Result<Option<Payload>, EngineError> {
+        let key = user_key(tenant, user);
+        tx.load([key.clone()]).await?;
+        Ok(tx.get::<SubjectState>(&key)?.and_then(|stored| stored.body.known_attributes()))
+    }
+
     /// Takes in what a signal tells of its user, and makes the user of a session known.
     pub(super) async fn learn(
         &self,

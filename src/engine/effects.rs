@@ -5,6 +5,7 @@ use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, Status};
@@ -52,6 +53,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 _ => self.brought_about(tx, effect, next, own, now).await?,
             };
         }
+        self.away_after_effect(tx, next, &mut effect).await?;
         if effect != before || (known.is_none() && own) {
             match known {
                 Some(stored) => tx.put(key, &stored.with(effect)),
@@ -92,6 +94,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             }
             _ => return Ok(()),
         }
+        self.away_after_effect(tx, stale, &mut effect).await?;
         tx.put(key, &stored.with(effect));
         Ok(())
     }
@@ -200,7 +203,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             if let Some(before) = before {
                 self.supersede(tx, &effect.tenant, before, now).await?;
             }
-            if let Some(until) = stands.until {
+            if let Some(until) = stands.until
+                && !broken::is(Defect::UndoForgotten)
+            {
                 let undo = next.undo(&stands, stands.generation, Some(until), now);
                 create(tx, undo, &Actor::Engine, now);
             }
@@ -242,6 +247,23 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             create(tx, next.undo(&held, next.generation, None, now), &by.actor, now);
         }
         Ok(next)
+    }
+
+    /// A holder is made to let go before their time: what brought the effect about gives its places
+    /// under caps back. The end of the time that was asked for gives nothing back, or a rule that acts
+    /// for minutes could act on everybody within the hour.
+    pub(super) async fn release_early(
+        &self,
+        tx: &mut Tx<'_, S>,
+        effect: &HeldEffect,
+        holder: &Holding,
+        by: &By<'_>,
+        now: Time,
+    ) -> Result<HeldEffect, EngineError> {
+        if let Some(held) = effect.held_by(holder) {
+            self.free_stored(tx, &effect.tenant, held.enforcement).await?;
+        }
+        self.release(tx, effect, holder, by, now).await
     }
 
     /// The timer of an undo ran out: its holder's time is over, or its confirmation did not come.
@@ -309,7 +331,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         holder: &Holding,
         now: Time,
     ) -> Result<bool, EngineError> {
-        let exemptions = self.exemptions_of(tx, &done.tenant, &done.subject).await?;
+        let exemptions = self.exemptions_of(tx, &done.tenant, &done.subject, None).await?;
         let rule = match holder {
             Holding::Rule(rule) => Some(rule),
             Holding::Person(_) => None,

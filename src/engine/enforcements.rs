@@ -61,8 +61,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
         if !self.withdraw(tx, &stored.body, actor.clone(), now).await? {
-            let (next, audit) = stored.body.step(&Input::Cancel, actor, now)?;
-            self.count_end(tx, &next).await?;
+            let (mut next, audit) = stored.body.step(&Input::Cancel, actor, now)?;
+            self.count_end(tx, &mut next).await?;
             self.effect_after(tx, &next, None, now).await?;
             tx.log(audit);
             tx.put_held(key, &stored.with(next));
@@ -89,9 +89,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let commit = CommitId::derive(|h| {
                 h.text("confirm").bytes(key.bytes()).number(tx.version(&place)).number(done.into())
             });
-            let (next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
+            let (mut next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
             tx.log(audit);
-            self.count_end(&mut tx, &next).await?;
+            self.count_end(&mut tx, &mut next).await?;
             self.effect_after(&mut tx, &next, None, now).await?;
             tx.put(place, &stored.with(next.clone()));
             tx.commit(commit).await?;

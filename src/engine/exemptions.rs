@@ -3,11 +3,13 @@
 use super::intake::{replace, subject_key};
 use super::sweeps::{begin_sweep, exempt_sweep};
 use super::tx::Tx;
+use super::waivers::waiver_key;
 use super::{Engine, EngineError, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
-use crate::exemption::{Exempt, ExemptionScope, Exemptions, MAX_EXEMPTIONS};
+use crate::exemption::{Exempt, ExemptionScope, Exemptions, MAX_EXEMPTIONS, Waivers};
 use crate::id::{ActorId, CommitId, Subject, TenantId};
+use crate::pattern::Payload;
 use crate::signal::MAX_REASON_BYTES;
 use crate::store::{Filter, Key, Kind, Page, Store, decode};
 use crate::time::Time;
@@ -114,18 +116,31 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         page.try_map(|record| Ok(decode::<Exemptions>(&record)?.body))
     }
 
-    /// What a subject is exempt from; of a session, what its user is exempt from as well.
+    /// What a subject is exempt from; of a session, what its user is exempt from as well. By
+    /// attribute: by those that are `told`, or else by those that are known.
     pub(super) async fn exemptions_of(
         &self,
         tx: &mut Tx<'_, S>,
         tenant: &TenantId,
         subject: &Subject,
+        told: Option<&Payload>,
     ) -> Result<Vec<Exemptions>, EngineError> {
         let keys = exemption_keys(tenant, subject);
-        tx.load(keys.clone()).await?;
+        tx.load(keys.iter().cloned().chain([waiver_key(tenant)])).await?;
         let mut found = Vec::new();
         for key in keys {
             found.extend(tx.get::<Exemptions>(&key)?.map(|stored| stored.body));
+        }
+        let waivers = tx.get::<Waivers>(&waiver_key(tenant))?.map(|stored| stored.body).unwrap_or_default();
+        if !waivers.granted.is_empty() {
+            let stored = match told {
+                Some(_) => None,
+                None => self.attributes_of(tx, tenant, &subject.user).await?,
+            };
+            let granted = waivers.of(told.or(stored.as_ref()));
+            if !granted.is_empty() {
+                found.push(Exemptions { subject: Subject::user(subject.user.clone()), granted });
+            }
         }
         Ok(found)
     }
@@ -139,7 +154,7 @@ pub(super) fn exemption_keys(tenant: &TenantId, subject: &Subject) -> Vec<Key> {
     keys
 }
 
-fn reasoned(reason: &str) -> Result<(), EngineError> {
+pub(super) fn reasoned(reason: &str) -> Result<(), EngineError> {
     match reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
         true => Err(EngineError::Reason(reason.len())),
         false => Ok(()),

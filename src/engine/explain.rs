@@ -3,11 +3,14 @@
 use super::intake::trigger_key;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::delivery::Delivery;
-use crate::id::RuleId;
-use crate::plan::{Decision, Why, explain};
-use crate::signal::Signal;
-use crate::store::Store;
+use crate::id::{RuleId, Subject, TenantId};
+use crate::plan::{Decision, Facts, Why, WhyNot, explain, why_not};
+use crate::signal::{Event, Signal};
+use crate::store::{Filter, Store};
 use crate::time::Time;
+
+/// How many decisions are shown of a rule about a subject.
+const SHOWN: usize = 3;
 
 impl<S: Store, D: Delivery> Engine<S, D> {
     /// Explains what a rule of the tenant, active or not, says to a signal: each part of the rule
@@ -45,11 +48,48 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let installed = self.rules_in(&mut tx, tenant, now).await?;
             let known = installed.rules.rule(rule).ok_or_else(|| not_found("rule", rule))?;
             let asked = std::slice::from_ref(known);
-            let facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
+            let mut facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
+            // For the caps that it asks about; a signal that no decision can be made on asks about none.
+            match self.planned(&mut tx, asked, &signal, &mut facts, now).await {
+                Ok(_) | Err(EngineError::Plan(_)) => {}
+                Err(error) => return Err(error),
+            }
             let trigger = trigger_key(tenant, signal.trigger_id());
             tx.load([trigger.clone()]).await?;
             let decided = tx.get::<Decision>(&trigger)?.map(|stored| stored.body);
             Ok(Why { decided, ..explain(known, &signal, &facts, now) })
         })
+    }
+
+    /// Tells why a rule of the tenant does not act on a subject now, without a signal: every guard
+    /// that would hold it back, with its values and when it lifts, and what was decided last.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where the tenant has no such rule; [`EngineError::Store`].
+    pub async fn why_not(
+        &self,
+        tenant: &TenantId,
+        rule: &RuleId,
+        subject: &Subject,
+        now: Time,
+    ) -> Result<WhyNot, EngineError> {
+        let asked = until_settled!({
+            let mut tx = self.tx(tenant);
+            let installed = self.rules_in(&mut tx, tenant, now).await?;
+            let known = installed.rules.rule(rule).ok_or_else(|| not_found("rule", rule))?;
+            let signal = Event::new(tenant.clone(), "why-not", "why-not", subject.clone(), now, "{}");
+            let signal = signal.map_err(|_| not_found("subject", subject))?.into();
+            let asked = std::slice::from_ref(known);
+            let facts = self.facts(&mut tx, &installed.rules, asked, &signal).await?;
+            let attributes = self.attributes_of(&mut tx, tenant, &subject.user).await?;
+            Ok(why_not(known, tenant, subject, &Facts { attributes, ..facts }, now))
+        })?;
+        let filter = Filter::new(tenant).user(subject.user.clone()).rule(rule.clone()).limit(SHOWN);
+        let filter = match &subject.session {
+            Some(session) => filter.session(session.clone()),
+            None => filter,
+        };
+        let last = self.signals(filter).await?.rows;
+        Ok(WhyNot { last, ..asked })
     }
 }

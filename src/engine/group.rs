@@ -87,10 +87,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return Ok(Vec::new());
         };
         let installed = self.rules_of(tenant, now).await?;
-        let members: Vec<_> =
-            group.iter().map(|place| (&signals[*place], installed.rules.concerned(&signals[*place]))).collect();
+        let members: Vec<_> = group
+            .iter()
+            .map(|place| (&signals[*place], installed.rules.concerned(&signals[*place])))
+            .collect();
         let mut tx = self.tx(tenant);
-        let keys = members.iter().flat_map(|(signal, concerned)| self.read_for(&installed, concerned, signal));
+        let keys =
+            members.iter().flat_map(|(signal, concerned)| self.read_for(&installed, concerned, signal));
         tx.load(keys).await?;
         let mut alone: BTreeSet<&UserId> = BTreeSet::new();
         let mut written = Vec::new();
@@ -126,7 +129,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             decided.push(answer);
         }
         let Some(first) = written.first().copied() else { return Ok(decided) };
-        let commit = CommitId::derive(|h| written.iter().fold(h.text("decide all"), |h, id| h.bytes(id.bytes())));
+        let commit =
+            CommitId::derive(|h| written.iter().fold(h.text("decide all"), |h, id| h.bytes(id.bytes())));
         match tx.commit(commit).await? {
             Committed::Applied => Ok(decided),
             // They were decided on before: those decisions stand.
@@ -136,9 +140,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 }
 
 /// Whether a signal can be decided on beside others. Break-glass asks for a right, and logs who had
-/// none; what the engine itself makes has transactions of its own.
-const fn is_plain(signal: &Signal) -> bool {
+/// none; what caused a signal may be another one of the group; what the engine itself makes has
+/// transactions of its own.
+fn is_plain(signal: &Signal) -> bool {
     match signal {
+        _ if signal.cause().is_some() => false,
         Signal::Event(_) | Signal::Score(_) => true,
         Signal::Manual(start) => !start.break_glass,
         Signal::Schedule(_) | Signal::Level(_) => false,

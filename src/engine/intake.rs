@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::away::{Staff, away_key};
 use super::describe::user_key;
 use super::exemptions::exemption_keys;
 use super::rules::{Installed, book_key};
 use super::tallies::tally_of;
 use super::tx::Tx;
 use super::{Engine, EngineError, until_settled};
+use crate::action::ActionSpec;
 use crate::approval::Approval;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
-use crate::plan::{Decision, Facts, Plan, PlanError, plan};
+use crate::plan::{Decision, Facts, Plan, PlanError};
 use crate::rule::{CompiledRule, RuleSet};
 use crate::signal::{ManualOrder, ManualStart, Signal};
-use crate::state::{Control, Roster, SubjectState};
+use crate::state::{Away, Control, Roster, SubjectState};
 use crate::store::{Claim, Committed, Key, Kind, Store};
 use crate::time::Time;
 
@@ -174,15 +176,17 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         signal: &Signal,
         now: Time,
     ) -> Result<Plan, EngineError> {
-        let facts = self.facts(tx, rules, concerned, signal).await?;
+        let mut facts = self.facts(tx, rules, concerned, signal).await?;
         let new_subject = !tx.has(&subject_key(signal.tenant(), signal.subject()));
-        let mut planned = plan(signal, concerned, &facts, now)?;
+        let mut planned = self.planned(tx, concerned, signal, &mut facts, now).await?;
         if new_subject {
             planned.subject.known_since = Some(now);
         }
         self.learn(tx, signal, &mut planned, now).await?;
         self.put_plan(tx, &planned, &facts, new_subject)?;
         self.put_counts(tx, &planned).await?;
+        self.put_caps(tx, &planned)?;
+        self.put_pauses(tx, &planned)?;
         Ok(planned)
     }
 
@@ -209,6 +213,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let tallies = self.tallies(tx, concerned, signal).await?;
         let of_subject = tx.get::<SubjectState>(&subject)?;
+        let specs = asked_for(signal, rules, concerned);
+        let settings = rules.settings();
+        let attributes = match specs.iter().any(|spec| settings.asks_attributes(spec)) {
+            true => self.attributes_of(tx, tenant, &signal.subject().user).await?,
+            false => None,
+        };
+        let staff = match specs.iter().any(|spec| settings.administrators().covers(spec)) {
+            true => self.staff(tx, tenant, rules).await?,
+            false => Staff { known: None, away: Away::default() },
+        };
         Ok(Facts {
             rules,
             subject: of_subject
@@ -218,7 +232,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             control: tx.get::<Control>(&control)?.map(|stored| stored.body).unwrap_or_default(),
             stats: known,
             roster: self.roster(tenant, rules, signal, concerned).await?,
-            exemptions: self.exemptions_of(tx, tenant, signal.subject()).await?,
+            exemptions: self.exemptions_of(tx, tenant, signal.subject(), signal.attributes()).await?,
+            attributes,
+            administrators: staff.known,
+            away: staff.away,
+            caps: BTreeMap::new(),
+            population: None,
+            cause: self.cause(signal).await?,
         })
     }
 
@@ -248,6 +268,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         for (rule, stats) in &planned.stats {
             replace(tx, stats_key(tenant, rule), stats.clone())?;
         }
+        if planned.away != facts.away {
+            replace(tx, away_key(tenant), planned.away.clone())?;
+        }
         tx.log(planned.audit.iter().cloned());
         Ok(())
     }
@@ -263,7 +286,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let policies = concerned.iter().flat_map(|rule| &rule.actions).filter_map(|a| a.approval.as_ref());
         let mut names: BTreeSet<GroupId> =
             policies.flat_map(|policy| &policy.groups).map(|quorum| quorum.name.clone()).collect();
-        if matches!(signal, Signal::Manual(ManualStart { order: ManualOrder::Action { .. }, .. })) {
+        let limited = signal.cause().is_some()
+            || !rules.settings().caps.is_empty()
+            || concerned.iter().any(|rule| !rule.rule.guards.caps.is_empty());
+        if limited || matches!(signal, Signal::Manual(ManualStart { order: ManualOrder::Action { .. }, .. }))
+        {
             names.extend(rules.settings().default_group.clone());
         }
         let mut roster = Roster::default();
@@ -299,6 +326,21 @@ pub(super) fn replace<T: crate::store::Body, S: Store>(
         None => tx.put_new(key, body),
     }
     Ok(())
+}
+
+/// The types of all actions that a signal may lead to.
+fn asked_for<'r>(
+    signal: &Signal,
+    rules: &'r RuleSet,
+    concerned: &'r [Arc<CompiledRule>],
+) -> Vec<&'r ActionSpec> {
+    let ordered = match signal {
+        Signal::Manual(ManualStart { order: ManualOrder::Action { action, .. }, .. }) => {
+            rules.catalog().get(action)
+        }
+        _ => None,
+    };
+    concerned.iter().flat_map(|rule| rule.actions.iter().map(|action| &action.spec)).chain(ordered).collect()
 }
 
 /// A score concerns the tenant as soon as a rule reads its scale; a manual start always does.

@@ -69,7 +69,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             let gone: Vec<Holding> =
                 effect.holders().iter().filter(wanted).map(|held| held.holder.clone()).collect();
             for holder in &gone {
-                effect = self.release(&mut tx, &effect, holder, &by, now).await?;
+                effect = self.release_early(&mut tx, &effect, holder, &by, now).await?;
             }
             if let (EffectState::Stuck { undo }, None) = (&effect.state, holder) {
                 effect = self.lift_again(&mut tx, &effect, *undo, actor, reason, now).await?;

@@ -4,8 +4,11 @@
 mod absence;
 mod approvals;
 mod audience;
+mod away;
 mod bands;
+mod caps;
 mod control;
+mod defects;
 mod describe;
 mod effects;
 mod enforcements;
@@ -17,6 +20,7 @@ mod intake;
 mod judge;
 mod levels;
 mod lifts;
+mod pauses;
 mod preview;
 mod queries;
 mod retries;
@@ -30,7 +34,9 @@ mod timetable;
 mod turns;
 mod tx;
 mod undo;
+mod waivers;
 mod wake;
+mod winding;
 mod work;
 
 use std::collections::BTreeMap;
@@ -52,6 +58,7 @@ use crate::time::{Span, Time};
 
 pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
 pub use bands::ScaleList;
+pub use control::InFlight;
 pub use group::SUBMIT_GROUP;
 pub use held::Renewals;
 pub use preview::{ActionCount, BandMove, BandPreview, MAX_MOVE_SAMPLE, MoveCount};
@@ -210,8 +217,9 @@ pub enum EngineError {
     /// An exemption that is over before it begins.
     #[error("the exemption ends at {0}, which is past; accepted: a time to come, or none")]
     ExemptionOver(Time),
-    /// The subject has more exemptions than [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
-    #[error("{0} exemptions of one subject; accepted: at most 100")]
+    /// The subject has, or there are by attribute, more exemptions than
+    /// [`MAX_EXEMPTIONS`](crate::MAX_EXEMPTIONS).
+    #[error("{0} exemptions of one subject, or by attribute; accepted: at most 100")]
     TooManyExemptions(usize),
     /// The attributes of a user are longer than [`MAX_ATTRIBUTE_BYTES`](crate::MAX_ATTRIBUTE_BYTES).
     #[error("the attributes have {0} bytes; accepted: at most 16384")]

@@ -7,13 +7,15 @@ use super::rules::{Installed, next_settings};
 use super::{Engine, EngineError, until_settled};
 use crate::action::ActionType;
 use crate::delivery::Delivery;
+use crate::guard::{Cause, Suppression};
 use crate::hash::{Hash, Hasher};
 use crate::id::{RuleId, ScaleId, Subject, TenantId};
+use crate::pattern::Payload;
 use crate::plan::{Effect, Facts, plan};
 use crate::rule::{Rule, RuleSet};
 use crate::score::BandName;
 use crate::signal::Signal;
-use crate::state::{Control, Roster, SubjectState};
+use crate::state::{Administrators, Away, CapCounter, Control, Roster, SubjectState};
 use crate::store::{MAX_PAGE, Store, decode};
 use crate::time::Time;
 
@@ -43,6 +45,9 @@ pub struct BandPreview {
     pub actions: BTreeMap<(RuleId, ActionType), ActionCount>,
     /// How many requests for approval that would open.
     pub approvals: u64,
+    /// Which caps would hold how many actions, if all moves came in one window in which nothing had been
+    /// made yet. What is counted for each subject by itself is told together.
+    pub caps: BTreeMap<String, u64>,
 }
 
 /// A move between bands of a scale.
@@ -79,6 +84,14 @@ pub struct ActionCount {
     pub suppressed: u64,
 }
 
+/// What limits moves, as a preview goes through the subjects.
+#[derive(Default)]
+struct Limits {
+    control: Control,
+    caps: BTreeMap<Hash, Option<CapCounter>>,
+    population: Option<u64>,
+}
+
 /// What somebody agreed to.
 pub(super) struct Agreement {
     pub(super) preview: BandPreview,
@@ -99,6 +112,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// way ends, a hold that is in force stays; whose band has no name on the new scale enters from
     /// "unknown", which fires only where a rule says so. Margin, dwell and hold are part of a band
     /// set: to change them is to change the bands.
+    ///
+    /// Caps hold what follows as they hold anything else; they are counted from nothing, so that a preview
+    /// stays valid while windows come and go.
     ///
     /// Rules that ask for attributes judge those that came with the last score.
     ///
@@ -123,7 +139,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<(BandPreview, u64), EngineError> {
         let mut tx = self.tx(tenant);
         let known = self.rules_in(&mut tx, tenant, now).await?;
-        let control = self.control(tenant).await?;
+        let mut limits = Limits { control: self.control(tenant).await?, ..Limits::default() };
         let settings = next_settings(set, Some(&known), true);
         let (sets, changed) = band_sets(Some(&known.book), Some(known.rules.settings()), &settings, now);
         let text = settings.to_json();
@@ -133,6 +149,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             self.seed.host_catalog(),
         )?;
         let next = Installed { rules, ..known.with_bands(sets) };
+        let all: Vec<_> = next.rules.rules().cloned().collect();
+        limits.population = self.population(tenant, &next.rules, &all).await?;
         let mut preview = BandPreview::of(changed.into_keys().collect());
         let content = Hasher::new("tipstaff/bands/1").text(tenant.as_str()).number(known.version).text(&text);
         let mut content =
@@ -144,7 +162,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             for record in &page.rows {
                 match decode::<SubjectState>(record) {
                     Ok(stored) => {
-                        content = preview.subject(&next, &control, stored.body, content, now)?;
+                        content = preview.subject(&next, &mut limits, stored.body, content, now)?;
                     }
                     Err(_) => preview.damaged += 1,
                 }
@@ -172,6 +190,7 @@ impl BandPreview {
             moves: BTreeMap::new(),
             actions: BTreeMap::new(),
             approvals: 0,
+            caps: BTreeMap::new(),
         }
     }
 
@@ -179,7 +198,7 @@ impl BandPreview {
     fn subject(
         &mut self,
         next: &Installed,
-        control: &Control,
+        limits: &mut Limits,
         mut state: SubjectState,
         mut content: Hasher,
         now: Time,
@@ -196,20 +215,31 @@ impl BandPreview {
                 Reread::Look { turn, moves } => (turn, moves),
             };
             let from = state.scores.get(&id).map(|level| level.band.clone());
+            let attributes = state.known_attributes().or_else(|| Payload::new("{}").ok());
             let signal = Signal::Level(*turn);
             let concerned = next.rules.concerned(&signal);
             let facts = Facts {
                 rules: &next.rules,
                 subject: state,
-                control: control.clone(),
+                control: limits.control.clone(),
                 stats: BTreeMap::new(),
                 // Rules on scores keep no windows.
                 tallies: BTreeMap::new(),
                 roster: Roster::default(),
-                // Who is exempt counts as moved: a preview may show too much, never too little.
+                // Who is exempt, or an administrator, counts as moved: a preview may show too much, never
+                // too little.
                 exemptions: Vec::new(),
+                attributes,
+                administrators: Some(Administrators::default()),
+                away: Away::default(),
+                caps: std::mem::take(&mut limits.caps),
+                population: limits.population,
+                cause: Cause::None,
             };
             let planned = plan(&signal, &concerned, &facts, now)?;
+            limits.caps = facts.caps;
+            limits.caps.extend(planned.caps.into_iter().map(|(id, counter)| (id, Some(counter))));
+            limits.control.paused.extend(planned.pauses);
             state = planned.subject;
             let to = state.scores.get(&id).map(|level| level.band.clone());
             if let (true, Some(from), Some(to)) = (moves, from, to) {
@@ -225,6 +255,14 @@ impl BandPreview {
             for outcome in &planned.decision.outcomes {
                 let Some(rule) = &outcome.rule else { continue };
                 let count = self.actions.entry((rule.id.clone(), outcome.action.clone())).or_default();
+                let held = match &outcome.effect {
+                    Effect::Created { because, .. } => because.as_slice(),
+                    Effect::Suppressed(held) => std::slice::from_ref(held),
+                    Effect::Shadow { .. } => &[],
+                };
+                for held in held.iter().filter(|held| held.reason == Suppression::Cap) {
+                    *self.caps.entry(held.detail.clone().unwrap_or_default()).or_default() += 1;
+                }
                 match &outcome.effect {
                     Effect::Created { approval, .. } => {
                         count.created += 1;
@@ -244,7 +282,8 @@ impl BandPreview {
             let h = h.text(rule.as_str()).text(action.as_str()).number(count.created).number(count.ask);
             h.number(count.shadow).number(count.suppressed)
         });
-        counts.finish()
+        let held = |h: Hasher, (cap, held): (&String, &u64)| h.text(cap).number(*held);
+        self.caps.iter().fold(counts, held).finish()
     }
 }
 

@@ -135,6 +135,9 @@ fn anew(failed: &Enforcement, id: EnforcementId, actor: &ActorId, reason: &str, 
     next.repeats = 0;
     next.last_repeat = None;
     next.judged = None;
+    // The places that it took were given back when it failed; it takes its own when it is carried out.
+    next.administrator = false;
+    next.reserved = Vec::new();
     // Whoever has it tried again wants it now.
     next.start_at = None;
     next.state = State::begin(next.approval, &next.terms(), now);

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::bands::{ScaleList, band_sets, numbered};
+use super::defects::write_refusal;
 use super::intake::{replace, stats_key};
 use super::preview::Agreement;
 use super::sweeps::{begin_sweep, rule_sweep};
-use super::timetable::{scheduled, skips, step};
 use super::tx::Tx;
+use super::winding::Wound;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, CommitId, RuleId, ScaleId, TenantId};
-use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings, Trigger};
+use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings};
 use crate::score::Scale;
-use crate::state::{BandSet, Book, Entry, RuleStats, Timer};
+use crate::state::{BandSet, Book, Entry, Pause, RuleStats};
 use crate::store::{Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
 use crate::time::Time;
 
@@ -93,6 +95,8 @@ pub struct RuleRow {
     pub since: Time,
     /// What it has done.
     pub stats: RuleStats,
+    /// Why it rests, if it does.
+    pub paused: Option<Pause>,
 }
 
 impl<S: Store, D: Delivery> Engine<S, D> {
@@ -167,6 +171,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let keys: Vec<Key> =
             ids.iter().flat_map(|id| [entry_key(tenant, id), stats_key(tenant, id)]).collect();
         let records = self.store.load(&keys).await?;
+        let control = self.control(tenant).await?;
         let mut rows = Vec::new();
         for (rule, pair) in installed.rules.rules().zip(records.chunks(2)) {
             let entry = pair.first().and_then(Option::as_ref).map(decode::<Entry>).transpose()?;
@@ -175,6 +180,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 rule: Arc::clone(rule),
                 since: entry.map_or(Time::EPOCH, |stored| stored.body.since),
                 stats: stats.map(|stored| stored.body).unwrap_or_default(),
+                paused: control.paused.get(&rule.rule.id).cloned(),
             });
         }
         Ok(rows)
@@ -301,6 +307,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let mut change = RuleChange { warnings: set.warnings().to_vec(), ..RuleChange::default() };
         let mut all: BTreeMap<RuleId, (Rule, bool)> = BTreeMap::new();
         let mut content = Hasher::new("rules");
+        let mut behind = Vec::new();
         if let Some(known) = &known {
             let rules = known.rules.rules();
             all.extend(rules.map(|rule| (rule.rule.id.clone(), (rule.rule.clone(), rule.active))));
@@ -323,7 +330,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             tx.put_new(document, RuleDocument { document: numbered.to_json() });
             replace(&mut tx, entry_key(tenant, id), next)?;
             let before = known.as_ref().and_then(|known| known.rules.rule(id));
-            self.set_timer(&mut tx, tenant, before, &numbered, true, now).await?;
+            if self.set_timer(&mut tx, tenant, before, &numbered, true, now).await? == Wound::Behind {
+                behind.extend(before.cloned());
+            }
             // One that was live and is not any more lets go of what it holds.
             if numbered.mode != Mode::Live && before.is_some_and(|old| old.rule.mode == Mode::Live) {
                 begin_sweep(&mut tx, tenant, rule_sweep(id, actor, now)).await?;
@@ -396,6 +405,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             .detail("settings", Hasher::new("tipstaff/settings/1").text(&settings).finish().to_string())
             .detail("settings_changed", settings != old.settings);
         tx.log([draft]);
+        if !behind.is_empty() {
+            return Err(self.catch_up_first(tenant, &behind, now).await?.into());
+        }
         let version = tx.version(&book_key(tenant));
         let changed = agreed.map(|agreed| agreed.preview.digest).or(old.change);
         let book = Book { settings: settings.clone(), changes: old.changes + 1, bands, change: changed };
@@ -419,6 +431,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.load([entry_key(tenant, rule)]).await?;
         let entry = tx.get::<Entry>(&entry_key(tenant, rule))?;
         let (Some(entry), Some(compiled)) = (entry, installed.rules.rule(rule)) else {
+            if broken::is(Defect::RefusalWrites) {
+                write_refusal(tx, tenant, rule.as_str(), now).await?;
+            }
             return Err(not_found("rule", rule));
         };
         if entry.body.active == active {
@@ -431,7 +446,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let revision = entry.body.revision;
         let next = Entry { active, since: now, ..entry.body };
         replace(&mut tx, entry_key(tenant, rule), next)?;
-        self.set_timer(&mut tx, tenant, Some(compiled), &compiled.rule, active, now).await?;
+        if self.set_timer(&mut tx, tenant, Some(compiled), &compiled.rule, active, now).await?
+            == Wound::Behind
+        {
+            return Err(self.catch_up_first(tenant, std::slice::from_ref(compiled), now).await?.into());
+        }
         // One whose only revision leaves nothing that stands has nothing to let go of.
         let held = compiled.revision > 1 || compiled.actions.iter().any(|action| action.inverse.is_some());
         if !active && held {
@@ -448,57 +467,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.commit(id).await?;
         self.forget(tenant);
         Ok(())
-    }
-
-    /// Winds the timer of a scheduled rule up, or stops it. What came due before the change is dealt
-    /// with as `before` says, the rule that was in force: nothing of it is lost, and the new
-    /// timetable answers for nothing that lies before it.
-    async fn set_timer(
-        &self,
-        tx: &mut Tx<'_, S>,
-        tenant: &TenantId,
-        before: Option<&Arc<CompiledRule>>,
-        rule: &Rule,
-        active: bool,
-        now: Time,
-    ) -> Result<(), EngineError> {
-        let key = timer_key(tenant, &rule.id);
-        tx.load([key.clone()]).await?;
-        let known = tx.get::<Timer>(&key)?.map(|stored| stored.body);
-        let is_new = known.is_none();
-        let mut timer = known.unwrap_or_else(|| Timer::new(rule.id.clone()));
-        if let Some((before, timetable, _)) = before.filter(|before| before.acts()).and_then(scheduled) {
-            loop {
-                let stepped = step(&timer, timetable, before.catch_up(), now);
-                tx.log(skips(tenant, &rule.id, &stepped.skipped, now));
-                timer = stepped.timer;
-                if !stepped.more {
-                    break;
-                }
-            }
-        }
-        let next = match &rule.trigger {
-            Trigger::Schedule { timetable, .. } if active && rule.mode != crate::rule::Mode::Off => {
-                timetable.after(now)
-            }
-            _ => None,
-        };
-        if next.is_none() {
-            let stopped: Vec<_> = timer.waiting.drain(..).map(|at| (at, "stopped")).collect();
-            tx.log(skips(tenant, &rule.id, &stopped, now));
-        }
-        let acts = active && rule.mode != crate::rule::Mode::Off;
-        let same =
-            before.is_some_and(|before| before.acts() && before.rule.trigger.watches_as(&rule.trigger));
-        let listening = match acts && rule.trigger.watches() {
-            true => timer.listening.filter(|_| same).or(Some(now)),
-            false => None,
-        };
-        // A disabled rule creates no timer; one that had a timer keeps it, stopped.
-        if is_new && next.is_none() && listening.is_none() {
-            return Ok(());
-        }
-        replace(tx, key, Timer { next, since: Some(now), listening, ..timer })
     }
 }
 

@@ -207,6 +207,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             match key.kind {
                 Kind::Approval => self.expire(tx, key, now).await?,
                 Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
+                Kind::Cap => self.forget_windows(tx, key, now).await?,
                 Kind::Tally => self.forget_tally(tx, key).await?,
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
@@ -237,9 +238,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return self.undo_due(tx, key, now).await;
         }
         let id = step_id(&tx, key);
-        let (next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
+        let (mut next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
         tx.log(audit);
-        self.count_end(&mut tx, &next).await?;
+        self.count_end(&mut tx, &mut next).await?;
         self.effect_after(&mut tx, &next, None, now).await?;
         replace(&mut tx, key.clone(), next)?;
         tx.commit(id).await?;
@@ -286,7 +287,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let (mut next, audit) = stored.body.step(&input, actor, now)?;
         next.votes.clone_from(&approval.votes);
         tx.log(audit);
-        self.count_end(tx, &next).await?;
+        self.count_end(tx, &mut next).await?;
         if approval.state == ApprovalState::Granted {
             for rule in &approval.rules {
                 let key = stats_key(&approval.tenant, rule);

@@ -6,8 +6,9 @@ use super::intake::{replace, stats_key};
 use super::tx::Tx;
 use super::{Engine, EngineError, Fault, RunReport, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::{Delivered, Delivery};
-use crate::enforcement::{Enforcement, Input, Outcome, Purpose, Reason, Report, Status};
+use crate::enforcement::{Enforcement, Input, Outcome, Purpose, Reason, Report, State, Status};
 use crate::hash::Hasher;
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::RuleStats;
@@ -35,8 +36,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    fn input(&self) -> Input {
-        let token = self.claimed.token;
+    fn input(&self, token: u64) -> Input {
         match &self.end {
             End::Settle(delivered, _) => Input::Settle { token, outcome: delivered.outcome },
             End::Forgo(_) => Input::Forgo { token },
@@ -197,10 +197,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<Option<Enforcement>, EngineError> {
         let (key, token) = (&answer.claimed.key, answer.claimed.token);
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(None) };
-        let Ok((next, audit)) = stored.body.step(&answer.input(), actor.clone(), now) else {
+        let token = match stored.body.state {
+            State::Running { token, .. } if broken::is(Defect::SettledWithoutToken) => token,
+            _ => token,
+        };
+        let Ok((next, audit)) = stored.body.step(&answer.input(token), actor.clone(), now) else {
             return Ok(answer.is_written(&stored.body).then_some(stored.body));
         };
-        let next = match &answer.end {
+        let mut next = match &answer.end {
             End::Settle(delivered, voided) => {
                 tx.log(voided.as_deref().cloned());
                 tx.log(audit);
@@ -215,7 +219,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 next
             }
         };
-        self.count_end(tx, &next).await?;
+        self.count_end(tx, &mut next).await?;
         self.effect_after(tx, &next, Some(token), now).await?;
         tx.fence(key.clone(), token);
         tx.put(key.clone(), &stored.with(next.clone()));
@@ -244,13 +248,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         })
     }
 
-    /// Counts the end of an enforcement for the rules that asked for it. Counters that are damaged
-    /// stay so: what was carried out must be settled, or it is carried out again.
-    pub(super) async fn count_end(&self, tx: &mut Tx<'_, S>, next: &Enforcement) -> Result<(), EngineError> {
+    /// What the end of an enforcement means beside its effect: the places that it took are given back,
+    /// and it counts for the rules that asked for it. Counters that are damaged stay so: what was carried out must be settled, or it is carried out again.
+    pub(super) async fn count_end(
+        &self,
+        tx: &mut Tx<'_, S>,
+        next: &mut Enforcement,
+    ) -> Result<(), EngineError> {
         let status = next.status();
         if status == Status::Pending || next.purpose != Purpose::Action {
             return Ok(());
         }
+        self.away_after_end(tx, next).await?;
+        self.free_ended(tx, next).await?;
         for holder in &next.holders {
             let key = stats_key(&next.tenant, &holder.rule);
             tx.load([key.clone()]).await?;

@@ -14,8 +14,9 @@ use crate::enforcement::{Enforcement, Holding, Purpose, State, Status};
 use crate::exemption::Exempt;
 use crate::hash::Hasher;
 use crate::id::{ActorId, RuleId, Subject, TenantId};
+use crate::pattern::Pattern;
 use crate::state::{Sweep, SweepCause};
-use crate::store::{Facet, Key, Kind, Order, Query, Store, decode};
+use crate::store::{Facet, Key, Kind, Order, Query, Record, Store, decode};
 use crate::time::Time;
 
 /// How many records one commit of a sweep looks at.
@@ -36,6 +37,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             (SweepCause::Rule(rule), _) => (Kind::Effect, vec![(Facet::Rule, vec![rule.to_string()])]),
             (SweepCause::Exempt { subject, .. }, false) => (Kind::Effect, of(subject)),
             (SweepCause::Exempt { subject, .. }, true) => (Kind::Enforcement, of(subject)),
+            (SweepCause::Waived { .. }, false) => (Kind::Effect, Vec::new()),
+            (SweepCause::Waived { .. }, true) => (Kind::Enforcement, Vec::new()),
         };
         if sweep.waiting {
             facets.push((Facet::Status, vec![Status::Pending.to_string()]));
@@ -56,6 +59,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         for record in &page.rows {
             tx.load([record.key.clone()]).await?;
             // A damaged record holds up nobody else; whoever reads it is told.
+            if !self.concerns(&mut tx, record, &sweep.cause).await? {
+                continue;
+            }
             if sweep.waiting {
                 self.call_off(&mut tx, &record.key, sweep, &by, now).await?;
             } else if decode::<HeldEffect>(record).is_ok() {
@@ -67,7 +73,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let ends = page.next.is_none();
         let next = Sweep {
-            waiting: sweep.waiting || (ends && matches!(sweep.cause, SweepCause::Exempt { .. })),
+            waiting: sweep.waiting || (ends && !matches!(sweep.cause, SweepCause::Rule(_))),
             cursor: page.next.map(|cursor| cursor.to_string()),
             done: ends && (sweep.waiting || matches!(sweep.cause, SweepCause::Rule(_))),
             ..sweep.clone()
@@ -75,6 +81,23 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         tx.put(key.clone(), &stored.with(next));
         tx.commit(id).await?;
         Ok(())
+    }
+
+    /// Whether a record is about somebody whom the sweep is about.
+    async fn concerns(
+        &self,
+        tx: &mut Tx<'_, S>,
+        record: &Record,
+        cause: &SweepCause,
+    ) -> Result<bool, EngineError> {
+        let SweepCause::Waived { attributes, .. } = cause else { return Ok(true) };
+        let subject = match record.key.kind {
+            Kind::Effect => decode::<HeldEffect>(record).map(|stored| stored.body.subject),
+            _ => decode::<Enforcement>(record).map(|stored| stored.body.subject),
+        };
+        let (Ok(subject), Ok(pattern)) = (subject, Pattern::parse(attributes)) else { return Ok(false) };
+        let known = self.attributes_of(tx, &record.key.tenant, &subject.user).await?;
+        Ok(pattern.matches_known(known.as_ref()))
     }
 
     async fn let_go(
@@ -91,14 +114,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let goes = |held: &&Held| match (&sweep.cause, &held.holder) {
             _ if held.since > sweep.since => false,
             (SweepCause::Rule(rule), Holding::Rule(of)) => rule == of,
-            (SweepCause::Exempt { scope, .. }, Holding::Rule(of)) => scope.covers(Some(of), action),
-            (SweepCause::Exempt { scope, .. }, Holding::Person(_)) => scope.covers(None, action),
+            (SweepCause::Exempt { scope, .. } | SweepCause::Waived { scope, .. }, Holding::Rule(of)) => {
+                scope.covers(Some(of), action)
+            }
+            (SweepCause::Exempt { scope, .. } | SweepCause::Waived { scope, .. }, Holding::Person(_)) => {
+                scope.covers(None, action)
+            }
             (SweepCause::Rule(_), Holding::Person(_)) => false,
         };
         let gone: Vec<Holding> =
             effect.holders().iter().filter(goes).map(|held| held.holder.clone()).collect();
         for holder in &gone {
-            effect = self.release(tx, &effect, holder, by, now).await?;
+            effect = self.release_early(tx, &effect, holder, by, now).await?;
         }
         if !gone.is_empty() {
             tx.put(key.clone(), &stored.with(effect));
@@ -118,7 +145,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<(), EngineError> {
         let Ok(Some(stored)) = tx.get::<Enforcement>(key) else { return Ok(()) };
         let waiting = &stored.body;
-        let SweepCause::Exempt { scope, .. } = &sweep.cause else { return Ok(()) };
+        let (SweepCause::Exempt { scope, .. } | SweepCause::Waived { scope, .. }) = &sweep.cause else {
+            return Ok(());
+        };
         let covered = match waiting.holders.as_slice() {
             [] => scope.covers(None, &waiting.action),
             holders => holders.iter().all(|holder| scope.covers(Some(&holder.rule), &waiting.action)),
@@ -155,6 +184,13 @@ pub(super) fn exempt_sweep(subject: &Subject, exempt: &Exempt) -> Sweep {
     sweep(cause, Some(by.clone()), Some(reason.clone()), now)
 }
 
+/// The sweep of everybody who was exempted by an attribute.
+pub(super) fn waiver_sweep(attributes: &str, exempt: &Exempt) -> Sweep {
+    let (by, reason, now) = (&exempt.by, &exempt.reason, exempt.since);
+    let cause = SweepCause::Waived { attributes: attributes.to_owned(), scope: exempt.scope.clone() };
+    sweep(cause, Some(by.clone()), Some(reason.clone()), now)
+}
+
 const fn sweep(cause: SweepCause, by: Option<ActorId>, reason: Option<String>, now: Time) -> Sweep {
     Sweep { cause, by, reason, since: now, waiting: false, cursor: None, done: false }
 }
@@ -170,6 +206,10 @@ pub(super) async fn begin_sweep<S: Store>(
         SweepCause::Exempt { subject, scope } => {
             let hasher = subject.feed(Hasher::new("tipstaff/sweep/1")).text(&scope.to_string());
             Key::new(tenant, Kind::Sweep, format!("exempt:{}", hasher.finish()))
+        }
+        SweepCause::Waived { attributes, scope } => {
+            let hasher = Hasher::new("tipstaff/sweep/1").text(attributes).text(&scope.to_string());
+            Key::new(tenant, Kind::Sweep, format!("waived:{}", hasher.finish()))
         }
     };
     tx.load([key.clone()]).await?;

@@ -25,8 +25,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         signal: &Signal,
     ) -> Result<BTreeMap<RuleId, Tally>, EngineError> {
         let mut known = BTreeMap::new();
-        let keys: Vec<(RuleId, Key)> =
-            concerned.iter().filter_map(|rule| Some((rule.rule.id.clone(), tally_of(rule, signal)?))).collect();
+        let keys: Vec<(RuleId, Key)> = concerned
+            .iter()
+            .filter_map(|rule| Some((rule.rule.id.clone(), tally_of(rule, signal)?)))
+            .collect();
         tx.load(keys.iter().map(|(_, key)| key.clone())).await?;
         for (rule, key) in keys {
             if let Some(tally) = tx.get::<Tally>(&key)? {

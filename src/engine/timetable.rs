@@ -1,10 +1,12 @@
 //! Scheduled rules: which occurrences begin, which are left out.
 
+use super::defects::move_mark;
 use super::rules::timer_key;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
+use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::id::{OccurrenceId, RuleId, TenantId};
 use crate::rule::{Audience, CATCH_UP_GRACE, CatchUp, CompiledRule, MAX_CATCH_UP, Trigger};
@@ -14,12 +16,9 @@ use crate::store::{Key, Kind, Store};
 use crate::time::Time;
 use crate::watch::too_young;
 
-/// How many occurrences one step looks at; more are left to the next. So a year of a line that runs
-/// every minute takes six steps.
-const OCCURRENCES: usize = 100_000;
-/// How many of those that a step leaves out have an audit record of their own: the newest. Those
-/// before them share one, which counts them and names the first and the last.
-const TOLD: usize = 100;
+/// How many occurrences one step deals with; more are left to the next. Each has an audit record, so
+/// this bounds a commit: a day of a line that runs every minute takes three.
+const OCCURRENCES: usize = 500;
 
 impl<S: Store, D: Delivery> Engine<S, D> {
     /// Begins the occurrence whose turn it is; those that are left out are audited.
@@ -44,6 +43,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return Ok(());
         };
         let mut stepped = step(&timer, timetable, rule.catch_up(), now);
+        let mut stored = stored;
+        if broken::is(Defect::MarkMovedFirst) && !stepped.timer.waiting.is_empty() {
+            (tx, stored) = move_mark(tx, self.tx(tenant), key, &stepped.timer).await?;
+        }
         // One that is known has begun before, by a clock that was ahead: nobody is visited twice.
         while !stepped.more && timer.running.is_none() && !stepped.timer.waiting.is_empty() {
             let at = stepped.timer.waiting.remove(0);
@@ -164,20 +167,10 @@ pub(super) fn skips(
     skipped: &[(Time, &'static str)],
     now: Time,
 ) -> Vec<AuditDraft> {
-    let (together, single) = skipped.split_at(skipped.len().saturating_sub(TOLD));
-    let mut drafts = Vec::new();
-    for same in together.chunk_by(|a, b| a.1 == b.1) {
-        let [(first, reason), ..] = same else { continue };
-        let last = same.last().map_or(*first, |(at, _)| *at);
-        let code = AuditCode::ScheduleOccurrencesSkipped;
-        let draft = AuditDraft::new(tenant.clone(), code, Actor::Engine, now).target(rule.as_str());
-        let draft = draft.detail("count", same.len()).detail("first", *first).detail("last", last);
-        drafts.push(draft.detail("reason", *reason));
-    }
-    drafts.extend(single.iter().map(|(at, reason)| {
+    let record = |(at, reason): &(Time, &'static str)| {
         occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, rule, *at, now).detail("reason", *reason)
-    }));
-    drafts
+    };
+    skipped.iter().map(record).collect()
 }
 
 pub(super) fn occurrence(

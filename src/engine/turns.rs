@@ -6,10 +6,11 @@ use super::intake::subject_key;
 use super::rules::rule_at;
 use super::tx::Tx;
 use super::{Engine, EngineError, until_settled};
-use crate::action::RetrySafety;
+use crate::action::{Category, RetrySafety};
 use crate::delivery::{Delivered, Delivery};
 use crate::effect::{EffectState, EffectStatus, HeldEffect, Turn};
 use crate::enforcement::{Enforcement, Holder, Outcome, Purpose, State};
+use crate::guard::{Suppressed, protected};
 use crate::id::CommitId;
 use crate::rule::{Mode, RuleSet, Trigger};
 use crate::score::{Direction, ScoreTrigger};
@@ -41,12 +42,27 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ) -> Result<Before, EngineError> {
         let begun = until_settled!({
             let mut tx = self.tx(&claimed.key.tenant);
-            if enforcement.purpose == Purpose::Action
-                && let Some(why) = self.outdated(&mut tx, enforcement, now).await?
-            {
-                return Ok(Before::Outdated(why));
+            let mut taking = false;
+            if enforcement.purpose == Purpose::Action {
+                if let Some(why) = self.outdated(&mut tx, enforcement, now).await? {
+                    return Ok(Before::Outdated(why));
+                }
+                match self.may_touch(&mut tx, enforcement, now).await? {
+                    Err(why) => return Ok(Before::Outdated(why)),
+                    Ok(takes) => taking = takes && !enforcement.administrator,
+                }
             }
-            let Some(id) = enforcement.effect() else { return Ok(Before::Deliver) };
+            if taking {
+                self.take_place(&mut tx, &claimed.key, enforcement).await?;
+            }
+            let commit = CommitId::derive(|h| h.text("turn").text(&claimed.key.id).number(claimed.token));
+            let Some(id) = enforcement.effect() else {
+                if taking {
+                    tx.fence(claimed.key.clone(), claimed.token);
+                    tx.commit(commit).await?;
+                }
+                return Ok(Before::Deliver);
+            };
             let key = effect_key(&enforcement.tenant, id);
             tx.load([key.clone()]).await?;
             let known = tx.get::<HeldEffect>(&key)?;
@@ -72,7 +88,6 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 None => tx.put(key, &Stored::new(effect)),
             }
             tx.fence(claimed.key.clone(), claimed.token);
-            let commit = CommitId::derive(|h| h.text("turn").text(&claimed.key.id).number(claimed.token));
             tx.commit(commit).await?;
             Ok(Before::Deliver)
         });
@@ -109,7 +124,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         enforcement: &Enforcement,
         now: Time,
     ) -> Result<Option<String>, EngineError> {
-        let exemptions = self.exemptions_of(tx, &enforcement.tenant, &enforcement.subject).await?;
+        let exemptions = self.exemptions_of(tx, &enforcement.tenant, &enforcement.subject, None).await?;
         let exempt =
             |rule| exemptions.iter().any(|known| known.covering(rule, &enforcement.action, now).is_some());
         if enforcement.holders.is_empty() {
@@ -128,6 +143,44 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             }
         }
         Ok(why)
+    }
+
+    /// Whether the subject may be touched at all at this moment, whoever agreed to it before: or why
+    /// not. Where they may, whether that takes an administrator away.
+    async fn may_touch(
+        &self,
+        tx: &mut Tx<'_, S>,
+        enforcement: &Enforcement,
+        now: Time,
+    ) -> Result<Result<bool, String>, EngineError> {
+        let (tenant, user) = (&enforcement.tenant, &enforcement.subject.user);
+        let known = self.rules_of(tenant, now).await?;
+        // What restricts nobody, and is protected from by nobody, needs no look at the rules in force.
+        let restricts = enforcement.category == Category::AccessControl
+            || known.rules.catalog().get(&enforcement.action).is_none_or(|spec| spec.restricts);
+        if !restricts && known.rules.settings().protected.is_empty() {
+            return Ok(Ok(false));
+        }
+        let installed = self.rules_in(tx, tenant, now).await?;
+        let settings = installed.rules.settings();
+        let Some(spec) = installed.rules.catalog().get(&enforcement.action) else { return Ok(Ok(false)) };
+        let attributes = match settings.asks_attributes(spec) {
+            true => self.attributes_of(tx, tenant, user).await?,
+            false => None,
+        };
+        let held = protected(settings, spec, &enforcement.subject, attributes.as_ref());
+        if let Some(held) = held {
+            return Ok(Err(told(&held)));
+        }
+        if !settings.administrators().covers(spec) {
+            return Ok(Ok(false));
+        }
+        let staff = self.staff(tx, tenant, &installed.rules).await?;
+        let keeping = staff.keeping(&installed.rules);
+        Ok(match keeping.held(spec, user) {
+            Some(held) => Err(told(&held)),
+            None => Ok(keeping.takes(spec, user)),
+        })
     }
 
     /// Why what led a rule to its action no longer holds: the rule acts no more, or the subject's band
@@ -164,6 +217,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             true => None,
             false => Some(format!("the subject's band is none that rule `{}` asks about", holder.rule)),
         })
+    }
+}
+
+/// A suppression as a report tells it.
+fn told(held: &Suppressed) -> String {
+    match &held.detail {
+        Some(detail) => format!("{}: {detail}", held.reason),
+        None => held.reason.to_string(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::EngineError;
+use super::{EngineError, defects};
 use crate::audit::AuditDraft;
 use crate::id::{CommitId, TenantId};
 use crate::store::{Body, Commit, Committed, Key, Lease, Record, Store, StoreError, Stored, decode, encode};
@@ -200,6 +200,9 @@ impl<'s, S: Store> Tx<'s, S> {
             put,
             audit: self.audit,
         };
+        if let Some(answer) = defects::commit(self.store, &commit).await {
+            return Ok(answer?);
+        }
         let mut answer = self.store.commit(&commit).await;
         for _ in 0..REPEATS {
             match answer {

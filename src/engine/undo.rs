@@ -47,8 +47,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let waits = of.status() == Status::Pending && of.reason() != Reason::AwaitingConfirmation;
         if waits {
-            let (next, audit) = of.step(&Input::Cancel, actor.clone(), now)?;
-            self.count_end(tx, &next).await?;
+            let (mut next, audit) = of.step(&Input::Cancel, actor.clone(), now)?;
+            self.count_end(tx, &mut next).await?;
             self.effect_after(tx, &next, None, now).await?;
             tx.log(audit);
             replace(tx, enforcement_key(&of.tenant, of.id), next)?;
@@ -104,17 +104,20 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             start_at: None,
             start_within: None,
             inverse: None,
+            administrator: false,
             judged: None,
             retry_of: None,
             repeats: 0,
             last_repeat: None,
             windows: Vec::new(),
+            reserved: Vec::new(),
         };
         tx.log([undo
             .draft(AuditCode::EnforcementUndone, actor, now)
             .detail("undoes", of.id.to_string())
             .detail("reason", why)]);
         tx.put_new(key, undo);
+        self.free_stored(tx, &of.tenant, of.id).await?;
         Ok(TakenBack::Undone(id))
     }
 }
@@ -143,7 +146,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let of_this = effect.holders().iter().filter(|held| held.enforcement == of.id);
         let gone: Vec<_> = of_this.map(|held| held.holder.clone()).collect();
         for holder in &gone {
-            effect = self.release(tx, &effect, holder, &by, now).await?;
+            effect = self.release_early(tx, &effect, holder, &by, now).await?;
         }
         if gone.is_empty() {
             return Ok(TakenBack::Nothing);

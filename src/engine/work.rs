@@ -12,6 +12,7 @@ use super::settle::{Answered, End, is_down, lost};
 use super::turns::Before;
 use super::{Engine, EngineError, RunReport};
 use crate::action::RetrySafety;
+use crate::broken::{self, Defect};
 use crate::delivery::{Delivered, Delivery, Job, Probe};
 use crate::enforcement::{Attempt, Enforcement, Outcome, State};
 use crate::id::{EffectId, TenantId, WorkerId};
@@ -48,6 +49,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let mut taken = 0;
         while room > 0 && !self.is_stopped() {
             let again = self.lock(&self.unanswered).is_some();
+            if broken::is(Defect::EffectBeforeClaim) {
+                self.deliver_unclaimed().await?;
+            }
             let batch = self.claim(&worker, room, now).await?;
             if batch.is_empty() {
                 break;
@@ -68,7 +72,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             None => Claim {
                 worker: worker.clone(),
                 nonce: self.nonce().await?,
-                channels: self.delivery.channels(),
+                channels: self.delivery.channels().filter(|_| !broken::is(Defect::UnknownTypesFailed)),
                 max: self.batch.min(room),
                 until: now,
                 lease: self.lease,
@@ -209,7 +213,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// What a member of a batch is by now: claimed still, under a lease that lasts, called off or
     /// stopped by a kill switch meanwhile.
     async fn look_again(&self, record: &Record) -> Result<Result<Box<Enforcement>, End>, EngineError> {
-        let gone = || Ok(Err(End::Settle(Delivered::retry("the claim was lost before it was delivered"), None)));
+        let gone =
+            || Ok(Err(End::Settle(Delivered::retry("the claim was lost before it was delivered"), None)));
         let keys = [record.key.clone(), Claim::control_key(&record.key.tenant)];
         let mut found = self.store.load(&keys).await?;
         let control = found.pop().flatten();
@@ -254,6 +259,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let earlier = enforcement.history.iter().rev().nth(1);
         let unanswered = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
+        let unanswered = unanswered && !broken::is(Defect::BlindRescue);
         if unanswered && (called_off || enforcement.retry.safety == RetrySafety::NotIdempotent) {
             match self.probe(&Job::from(enforcement), hold).await {
                 Probe::NotDone => {}
@@ -267,7 +273,8 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return Ok(Some(Delivered::retry("it was called off")));
         }
         // The claim that finds nothing left to try has counted itself.
-        let none_left = enforcement.attempts > enforcement.retry.attempts;
+        let none_left =
+            enforcement.attempts > enforcement.retry.attempts && !broken::is(Defect::NoAttemptCap);
         Ok(none_left.then(|| Delivered::retry("no attempt is left: earlier ones ended without an answer")))
     }
 

@@ -18,7 +18,11 @@ const FALSES: usize = 3;
 const TRUES: usize = 4;
 const TEXTS: usize = 5;
 const NUMBERS: usize = 6;
-const FIXED: usize = 7;
+/// How many of them hold slots that ask for nothing here.
+const KINDS: usize = 7;
+/// Always empty.
+const EMPTY: usize = 7;
+const FIXED: usize = 8;
 
 /// A literal with this bit has no set of its own; the rest is the place of its changes.
 const CHANGES: u32 = 1 << 31;
@@ -78,20 +82,28 @@ pub(super) struct One {
     set: u32,
     /// The changes of that set, as a range of all changes.
     flips: (u32, u32),
-    /// Who accepts the value by a range; who is unsure stands behind.
+    /// Who accepts the value by a range, and who of them is unsure.
     ranges: u32,
+    unsure: u32,
     is_text: bool,
     mark: u64,
 }
 
 impl One {
     const fn of(set: usize) -> Self {
-        Self { set: set as u32, flips: (0, 0), ranges: NO_SET, is_text: false, mark: 0 }
+        let (ranges, unsure) = (EMPTY as u32, EMPTY as u32);
+        Self { set: set as u32, flips: (0, 0), ranges, unsure, is_text: false, mark: 0 }
     }
 }
 
 impl View {
     pub(super) const NONE: Self = Self::One(One::of(NONE));
+
+    /// Whether the slots are those of sets as they stand.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::One(One { flips: (0, 0), .. }))
+    }
 }
 
 impl Column {
@@ -100,11 +112,13 @@ impl Column {
         let words = slots.div_ceil(WORD);
         let mut free = vec![u64::MAX; words];
         asks.iter().for_each(|asks| flip(&mut free, &[asks.slot as u32]));
+        let mut sets = free.repeat(KINDS);
+        sets.resize(FIXED * words, 0);
         let mut draft = Draft {
             path,
             words,
             asks: asks.len(),
-            sets: free.repeat(FIXED),
+            sets,
             flips: Vec::new(),
             numbers: Ranges::new(path.number_ruler.as_ref(), slots),
             networks: Ranges::new(path.address_ruler.as_ref(), slots),
@@ -159,7 +173,7 @@ impl Column {
     /// Whether a slot that was unsure accepts the event's one value.
     pub(super) fn is_within(&self, view: &View, slot: usize) -> bool {
         let View::One(one) = view else { return true };
-        if one.ranges == NO_SET {
+        if one.ranges == EMPTY as u32 {
             return true;
         }
         let bounds = if one.is_text { &self.seldom.networks } else { &self.seldom.numbers };
@@ -186,8 +200,9 @@ impl Column {
             _ if self.in_order > 0 => One::of(kind),
             literal => self.named(kind, literal),
         };
-        if let (Some(stretch), true) = (seen.stretch, ranges != NO_SET) {
+        if let (Some(stretch), true) = (seen.stretch(), ranges != NO_SET) {
             one.ranges = ranges + 2 * u32::from(stretch);
+            one.unsure = one.ranges + 1;
             one.is_text = kind == TEXTS;
             one.mark = seen.mark;
         }
@@ -218,9 +233,16 @@ impl Column {
     #[inline]
     fn ranges(&self, one: &One) -> (&[u64], &[u64]) {
         match one.ranges {
-            NO_SET => (&[], &[]),
-            at => (self.set(at), self.set(at + 1)),
+            at if at == EMPTY as u32 => (&[], &[]),
+            at => (self.set(at), self.set(one.unsure)),
         }
+    }
+
+    /// The slots of one word that accept the value of a plain view, and those that are unsure.
+    #[inline]
+    pub(super) fn word(&self, one: &One, word: usize) -> (u64, u64) {
+        let of = |set: u32| self.sets.get(set as usize * self.words as usize + word).copied().unwrap_or(0);
+        (of(one.set) | of(one.ranges), of(one.unsure))
     }
 
     #[inline]
@@ -303,12 +325,12 @@ impl Draft<'_> {
             match &alternative.test {
                 Test::Null => self.add(NULLS, slot),
                 Test::Bool(wanted) => self.add(if *wanted { TRUES } else { FALSES }, slot),
-                Test::Exists => (NULLS..FIXED).for_each(|which| self.add(which, slot)),
+                Test::Exists => (NULLS..KINDS).for_each(|which| self.add(which, slot)),
                 Test::Absent => [NONE, ABSENT].iter().for_each(|which| self.add(*which, slot)),
                 Test::Text(TextTest::Equals(text)) => literals.extend(self.path.text(text.as_bytes())),
                 Test::Text(_) => unsure_texts = true,
                 Test::ButTexts(unwanted) => {
-                    (NULLS..FIXED).for_each(|which| self.add(which, slot));
+                    (NULLS..KINDS).for_each(|which| self.add(which, slot));
                     for test in unwanted {
                         match test {
                             TextTest::Equals(text) => literals.extend(self.path.text(text.as_bytes())),
@@ -321,7 +343,7 @@ impl Draft<'_> {
                     None => unsure_numbers = true,
                 },
                 Test::ButNumbers(unwanted) => {
-                    (NULLS..FIXED).for_each(|which| self.add(which, slot));
+                    (NULLS..KINDS).for_each(|which| self.add(which, slot));
                     for number in unwanted {
                         match number.exact().and_then(own_place) {
                             Some(place) => literals.extend(self.path.number(place)),

@@ -30,6 +30,9 @@ pub(super) fn number(text: &[u8]) -> Option<u128> {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
+    if let Some(place) = short(unsigned) {
+        return Some(if negative { ZERO - place } else { ZERO + place });
+    }
     let (mut lead, mut count, mut longer) = (0_u64, 0_usize, false);
     // How many digits from the first significant one on, and up to the last significant one.
     let (mut digits, mut significant) = (0_usize, 0_usize);
@@ -69,10 +72,33 @@ pub(super) fn number(text: &[u8]) -> Option<u128> {
     if significant > MAX_DECIMAL_DIGITS || exponent.abs() > MAX_EXPONENT {
         return None;
     }
-    let lead = lead * 10_u64.pow((DIGITS - count) as u32);
-    let size =
-        u128::from((exponent + BIAS).cast_unsigned()) << 65 | u128::from(lead) << 1 | u128::from(longer);
+    let size = size(lead, count as u32, exponent) | u128::from(longer);
     Some(if negative { ZERO - size } else { ZERO + size })
+}
+
+/// How far a number of `count` digits, up to 19, lies from zero.
+#[inline]
+fn size(lead: u64, count: u32, exponent: i64) -> u128 {
+    let lead = lead * 10_u64.pow(DIGITS as u32 - count);
+    u128::from((exponent + BIAS).cast_unsigned()) << 65 | u128::from(lead) << 1
+}
+
+/// How far a number without sign and exponent lies from zero, if it is short: most are.
+fn short(text: &[u8]) -> Option<u128> {
+    if text.len() > DIGITS {
+        return None;
+    }
+    let (mut lead, mut point) = (0_u64, text.len());
+    for (i, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => lead = lead * 10 + u64::from(byte - b'0'),
+            b'.' => point = i + 1,
+            _ => return None,
+        }
+    }
+    let Some(log) = lead.checked_ilog10() else { return Some(0) };
+    let behind = (text.len() - point) as i64;
+    Some(size(lead, log + 1, i64::from(log) + 1 - behind))
 }
 
 fn read_exponent(text: &[u8]) -> Option<i64> {
@@ -176,47 +202,56 @@ pub(super) fn address(text: &[u8]) -> Option<u128> {
 /// Four numbers up to 255 without leading zeros. All texts of a length take the same steps: where
 /// the dots stand differs from event to event, and a guess about it would mostly be wrong.
 fn dotted(text: &[u8]) -> Option<u32> {
-    const ZEROS: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
-    const HIGH: u128 = 0x8080_8080_8080_8080_8080_8080_8080_8080;
-    const ONES: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const ONES: u64 = 0x0101_0101_0101_0101;
     /// A dot as a digit would be: '.' ^ '0'.
-    const DOT: u128 = 0x1e1e_1e1e_1e1e_1e1e_1e1e_1e1e_1e1e_1e1e;
-    if !(7..=15).contains(&text.len()) {
+    const DOT: u64 = 0x1e1e_1e1e_1e1e_1e1e;
+    /// The high bits of eight bytes, side by side.
+    fn gather(highs: u64) -> u32 {
+        ((highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+    }
+    /// Which bytes are no digits, and whether all of these are dots.
+    fn dots(digits: u64) -> (u64, bool) {
+        // A digit is at most 9 now; its high bit stays clear when 118 is added.
+        let no_digits = (digits | ((digits & !HIGH) + ONES * 118)) & HIGH;
+        let no_dots = digits ^ DOT;
+        let no_dots = (no_dots | ((no_dots & !HIGH) + ONES * 127)) & HIGH;
+        (no_digits, no_digits == no_dots ^ HIGH)
+    }
+    let length = text.len();
+    if !(7..=15).contains(&length) {
         return None;
     }
-    let mut bytes = [b'.'; 16];
+    // Dots behind it, and room for the last part's four bytes.
+    let mut bytes = [b'.'; 20];
     match text.first_chunk::<8>() {
         // Two copies of fixed length, which may overlap.
         Some(head) => {
             bytes[..8].copy_from_slice(head);
-            bytes[text.len() - 8..text.len()].copy_from_slice(&text[text.len() - 8..]);
+            bytes[length - 8..length].copy_from_slice(text.last_chunk::<8>()?);
         }
         None => bytes[..7].copy_from_slice(&text[..7]),
     }
-    let digits = u128::from_le_bytes(bytes) ^ ZEROS;
-    // A digit is at most 9 now; its high bit stays clear when 118 is added.
-    let no_digits = (digits | ((digits & !HIGH) + ONES * 118)) & HIGH;
-    let no_dots = digits ^ DOT;
-    let no_dots = (no_dots | ((no_dots & !HIGH) + ONES * 127)) & HIGH;
-    if no_digits != no_dots ^ HIGH {
-        return None;
-    }
-    // What is left are digits and dots, one dot behind the last part.
-    let (mut dots, mut from, mut address, mut good) = (no_digits, 0, 0, true);
+    let (low, high) = (bytes.first_chunk::<8>()?, bytes[8..].first_chunk::<8>()?);
+    let (low, low_good) = dots(u64::from_le_bytes(*low) ^ ZEROS);
+    let (high, high_good) = dots(u64::from_le_bytes(*high) ^ ZEROS);
+    let mut dots = gather(low) | gather(high) << 8;
+    let (mut from, mut address, mut good) = (0, 0, low_good && high_good);
     for _ in 0..4 {
-        let to = dots.trailing_zeros() / 8;
+        let to = dots.trailing_zeros();
         dots &= dots.wrapping_sub(1);
         let length = to.wrapping_sub(from);
-        let part = digits.checked_shr(8 * from).unwrap_or(0) as u32 & 0x00ff_ffff;
-        good &= (1..=3).contains(&length) && (length == 1 || part & 0xff != 0);
+        let digits = u32::from_le_bytes(*bytes.get(from as usize..)?.first_chunk()?) ^ ZEROS as u32;
+        good &= (1..=3).contains(&length) && (length == 1 || digits & 0xff != 0);
         // The last digit comes to stand in the third byte.
-        let part = part << (8 * 3_u32.saturating_sub(length));
+        let part = digits << (8 * 3_u32.saturating_sub(length));
         let value = (part & 0xff) * 100 + (part >> 8 & 0xff) * 10 + (part >> 16 & 0xff);
         good &= value <= 255;
         address = address << 8 | value;
         from = to + 1;
     }
-    (good && from as usize == text.len() + 1).then_some(address)
+    (good && from as usize == length + 1).then_some(address)
 }
 
 /// The places of a network's addresses, both ends included: two pieces where a network of IPv6

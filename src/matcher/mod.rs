@@ -15,6 +15,7 @@ mod compile;
 mod early;
 mod group;
 mod line;
+mod names;
 mod paths;
 mod ruler;
 mod run;
@@ -38,6 +39,7 @@ use bits::Left;
 use compile::{ALWAYS, Member, Rule, any_key, key};
 use early::{Early, Whole};
 use group::{Builder, Group};
+use names::Names;
 use paths::{Paths, UNNAMED};
 use run::Run;
 use scan::Stop;
@@ -112,6 +114,8 @@ struct Keyed {
     ways: Vec<u8>,
     /// The bits of these paths.
     bits: u64,
+    /// The group that every event meets.
+    always: Option<u32>,
 }
 
 const BY_LITERAL: u8 = 1;
@@ -122,6 +126,7 @@ const BY_PRESENCE: u8 = 2;
 pub struct Scratch {
     values: Values,
     marks: Marks,
+    names: Names,
     /// The event in which each group was met last.
     met: Vec<u64>,
     left: Left,
@@ -153,9 +158,9 @@ impl Matcher {
         let mut root = KeyMap::default();
         let mut groups = Vec::with_capacity(filed.len());
         let builder = Builder { rules: |number: u32| rules[number as usize].as_deref(), paths: &paths };
-        let mut keyed = Keyed { ways: vec![0; paths.len()], bits: 0 };
+        let mut keyed = Keyed { ways: vec![0; paths.len()], ..Keyed::default() };
         for (key, members) in filed {
-            keyed.note(key);
+            keyed.note(key, groups.len() as u32);
             root.insert(key, groups.len() as u32);
             groups.push(builder.group(members, 0));
         }
@@ -175,9 +180,9 @@ impl Matcher {
         scratch: &mut Scratch,
         found: &mut Vec<RuleIx>,
     ) -> Result<(), SyntaxError> {
-        let Scratch { values, marks, .. } = scratch;
+        let Scratch { values, marks, names, .. } = scratch;
         let walked = if is_text(event) {
-            Walk::new(event, &self.inner.paths, values, marks, Whole).event(source)
+            Walk::new(event, &self.inner.paths, values, marks, names, Whole).event(source)
         } else {
             Err(Stop::Fault)
         };
@@ -207,8 +212,8 @@ impl Matcher {
         scratch: &mut Scratch,
         found: &mut Vec<RuleIx>,
     ) -> Result<(), SyntaxError> {
-        let Scratch { values, marks, .. } = scratch;
-        let mut walk = Walk::new(event, &self.inner.paths, values, marks, Early::new(&self.inner));
+        let Scratch { values, marks, names, .. } = scratch;
+        let mut walk = Walk::new(event, &self.inner.paths, values, marks, names, Early::new(&self.inner));
         let (read, object) = match walk.event(source) {
             Ok(object) => (event.len(), object),
             Err(Stop::Enough) => (walk.read(), true),
@@ -259,7 +264,7 @@ impl Inner {
     #[inline]
     fn each_place(&self, values: &Values, mut visit: impl FnMut(u32)) {
         let Self { root, keyed, .. } = self;
-        if let Some(place) = root.get(ALWAYS) {
+        if let Some(place) = keyed.always {
             visit(place);
         }
         for (i, seen) in values.list.iter().enumerate() {
@@ -287,8 +292,10 @@ impl Inner {
 
 impl Keyed {
     /// Notes by what a key finds its group.
-    fn note(&mut self, key: u64) {
-        if key != ALWAYS {
+    fn note(&mut self, key: u64, place: u32) {
+        if key == ALWAYS {
+            self.always = Some(place);
+        } else {
             let (path, literal) = ((key >> 32) as u32, key as u32);
             self.ways[path as usize] |= if literal == UNNAMED { BY_PRESENCE } else { BY_LITERAL };
             self.bits |= early::bit(path);
@@ -298,7 +305,8 @@ impl Keyed {
 
 /// Whether bytes are UTF-8.
 fn is_text(bytes: &[u8]) -> bool {
-    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+    // No branch for each byte, so that many are looked at together.
+    bytes.iter().fold(0, |all, byte| all | byte).is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
 /// Sorts what was added and leaves each once: branches of one rule and several of its keys may

@@ -141,21 +141,9 @@ impl Paths {
         }
     }
 
-    pub(super) fn ending(&self, node: u32) -> Option<u32> {
-        self.nodes[node as usize].path
-    }
-
-    pub(super) fn part(&self, node: u32) -> u64 {
-        self.nodes[node as usize].part
-    }
-
     /// The bits of the paths that end at a step or below it.
     pub(super) fn below(&self, node: u32) -> u64 {
         self.nodes[node as usize].below
-    }
-
-    pub(super) fn has_children(&self, node: u32) -> bool {
-        !self.nodes[node as usize].names.is_empty()
     }
 
     pub(super) fn child(&self, node: u32, name: &[u8]) -> Option<u32> {
@@ -176,11 +164,11 @@ impl Paths {
     /// The path of these steps, made where it is new.
     pub(super) fn intern(&mut self, steps: &[String]) -> u32 {
         let node = steps.iter().fold(ROOT, |node, step| self.step(node, step));
-        if let Some(path) = self.ending(node) {
+        if let Some(path) = self.node(node).path {
             return path;
         }
         let path = self.paths.len() as u32;
-        self.paths.push(Arc::new(Path::new(self.part(node))));
+        self.paths.push(Arc::new(Path::new(self.node(node).part)));
         self.nodes[node as usize].path = Some(path);
         let mut node = ROOT;
         self.nodes[node as usize].below |= bit(path);
@@ -220,6 +208,22 @@ impl Node {
         if self.filter & name.bit() == 0 { None } else { self.short.get(name) }
     }
 
+    /// The path that ends here.
+    #[inline]
+    pub(super) fn path(&self) -> Option<u32> {
+        self.path
+    }
+
+    #[inline]
+    pub(super) fn part(&self) -> u64 {
+        self.part
+    }
+
+    #[inline]
+    pub(super) fn has_children(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// Whether a dotted name can lead anywhere.
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
@@ -241,6 +245,12 @@ impl Path {
     /// Notes the ends of a range of addresses, both included.
     pub(super) fn add_addresses(&mut self, (low, high): (u128, u128)) {
         self.address_ends.extend((low > 0).then_some(low).into_iter().chain(high.checked_add(1)));
+    }
+
+    /// Whether more is asked of a text than which literal it is.
+    #[inline]
+    pub(super) fn wants_texts(&self) -> bool {
+        self.addresses || self.affixes.len() > 0
     }
 
     /// How many values patterns name here.

@@ -10,6 +10,9 @@ use super::values::Values;
 use super::{Inner, RuleIx};
 use crate::json::{self, Node};
 
+/// Groups of at most this many words are intersected without buffers.
+const FEW_WORDS: usize = 8;
+
 /// One event on its way through the groups.
 pub(super) struct Run<'r> {
     inner: &'r Inner,
@@ -51,13 +54,28 @@ impl<'r> Run<'r> {
 
     /// Intersects what each column accepts, and finds what is left.
     fn columns(&mut self, group: &Group, left: &mut Left, found: &mut Vec<RuleIx>) {
-        left.begin(group.words());
         // All are looked up before any is used, so that the look-ups wait for memory together.
         let mut views = [View::NONE; COLUMNS];
+        let mut plain = group.words() <= FEW_WORDS;
         for (column, view) in group.columns.iter().zip(&mut views) {
             *view = column.view(self.values);
+            plain &= view.is_plain();
         }
         let views = &views[..group.columns.len()];
+        if plain {
+            for i in 0..group.words() {
+                let (mut left, mut unsure) = (u64::MAX, 0);
+                for (column, view) in group.columns.iter().zip(views) {
+                    let View::One(one) = view else { continue };
+                    let (accepting, doubtful) = column.word(one, i);
+                    left &= accepting;
+                    unsure |= doubtful;
+                }
+                self.word(i, (left, unsure), group, views, false, found);
+            }
+            return;
+        }
+        left.begin(group.words());
         let mut recheck = false;
         for (column, view) in group.columns.iter().zip(views) {
             let any = match view {
@@ -71,25 +89,37 @@ impl<'r> Run<'r> {
                 return;
             }
         }
-        for (i, (word, unsure)) in left.left.iter().zip(&left.unsure).enumerate() {
-            let mut word = *word;
-            while word != 0 {
-                let bit = word.trailing_zeros() as usize;
-                let slot = i * bits::WORD + bit;
-                word &= word - 1;
-                // Bits beyond the last slot are set.
-                let Some(member) = group.slots.get(slot) else { break };
-                let is_unsure = unsure >> bit & 1 == 1;
-                let mut looked_up = group.columns.iter().zip(views);
-                if is_unsure && !looked_up.all(|(column, view)| column.is_within(view, slot)) {
-                    continue;
-                }
-                if recheck && !self.holds_ranges(*member, group, views) {
-                    continue;
-                }
-                if self.accepts(*member) {
-                    found.push(RuleIx(member.rule));
-                }
+        for (i, words) in left.left.iter().zip(&left.unsure).enumerate() {
+            self.word(i, (*words.0, *words.1), group, views, recheck, found);
+        }
+    }
+
+    /// Finds what is left in one word of slots, of which some are unsure.
+    #[inline]
+    fn word(
+        &mut self,
+        i: usize,
+        (mut word, unsure): (u64, u64),
+        group: &Group,
+        views: &[View],
+        recheck: bool,
+        found: &mut Vec<RuleIx>,
+    ) {
+        while word != 0 {
+            let bit = word.trailing_zeros() as usize;
+            let slot = i * bits::WORD + bit;
+            word &= word - 1;
+            // Bits beyond the last slot are set.
+            let Some(member) = group.slots.get(slot) else { break };
+            let mut looked_up = group.columns.iter().zip(views);
+            if unsure >> bit & 1 == 1 && !looked_up.all(|(column, view)| column.is_within(view, slot)) {
+                continue;
+            }
+            if recheck && !self.holds_ranges(*member, group, views) {
+                continue;
+            }
+            if self.accepts(*member) {
+                found.push(RuleIx(member.rule));
             }
         }
     }
@@ -104,10 +134,12 @@ impl<'r> Run<'r> {
         rule.conjunct(member).checks.iter().filter(several).all(|check| self.holds(rule, *check))
     }
 
+    #[inline]
     fn accepts(&mut self, member: Member) -> bool {
-        if member.open == 0 && self.values.tangled == 0 {
-            return true;
-        }
+        member.open == 0 && self.values.tangled == 0 || self.checks(member)
+    }
+
+    fn checks(&mut self, member: Member) -> bool {
         let Some(rule) = self.inner.rules[member.rule as usize].as_deref() else { return false };
         let conjunct = rule.conjunct(member);
         if !rule.open(member).all(|(_, check)| self.holds(rule, check)) {

@@ -83,18 +83,55 @@ fn below(highs: u64) -> u64 {
     ((highs & highs.wrapping_neg()) >> 7).wrapping_sub(1)
 }
 
+/// How many bytes are looked at together in a long string.
+const WIDE: usize = 32;
+
 /// Behind the bytes of a string that stand for themselves.
 #[inline]
-fn plain(bytes: &[u8], mut at: usize) -> usize {
-    let (chunks, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
-    for chunk in chunks {
-        let special = special(u64::from_le_bytes(*chunk));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += 8;
+fn plain(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at..).and_then(first_special) {
+        Some(place) => at + place,
+        None if bytes.len() >= at + 16 => long(bytes, at + 16),
+        None => long(bytes, at),
     }
-    at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count()
+}
+
+/// The first of 16 bytes that does not stand for itself.
+#[inline]
+fn first_special(bytes: &[u8]) -> Option<usize> {
+    let (low, high) = halves(bytes.first_chunk()?);
+    let low = special(low);
+    if low != 0 {
+        return Some(low.trailing_zeros() as usize / 8);
+    }
+    let high = special(high);
+    (high != 0).then(|| 8 + high.trailing_zeros() as usize / 8)
+}
+
+/// As [`plain`], of strings that are longer or stand at the event's end.
+#[inline(never)]
+fn long(bytes: &[u8], mut at: usize) -> usize {
+    // Each byte is compared with all three, so that many are compared at once.
+    let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
+    while let Some(rest) = bytes.get(at..) {
+        if let Some(place) = first_special(rest) {
+            return at + place;
+        }
+        if rest.len() < 16 {
+            return at + rest.iter().take_while(|byte| !is_special(**byte)).count();
+        }
+        at += 16;
+        let (chunks, _) = bytes.get(at..).unwrap_or_default().as_chunks::<WIDE>();
+        let is_plain = |chunk: &&[u8; WIDE]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
+        at += WIDE * chunks.iter().take_while(is_plain).count();
+    }
+    at
+}
+
+#[inline]
+fn halves(chunk: &[u8; 16]) -> (u64, u64) {
+    let both = u128::from_le_bytes(*chunk);
+    (both as u64, (both >> 64) as u64)
 }
 
 /// The string whose opening quote stands before `from`. It ends before its closing quote.
@@ -177,16 +214,22 @@ pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     if peek(bytes, at) == b':' { Ok(space(bytes, at + 1)) } else { Err(Stop::Fault) }
 }
 
-/// Behind the value that stands here, in `depth` others.
+/// Behind the value that stands here, in `depth` others; space may precede it.
 #[inline]
 pub(super) fn skip(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
-    // What most values are.
-    if peek(bytes, at) == b'"' { skip_string(bytes, at + 1) } else { skip_other(bytes, at, depth) }
+    match peek(bytes, at) {
+        // What most values are.
+        b'"' => skip_string(bytes, at + 1),
+        b'-' | b'0'..=b'9' => number(bytes, at),
+        _ => skip_other(bytes, at, depth),
+    }
 }
 
-fn skip_other(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+/// Behind the value, in `depth` others, that stands here or behind space.
+
+fn skip_other(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
+    let mut at = space(bytes, at);
     match peek(bytes, at) {
-        b'-' | b'0'..=b'9' => return number(bytes, at),
         b't' => return literal(bytes, at, b"true"),
         b'f' => return literal(bytes, at, b"false"),
         b'n' => return literal(bytes, at, b"null"),

@@ -9,6 +9,17 @@ const NONE: u32 = u32::MAX;
 /// Each has a byte that no UTF-8 text has, so that no text can make a factor zero.
 const SALT: [u64; 2] = [0x9e37_79b9_7fff_c15d, 0xbf58_476d_1cfe_e5b9];
 
+/// The first bytes of a word, by their number.
+const KEPT: [u64; 9] = {
+    let mut kept = [u64::MAX; 9];
+    let mut bytes = 0;
+    while bytes < 8 {
+        kept[bytes] = (1 << (8 * bytes)) - 1;
+        bytes += 1;
+    }
+    kept
+};
+
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product ^ (product >> 64)) as u64
@@ -58,11 +69,8 @@ impl Short {
         };
         let words = u128::from_le_bytes(*first);
         let (low, high) = (words as u64, (words >> 64) as u64);
-        let kept = |bytes: usize| u64::MAX.checked_shr(64 - 8 * bytes as u32).unwrap_or(0);
-        Some(match length {
-            0..8 => Self::of_low(low & kept(length), length),
-            _ => Self::of_both(low, high & kept(length - 8), length),
-        })
+        let (low, high) = (low & KEPT[length.min(8)], high & KEPT[length.max(8) - 8]);
+        Some(Self { low, high, length: length as u64 })
     }
 
     /// Whether there is a dot in it.
@@ -118,6 +126,12 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Leaves nothing in it, but its room.
+    pub(super) fn clear(&mut self) {
+        self.slots.fill((0, NONE));
+        self.used = 0;
+    }
+
     pub(super) fn find(&self, hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut at = hash as usize & mask;

@@ -69,8 +69,8 @@ impl Matcher {
                 Some(place) => inner.groups[place as usize] = group,
                 None => {
                     Arc::make_mut(&mut inner.root).insert(key, inner.groups.len() as u32);
+                    inner.keyed.note(key, inner.groups.len() as u32);
                     inner.groups.push(group);
-                    inner.keyed.note(key);
                 }
             }
         }

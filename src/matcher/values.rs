@@ -3,7 +3,8 @@
 
 use super::affix::Affixes;
 use super::compile::key;
-use super::paths::{PART, Paths, UNNAMED};
+use super::line;
+use super::paths::{PART, Path, Paths};
 use super::ruler::Ruler;
 
 /// The end of a list.
@@ -18,28 +19,38 @@ pub(super) enum Kind {
     Text,
 }
 
-/// Where a value's text stands.
+/// No stretch of a ruler.
+const NO_STRETCH: u16 = u16::MAX;
+
+/// Where a value's text stands: in the event, or in the buffer of texts that had escapes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum At {
-    Event(usize, usize),
-    /// In the buffer of texts that had escapes.
-    Buffer(usize, usize),
+pub(super) struct At {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) buffered: bool,
 }
 
 /// One value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
+    at: At,
+    /// Its mark on the path's ruler, and the stretch where that lies.
+    pub(super) mark: u64,
+    stretch: u16,
+    pub(super) kind: Kind,
     pub(super) path: u32,
     /// Its number among the literals that patterns name there.
     pub(super) literal: u32,
-    pub(super) kind: Kind,
-    pub(super) at: At,
-    /// Its place as number or as address, where patterns ask for that.
-    pub(super) place: Option<u128>,
-    /// Its mark on the path's ruler, and the stretch where that lies.
-    pub(super) mark: u64,
-    pub(super) stretch: Option<u16>,
+    /// Where its place is kept, as number or as address, where patterns ask for that.
+    place: u32,
     next: u32,
+}
+
+impl Seen {
+    #[inline]
+    pub(super) fn stretch(&self) -> Option<u16> {
+        (self.stretch != NO_STRETCH).then_some(self.stretch)
+    }
 }
 
 /// A value as tests see it.
@@ -65,6 +76,7 @@ pub(super) enum Only<'v> {
 pub(super) struct Values {
     pub(super) event: u64,
     pub(super) list: Vec<Seen>,
+    places: Vec<u128>,
     /// The first and last value of each path, and the event that they belong to.
     ends: Vec<(u64, u32, u32)>,
     pub(super) buffer: String,
@@ -92,7 +104,7 @@ impl Parts {
     }
 
     /// Notes the parts that a text of an event has.
-    pub(super) fn note(&mut self, event: u64, path: u32, affixes: &Affixes, text: &[u8]) {
+    fn note(&mut self, event: u64, path: u32, affixes: &Affixes, text: &[u8]) {
         let Self { keys, met, folded } = self;
         let text = std::str::from_utf8(text).unwrap_or_default();
         affixes.each(text, folded, |part| {
@@ -107,6 +119,7 @@ impl Values {
     pub(super) fn begin(&mut self, paths: &Paths) {
         self.event += 1;
         self.list.clear();
+        self.places.clear();
         self.buffer.clear();
         self.parts.begin(paths);
         self.tangled = 0;
@@ -115,38 +128,40 @@ impl Values {
         }
     }
 
+    /// Adds a value, whose literal may be none of those that patterns name.
     #[inline]
-    pub(super) fn push(
-        &mut self,
-        path: u32,
-        kind: Kind,
-        at: At,
-        literal: Option<u32>,
-        place: Option<(u128, Option<&Ruler>)>,
-    ) {
+    pub(super) fn push(&mut self, path: u32, kind: Kind, at: At, literal: u32) {
         let id = self.list.len() as u32;
-        let (mut mark, mut stretch) = (0, None);
-        if let Some((place, Some(ruler))) = place {
-            mark = ruler.mark(place);
-            stretch = Some(ruler.stretch(mark) as u16);
-        }
-        let place = place.map(|(place, _)| place);
-        self.list.push(Seen {
-            path,
-            literal: literal.unwrap_or(UNNAMED),
-            kind,
-            at,
-            place,
-            mark,
-            stretch,
-            next: END,
-        });
+        let (mark, stretch, place, next) = (0, NO_STRETCH, END, END);
+        self.list.push(Seen { at, mark, stretch, kind, path, literal, place, next });
         let ends = &mut self.ends[path as usize];
         if ends.0 == self.event {
             self.list[ends.2 as usize].next = id;
             ends.2 = id;
         } else {
             *ends = (self.event, id, id);
+        }
+    }
+
+    /// Notes the place of the value that was added last.
+    #[inline]
+    pub(super) fn locate(&mut self, place: u128, ruler: Option<&Ruler>) {
+        let Some(seen) = self.list.last_mut() else { return };
+        seen.place = self.places.len() as u32;
+        self.places.push(place);
+        if let Some(ruler) = ruler {
+            seen.mark = ruler.mark(place);
+            seen.stretch = ruler.stretch(seen.mark) as u16;
+        }
+    }
+
+    /// Notes what a text that was added last has of what patterns ask for.
+    pub(super) fn note(&mut self, path: u32, here: &Path, text: &[u8]) {
+        if here.affixes.len() > 0 {
+            self.parts.note(self.event, path, &here.affixes, text);
+        }
+        if let Some(place) = here.addresses.then(|| line::address(text)).flatten() {
+            self.locate(place, here.address_ruler.as_ref());
         }
     }
 
@@ -184,16 +199,18 @@ impl Values {
     }
 
     pub(super) fn value<'a>(&'a self, seen: &Seen, event: &'a [u8]) -> Value<'a> {
-        let text = match seen.at {
-            At::Event(from, to) => event.get(from..to).and_then(|text| std::str::from_utf8(text).ok()),
-            At::Buffer(from, to) => self.buffer.get(from..to),
+        let At { from, to, buffered } = seen.at;
+        let text = match buffered {
+            false => event.get(from..to).and_then(|text| std::str::from_utf8(text).ok()),
+            true => self.buffer.get(from..to),
         };
         let text = text.unwrap_or_default();
+        let place = self.places.get(seen.place as usize).copied();
         match seen.kind {
             Kind::Null => Value::Null,
             Kind::Bool(b) => Value::Bool(b),
-            Kind::Number => Value::Number(text, seen.place),
-            Kind::Text => Value::Text(text, seen.place),
+            Kind::Number => Value::Number(text, place),
+            Kind::Text => Value::Text(text, place),
         }
     }
 }

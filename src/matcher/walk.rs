@@ -5,9 +5,12 @@
 //! key, a pattern holds where each of its fields holds by itself. Where a part has one, it is
 //! marked as tangled.
 
+use std::sync::Arc;
+
 use super::early::Watch;
 use super::line;
-use super::paths::{FALSE, NULL, Paths, ROOT, SOURCE, TRUE};
+use super::names::{Names, place};
+use super::paths::{FALSE, NULL, Node, Path, Paths, ROOT, SOURCE, TRUE, UNNAMED};
 use super::scan::{self, Span, Stop, peek, space, unescape};
 use super::values::{At, Kind, Values};
 use crate::json::MAX_JSON_DEPTH;
@@ -22,12 +25,21 @@ const WAYS: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Marks(Vec<u64>);
 
+/// What stands in an object.
+enum Name {
+    /// A member: the step that its name leads to, if any, and where its value stands.
+    Member(u32, usize),
+    /// Behind the end.
+    End(usize),
+}
+
 /// A walk over bytes that are UTF-8. What reads a value returns where it ends.
 pub(super) struct Walk<'w, 'e, W> {
     bytes: &'e [u8],
     paths: &'w Paths,
     values: &'w mut Values,
     marks: &'w mut Marks,
+    names: &'w mut Names,
     watch: W,
     /// The paths to whose values nothing will be added, as far as is known.
     complete: u64,
@@ -40,15 +52,17 @@ pub(super) struct Walk<'w, 'e, W> {
 impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     pub(super) fn new(
         bytes: &'e [u8],
-        paths: &'w Paths,
+        paths: &'w Arc<Paths>,
         values: &'w mut Values,
         marks: &'w mut Marks,
+        names: &'w mut Names,
         watch: W,
     ) -> Self {
         if marks.0.len() < paths.nodes() {
             marks.0.resize(paths.nodes(), 0);
         }
-        Self { bytes, paths, values, marks, watch, complete: 0, read: 0, arrays: 0 }
+        names.begin(paths);
+        Self { bytes, paths, values, marks, names, watch, complete: 0, read: 0, arrays: 0 }
     }
 
     /// How much of the event was read, where it stopped early.
@@ -60,8 +74,8 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     pub(super) fn event(&mut self, source: Option<&str>) -> Result<bool, Stop> {
         self.values.begin(self.paths);
         if let Some(source) = source {
-            let literal = self.paths.path(SOURCE).text(source.as_bytes());
-            self.values.push(SOURCE, Kind::Text, At::Buffer(0, 0), literal, None);
+            let literal = self.paths.path(SOURCE).text(source.as_bytes()).unwrap_or(UNNAMED);
+            self.values.push(SOURCE, Kind::Text, At { from: 0, to: 0, buffered: true }, literal);
         }
         let at = space(self.bytes, 0);
         let object = peek(self.bytes, at) == b'{';
@@ -74,41 +88,55 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             return Err(Stop::Fault);
         }
         let bytes = self.bytes;
-        let paths = self.paths;
-        let here = paths.node(node);
-        let mut at = space(bytes, at + 1);
-        if peek(bytes, at) == b'}' {
-            return Ok(at + 1);
-        }
+        let (mut at, mut first) = (at + 1, true);
         loop {
-            if peek(bytes, at) != b'"' {
-                return Err(Stop::Fault);
-            }
-            let (child, to) = match scan::short_name(bytes, at + 1) {
-                Some((name, to)) if !here.goes_on() || !name.is_dotted() => (here.child(name), to),
-                _ => {
-                    let name = scan::string(bytes, at + 1)?;
-                    (self.long_child(node, name), name.to)
-                }
+            let child;
+            (child, at) = match self.names.guess(bytes, at, place(node, first)) {
+                Some(guessed) => guessed,
+                None => match self.name(node, at, first)? {
+                    Name::Member(child, at) => (child, at),
+                    Name::End(at) => return Ok(at),
+                },
             };
-            at = scan::colon(bytes, to + 1)?;
-            at = match child {
-                Some(child) => {
-                    let to = self.member(child, at, depth + 1)?;
-                    if W::STOPS && self.arrays == 0 && self.is_done(node, child, to)? {
-                        return scan::skip_members(bytes, to, depth);
-                    }
-                    to
+            first = false;
+            if child == UNNAMED {
+                at = scan::skip(bytes, at, depth + 1)?;
+            } else {
+                at = self.member(child, at, depth + 1)?;
+                if W::STOPS && self.arrays == 0 && self.is_done(node, child, at)? {
+                    return scan::skip_members(bytes, at, depth);
                 }
-                None => scan::skip(bytes, at, depth + 1)?,
-            };
-            at = space(bytes, at);
-            match peek(bytes, at) {
-                b',' => at = space(bytes, at + 1),
-                b'}' => return Ok(at + 1),
-                _ => return Err(Stop::Fault),
             }
         }
+    }
+
+    /// Reads the object's end or a name that was not guessed.
+    fn name(&mut self, node: u32, from: usize, first: bool) -> Result<Name, Stop> {
+        let bytes = self.bytes;
+        let mut at = space(bytes, from);
+        match peek(bytes, at) {
+            b'}' => return Ok(Name::End(at + 1)),
+            b',' if !first => at = space(bytes, at + 1),
+            b'"' if first => {}
+            _ => return Err(Stop::Fault),
+        }
+        if peek(bytes, at) != b'"' {
+            return Err(Stop::Fault);
+        }
+        let here = self.paths.node(node);
+        Ok(match scan::short_name(bytes, at + 1) {
+            Some((name, to)) if !here.goes_on() || !name.is_dotted() => {
+                let child = here.child(name).unwrap_or(UNNAMED);
+                let value = scan::colon(bytes, to + 1)?;
+                self.names.learn(bytes, (from, value), place(node, first), child);
+                Name::Member(child, value)
+            }
+            _ => {
+                let name = scan::string(bytes, at + 1)?;
+                let child = self.long_child(node, name).unwrap_or(UNNAMED);
+                Name::Member(child, scan::colon(bytes, name.to + 1)?)
+            }
+        })
     }
 
     /// Whether nothing else matters in the object at a step, now that the member that leads to
@@ -147,7 +175,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             if let (Some(child), Some(_)) = (found, steps.peek()) {
                 let met = mark(self.marks, self.values.event, child, BEFORE_DOT);
                 if met & AS_OTHER != 0 {
-                    tangled |= self.paths.part(child);
+                    tangled |= self.paths.node(child).part();
                 }
             }
         }
@@ -160,25 +188,27 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
         std::str::from_utf8(&self.bytes[span.from..span.to]).unwrap_or_default()
     }
 
-    /// The value of a member that a path leads to or through.
-    fn member(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
-        let object = peek(self.bytes, at) == b'{';
-        let met = mark(self.marks, self.values.event, node, if object { AS_OBJECT } else { AS_OTHER });
-        if met & (AS_OBJECT | AS_OTHER) != 0 || !object && met & BEFORE_DOT != 0 {
-            self.values.tangled |= self.paths.part(node);
+    /// The value of a member that a path leads to or through, which space may precede.
+    #[inline]
+    fn member(&mut self, child: u32, at: usize, depth: usize) -> Result<usize, Stop> {
+        let node = self.paths.node(child);
+        let at = space(self.bytes, at);
+        let way = if peek(self.bytes, at) == b'{' { AS_OBJECT } else { AS_OTHER };
+        let met = mark(self.marks, self.values.event, child, way);
+        if met != 0 && (met & (AS_OBJECT | AS_OTHER) != 0 || way == AS_OTHER && met & BEFORE_DOT != 0) {
+            self.values.tangled |= node.part();
         }
-        self.value(node, at, depth)
+        self.value(child, node, at, depth)
     }
 
-    fn value(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
-        match peek(self.bytes, at) {
-            b'{' if self.paths.has_children(node) => self.object(node, at, depth),
-            b'{' => scan::skip(self.bytes, at, depth),
-            b'[' => self.array(node, at, depth),
-            _ => match self.paths.ending(node) {
-                Some(path) => self.scalar(path, at),
-                None => scan::skip(self.bytes, at, depth),
-            },
+    #[inline]
+    fn value(&mut self, id: u32, node: &Node, at: usize, depth: usize) -> Result<usize, Stop> {
+        match (peek(self.bytes, at), node.path()) {
+            (b'"', Some(path)) => self.text(path, at),
+            (b'{', _) if node.has_children() => self.object(id, at, depth),
+            (b'[', _) => self.array(id, at, depth),
+            (b'"' | b'{', _) | (_, None) => scan::skip(self.bytes, at, depth),
+            (_, Some(path)) => self.scalar(path, at),
         }
     }
 
@@ -187,6 +217,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             return Err(Stop::Fault);
         }
         let bytes = self.bytes;
+        let here = self.paths.node(node);
         let mut at = space(bytes, at + 1);
         if peek(bytes, at) == b']' {
             return Ok(at + 1);
@@ -194,10 +225,10 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
         self.arrays += 1;
         loop {
             let bracket = peek(bytes, at);
-            if bracket == b'[' || bracket == b'{' && self.paths.has_children(node) {
-                self.values.tangled |= self.paths.part(node);
+            if bracket == b'[' || bracket == b'{' && here.has_children() {
+                self.values.tangled |= here.part();
             }
-            at = space(bytes, self.value(node, at, depth + 1)?);
+            at = space(bytes, self.value(node, here, at, depth + 1)?);
             match peek(bytes, at) {
                 b',' => at = space(bytes, at + 1),
                 b']' => {
@@ -212,44 +243,57 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     fn scalar(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
         let bytes = self.bytes;
         let (kind, literal, to) = match peek(bytes, from) {
-            b'"' => return self.text(path, from),
             b't' => (Kind::Bool(true), TRUE, scan::literal(bytes, from, b"true")?),
             b'f' => (Kind::Bool(false), FALSE, scan::literal(bytes, from, b"false")?),
             b'n' => (Kind::Null, NULL, scan::literal(bytes, from, b"null")?),
-            b'-' | b'0'..=b'9' => {
-                let to = scan::number(bytes, from)?;
-                let here = self.paths.path(path);
-                let place = if here.numbers { line::number(&bytes[from..to]) } else { None };
-                let literal = place.and_then(|place| here.number(place));
-                let place = place.map(|place| (place, here.number_ruler.as_ref()));
-                self.values.push(path, Kind::Number, At::Event(from, to), literal, place);
-                return Ok(to);
-            }
+            b'-' | b'0'..=b'9' => return self.number(path, from),
             _ => return Err(Stop::Fault),
         };
-        self.values.push(path, kind, At::Event(from, from), Some(literal), None);
+        self.values.push(path, kind, At { from, to, buffered: false }, literal);
         Ok(to)
     }
 
-    fn text(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
-        let span = scan::string(self.bytes, from + 1)?;
-        let here = self.paths.path(path);
-        let (at, bytes, from, to) = if span.escaped {
-            let (raw, from) = (self.text_of(span), self.values.buffer.len());
-            unescape(raw, &mut self.values.buffer);
-            let to = self.values.buffer.len();
-            (At::Buffer(from, to), self.values.buffer.as_bytes(), from, to)
-        } else {
-            (At::Event(span.from, span.to), self.bytes, span.from, span.to)
-        };
-        let (literal, text) = (here.text_between(bytes, from, to), &bytes[from..to]);
-        if here.affixes.len() > 0 {
-            self.values.parts.note(self.values.event, path, &here.affixes, text);
+    fn number(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
+        let to = scan::number(self.bytes, from)?;
+        let (here, at) = (self.paths.path(path), At { from, to, buffered: false });
+        let place = if here.numbers { line::number(&self.bytes[from..to]) } else { None };
+        let literal = place.and_then(|place| here.number(place)).unwrap_or(UNNAMED);
+        self.values.push(path, Kind::Number, at, literal);
+        if let Some(place) = place {
+            self.values.locate(place, here.number_ruler.as_ref());
         }
-        let place = if here.addresses { line::address(text) } else { None };
-        let place = place.map(|place| (place, here.address_ruler.as_ref()));
-        self.values.push(path, Kind::Text, at, literal, place);
-        Ok(span.to + 1)
+        Ok(to)
+    }
+
+    #[inline]
+    fn text(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
+        let Span { from, to, escaped } = scan::string(self.bytes, from + 1)?;
+        let here = self.paths.path(path);
+        if escaped {
+            self.escaped_text(path, here, from, to);
+        } else {
+            let literal = here.text_between(self.bytes, from, to).unwrap_or(UNNAMED);
+            self.values.push(path, Kind::Text, At { from, to, buffered: false }, literal);
+            if here.wants_texts() {
+                self.values.note(path, here, &self.bytes[from..to]);
+            }
+        }
+        Ok(to + 1)
+    }
+
+    #[cold]
+    fn escaped_text(&mut self, path: u32, here: &Path, from: usize, to: usize) {
+        let raw = self.text_of(Span { from, to, escaped: true });
+        let from = self.values.buffer.len();
+        unescape(raw, &mut self.values.buffer);
+        let to = self.values.buffer.len();
+        let literal = here.text_between(self.values.buffer.as_bytes(), from, to).unwrap_or(UNNAMED);
+        self.values.push(path, Kind::Text, At { from, to, buffered: true }, literal);
+        if here.wants_texts() {
+            let buffer = std::mem::take(&mut self.values.buffer);
+            self.values.note(path, here, &buffer.as_bytes()[from..to]);
+            self.values.buffer = buffer;
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use super::window::{count, tally};
 use super::{ActionOutcome, Decision, Effect, Facts, Plan, PlanError, RuleRef};
 use crate::action::{ActionType, Stage, Success, check_params};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::guard::{Question, Suppressed, Suppression, exempted, held_back, rest_key, resting};
+use crate::guard::{
+    Keeping, Question, Suppressed, Suppression, held_back, order_held_back, rest_key, resting,
+};
 use crate::id::RuleId;
 use crate::json::Node;
 use crate::rule::{ApprovalPolicy, CompiledAction, CompiledRule, Mode};
@@ -78,9 +80,40 @@ pub(super) struct Moment<'a> {
     pub(super) tree: Option<&'a Node<'a>>,
 }
 
+/// What the guards are asked about an action.
+pub(super) fn question<'a>(
+    rule: &'a CompiledRule,
+    action: &'a CompiledAction,
+    signal: &'a Signal,
+    fire: Option<&'a Fire>,
+    rest: Option<&'a Cooling>,
+    facts: &'a Facts<'_>,
+    now: Time,
+) -> Question<'a> {
+    Question {
+        rule,
+        action,
+        signal,
+        fire,
+        control: &facts.control,
+        exemptions: &facts.exemptions,
+        settings: facts.rules.settings(),
+        known: signal.attributes().or(facts.attributes.as_ref()),
+        keeping: keeping(facts),
+        now,
+        rest,
+    }
+}
+
+pub(super) fn keeping<'a>(facts: &'a Facts<'_>) -> Keeping<'a> {
+    let (known, away) = (facts.administrators.as_ref(), &facts.away);
+    Keeping { settings: facts.rules.settings(), known, away }
+}
+
 impl<'a> Planner<'a> {
     fn new(signal: &'a Signal, facts: &'a Facts<'a>, now: Time) -> Self {
-        let decision = Decision::new(signal, now);
+        let depth = facts.cause.depth(facts.rules.settings());
+        let decision = Decision { depth, ..Decision::new(signal, now) };
         let plan = Plan {
             decision,
             enforcements: Vec::new(),
@@ -90,6 +123,10 @@ impl<'a> Planner<'a> {
             tallies: BTreeMap::new(),
             repeated: BTreeSet::new(),
             stats: BTreeMap::new(),
+            away: facts.away.clone(),
+            counters: BTreeSet::new(),
+            caps: BTreeMap::new(),
+            pauses: BTreeMap::new(),
             audit: Vec::new(),
         };
         Self { signal, facts, now, plan }
@@ -120,16 +157,15 @@ impl<'a> Planner<'a> {
             Some(Some(policy)) => Some(policy),
             Some(None) => return Err(PlanError::NoApprovers(action.clone())),
         };
-        if let Some(stop) = self.facts.control.stops(std::iter::empty(), action) {
-            let held = Suppressed::new(Suppression::KillSwitch).detail(stop.reason.clone());
+        let facts = self.facts;
+        let (control, exemptions) = (&facts.control, &facts.exemptions[..]);
+        let (keeping, known) = (keeping(facts), facts.attributes.as_ref());
+        let held = order_held_back(spec, self.signal, control, exemptions, &keeping, known, self.now);
+        if let Some(held) = held {
             self.suppress(None, action, held, None);
             return Ok(());
         }
-        if let Some(held) = exempted(&self.facts.exemptions, None, action, self.now) {
-            self.suppress(None, action, held, None);
-            return Ok(());
-        }
-        let wanted = Wanted {
+        let mut wanted = Wanted {
             rule: None,
             spec,
             params: params.clone(),
@@ -137,8 +173,13 @@ impl<'a> Planner<'a> {
             success: spec.success,
             entry: None,
             inverse: catalog.inverse(spec).filter(|_| spec.restricts),
+            caps: Vec::new(),
+            because: Vec::new(),
         };
-        self.create(&wanted);
+        match self.limited(&mut wanted, false) {
+            Err(held) => self.suppress(None, action, held, None),
+            Ok(()) => drop(self.create(&wanted)),
+        }
         Ok(())
     }
 
@@ -194,31 +235,13 @@ impl<'a> Planner<'a> {
         let tally = facts.tallies.get(&rule.rule.id);
         let rest = resting(rule, self.signal, self.at(), key, &facts.subject, tally);
         for action in &rule.actions {
-            let control = &facts.control;
-            let (exemptions, now) = (&facts.exemptions[..], self.now);
-            let question =
-                Question { rule, action, signal: self.signal, fire, control, exemptions, now, rest };
+            let question = question(rule, action, self.signal, fire, rest, facts, self.now);
             let source = Source { signal: self.signal, rule, fire, tree };
             let judged = match held_back(&question) {
                 Some(held) => Err(held),
-                None => fill(&action.action.params, &action.spec, &source),
-            };
-            match judged {
-                Err(held) => {
-                    let rest = rest.filter(|_| held.reason == Suppression::Cooldown);
-                    rested |= rest.is_some();
-                    self.suppress(Some((rule, action)), &action.spec.name, held, rest);
-                }
-                Ok(_) if shadow => {
-                    acted = true;
-                    let effect = Effect::Shadow { approval: action.approval.is_some() };
-                    self.outcome(Some((rule, action)), &action.spec.name, effect);
-                    self.stats(&rule.rule.id).shadow += 1;
-                }
-                Ok(params) => {
-                    acted = true;
+                None => fill(&action.action.params, &action.spec, &source).and_then(|params| {
                     let confirm = action.action.confirm_within.map(Success::Confirmed);
-                    let wanted = Wanted {
+                    let mut wanted = Wanted {
                         rule: Some((rule, action)),
                         spec: &action.spec,
                         params,
@@ -226,7 +249,27 @@ impl<'a> Planner<'a> {
                         success: confirm.unwrap_or(action.spec.success),
                         entry: fire.filter(|_| on_the_way).map(|fire| fire.to.clone()),
                         inverse: action.inverse.clone(),
+                        caps: Vec::new(),
+                        because: Vec::new(),
                     };
+                    self.limited(&mut wanted, shadow).map(|()| wanted)
+                }),
+            };
+            match judged {
+                Err(held) => {
+                    let rest = rest.filter(|_| held.reason == Suppression::Cooldown);
+                    rested |= rest.is_some();
+                    self.suppress(Some((rule, action)), &action.spec.name, held, rest);
+                }
+                Ok(wanted) if shadow => {
+                    acted = true;
+                    self.count_shadow(&wanted.caps);
+                    let effect = Effect::Shadow { approval: wanted.approval.is_some() };
+                    self.outcome(Some((rule, action)), &action.spec.name, effect);
+                    self.stats(&rule.rule.id).shadow += 1;
+                }
+                Ok(wanted) => {
+                    acted = true;
                     let (enforcement, new) = self.create(&wanted);
                     made.insert(action.action.key.clone(), enforcement);
                     self.stats(&rule.rule.id).created += u64::from(new);
@@ -307,7 +350,8 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> Plan {
         let approvals = std::mem::take(&mut self.plan.approvals);
-        self.plan.notices = approvals.iter().flat_map(|asked| self.notices(asked)).collect();
+        let told: Vec<_> = approvals.iter().flat_map(|asked| self.notices(asked)).collect();
+        self.plan.notices.extend(told);
         self.plan.approvals = approvals;
         let mut audit = self.heading();
         audit.append(&mut self.plan.audit);

@@ -1,11 +1,12 @@
 //! What a decision makes: enforcements, requests for approval, notices to approvers.
 
 use super::Effect;
-use super::decide::Planner;
+use super::decide::{Planner, keeping};
 use super::notice::{NoticeKind, notice};
 use crate::action::{ActionSpec, Params, Retry, Success};
 use crate::approval::{Approval, ApprovalState, Context, Progress, Standing};
 use crate::enforcement::{Enforcement, Holder, Means, Origin, Purpose, Rung, State, Terms};
+use crate::guard::{Capped, Suppressed};
 use crate::hash::Hasher;
 use crate::id::{ActorId, EnforcementId};
 use crate::rule::{
@@ -13,7 +14,7 @@ use crate::rule::{
 };
 use crate::score::BandName;
 use crate::signal::{Signal, feed_params};
-use crate::state::WindowStand;
+use crate::state::{TakenBy, WindowStand};
 use crate::time::Span;
 
 /// One action that passed the guards.
@@ -27,6 +28,10 @@ pub(super) struct Wanted<'a> {
     pub(super) entry: Option<BandName>,
     /// What takes its effect back, where it leaves one.
     pub(super) inverse: Option<ActionSpec>,
+    /// The caps that it is under.
+    pub(super) caps: Vec<Capped<'a>>,
+    /// Why people are asked beside what its policy says.
+    pub(super) because: Vec<Suppressed>,
 }
 
 impl Wanted<'_> {
@@ -77,7 +82,12 @@ impl Planner<'_> {
                 }
             }
             None => {
-                let enforcement = self.enforcement(id, wanted, holder.clone());
+                let mut enforcement = self.enforcement(id, wanted, holder.clone());
+                enforcement.administrator = self.takes_administrator(wanted.spec);
+                if let (true, Some(known)) = (enforcement.administrator, &self.facts.administrators) {
+                    let (user, by) = (&enforcement.subject.user, TakenBy::Enforcement(id));
+                    self.plan.away.reserve(user, by, known.version);
+                }
                 self.plan.enforcements.push(enforcement);
                 if let Some(policy) = wanted.approval.clone() {
                     let asked = self.request(id, wanted, policy, holder, author);
@@ -85,8 +95,14 @@ impl Planner<'_> {
                 }
             }
         }
-        self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval });
+        self.reserve(id, &wanted.caps);
+        let because = wanted.because.clone();
+        self.outcome(wanted.rule, &wanted.spec.name, Effect::Created { enforcement: id, approval, because });
         (id, !known)
+    }
+
+    fn takes_administrator(&self, spec: &ActionSpec) -> bool {
+        keeping(self.facts).takes(spec, &self.signal.subject().user)
     }
 
     /// Where the window stood that made the rule ask for it.
@@ -123,7 +139,7 @@ impl Planner<'_> {
         matches!(self.signal, Signal::Manual(start) if start.break_glass)
     }
 
-    fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
+    pub(super) fn enforcement_id(&self, wanted: &Wanted<'_>) -> EnforcementId {
         let trigger = self.plan.decision.id;
         EnforcementId::derive(|h| {
             let h = h.bytes(trigger.bytes());
@@ -175,6 +191,8 @@ impl Planner<'_> {
                 at: decision.signal.at,
                 operator,
                 reason,
+                cause: decision.cause,
+                depth: decision.depth,
             },
             repeats: 0,
             last_repeat: None,
@@ -197,6 +215,8 @@ impl Planner<'_> {
             start_at: terms.start_at,
             start_within: terms.start_within,
             inverse: wanted.inverse.as_ref().map(Means::from),
+            administrator: false,
+            reserved: Vec::new(),
             judged: None,
             retry_of: None,
         }
@@ -244,6 +264,7 @@ impl Planner<'_> {
             state: ApprovalState::Open,
             progress: Progress::default(),
             ratifies: self.breaks_glass(),
+            because: wanted.because.iter().map(Suppressed::told).collect(),
             decided_at: None,
         }
     }

@@ -1,6 +1,7 @@
 //! From a signal, the rules and what is known to a decision as data. Pure: the same inputs give
 //! the same bytes, always.
 
+mod caps;
 mod decide;
 mod evidence;
 mod explain;
@@ -10,6 +11,7 @@ mod make;
 mod notice;
 mod rest;
 mod score;
+mod why_not;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,13 +24,16 @@ use crate::approval::Approval;
 use crate::audit::AuditDraft;
 use crate::enforcement::Enforcement;
 use crate::exemption::Exemptions;
-use crate::guard::Suppressed;
+use crate::guard::{Cause, Suppressed};
 use crate::hash::Hash;
 use crate::id::{ActionKey, ActorId, ApprovalId, EnforcementId, RuleId, ScaleId, TenantId, TriggerId};
+use crate::pattern::Payload;
 use crate::rule::{RuleSet, UnknownScale};
 use crate::score::{BandName, OutOfRange};
 use crate::signal::{Signal, SignalInfo};
-use crate::state::{Control, Roster, RuleStats, SubjectState, Tally, WindowStand};
+use crate::state::{
+    Administrators, Away, CapCounter, Control, Pause, Roster, RuleStats, SubjectState, Tally, WindowStand,
+};
 use crate::time::Time;
 
 pub use decide::plan;
@@ -36,6 +41,7 @@ pub use evidence::MAX_EVIDENCE_FIELDS;
 pub use explain::{Part, PartVerdict, RuleAnswer, Why, explain};
 pub use notice::NoticeKind;
 pub(crate) use notice::notice;
+pub use why_not::{WhyNot, why_not};
 
 /// What was decided on a signal, and why: the record that is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -59,6 +65,13 @@ pub struct Decision {
     /// Where the windows stand of the rules that wait for more than one event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<WindowStand>,
+    /// The action that caused the signal, as the host names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<EnforcementId>,
+    /// How deep in a chain of actions that cause each other what follows is: 0 where no action caused
+    /// the signal.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
     /// What follows, action by action, in the order of rules and their actions.
     pub outcomes: Vec<ActionOutcome>,
     /// Whether this is the stored decision of a signal that came again.
@@ -123,6 +136,10 @@ pub enum Effect {
         /// The request for approval, if people must agree first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approval: Option<ApprovalId>,
+        /// Why people must agree although the action's own policy does not say so, or beside what it
+        /// says: a cap, a loop.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        because: Vec<Suppressed>,
     },
     /// The rule runs in shadow: this would have been done.
     Shadow {
@@ -150,6 +167,19 @@ pub struct Facts<'a> {
     pub roster: Roster,
     /// What the subject is exempt from; of a session, the user's as well.
     pub exemptions: Vec<Exemptions>,
+    /// What is known of the user beside what the signal tells; none where nothing is.
+    pub attributes: Option<Payload>,
+    /// The tenant's usable administrators; none where nobody says who they are.
+    pub administrators: Option<Administrators>,
+    /// The administrators who are being taken away.
+    pub away: Away,
+    /// What was made under the caps that the decision asks about, by counter; none where nothing was.
+    /// What is not here counts as nothing made: [`Plan::counters`] says what was asked about.
+    pub caps: BTreeMap<Hash, Option<CapCounter>>,
+    /// How many users the tenant has, where the host says so: caps may be a share of it.
+    pub population: Option<u64>,
+    /// What caused the signal.
+    pub cause: Cause,
 }
 
 /// A decision with all that is to be written with it, in one commit.
@@ -171,6 +201,14 @@ pub struct Plan {
     pub repeated: BTreeSet<EnforcementId>,
     /// What the rules have done from now on; those that changed.
     pub stats: BTreeMap<RuleId, RuleStats>,
+    /// The administrators who are being taken away from now on.
+    pub away: Away,
+    /// The counters of caps that it asked about.
+    pub counters: BTreeSet<Hash>,
+    /// What was made under caps from now on; those counters that changed.
+    pub caps: BTreeMap<Hash, CapCounter>,
+    /// The rules that rest from now on.
+    pub pauses: BTreeMap<RuleId, Pause>,
     /// What the audit log says.
     pub audit: Vec<AuditDraft>,
 }
@@ -213,6 +251,11 @@ pub enum PlanError {
     Reason(usize),
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 fn list(problems: &[ParamProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -229,6 +272,8 @@ impl Decision {
             evidence: BTreeMap::new(),
             moved: None,
             windows: Vec::new(),
+            cause: signal.cause(),
+            depth: 0,
             outcomes: Vec::new(),
             repeat: false,
         }
@@ -280,9 +325,12 @@ impl fmt::Display for ActionOutcome {
             None => write!(f, "{}: ", self.action)?,
         }
         match &self.effect {
-            Effect::Created { enforcement, approval: None } => write!(f, "enforcement {enforcement}"),
-            Effect::Created { enforcement, approval: Some(approval) } => {
-                write!(f, "enforcement {enforcement} awaits approval {approval}")
+            Effect::Created { enforcement, approval, because } => {
+                write!(f, "enforcement {enforcement}")?;
+                if let Some(approval) = approval {
+                    write!(f, " awaits approval {approval}")?;
+                }
+                because.iter().try_for_each(|held| write!(f, ", because of {}", held.told()))
             }
             Effect::Shadow { approval: false } => f.write_str("in shadow, would be carried out"),
             Effect::Shadow { approval: true } => f.write_str("in shadow, would ask for approval"),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::Decision;
 use crate::action::{ActionSpec, ActionType, Category, Params, RetrySafety, Success};
 use crate::approval::Approval;
 use crate::enforcement::{Enforcement, Origin, Purpose, State, Terms};
-use crate::id::{ActorId, EnforcementId};
+use crate::id::{ActorId, ApprovalId, EnforcementId, Subject, TenantId};
+use crate::rule::Rule;
 use crate::time::Time;
 use crate::words::words;
 
@@ -56,39 +58,97 @@ pub(crate) fn notice(
         ("expires_at", asked.expires_at.to_string()),
         ("digest", asked.digest.to_string()),
     ]);
-    let params: Params =
-        params.into_iter().map(|(name, value)| (name.to_owned(), value.as_str().into())).collect();
-    let spec = ActionSpec::new(ActionType::approval_notice(), "Approval notice", Category::Notification);
-    let retry = RetrySafety::Keyed.retry();
-    let terms =
-        Terms { id, attempts: 0, retry, success: Success::Accepted, start_at: None, start_within: None };
-    Enforcement {
-        id,
-        tenant: asked.tenant.clone(),
-        purpose: Purpose::Notice { approval: asked.id, recipient: recipient.clone() },
-        origin: origin.clone(),
-        subject: asked.subject.clone(),
-        action: spec.name.clone(),
-        category: spec.category,
-        channel: spec.channel,
-        params,
-        holders: Vec::new(),
-        approval: Some(asked.id),
-        votes: Vec::new(),
-        recorded_at: now,
-        settled_at: None,
-        state: State::begin(None, &terms, now),
-        attempts: 0,
-        history: Vec::new(),
-        retry,
-        success: terms.success,
-        start_at: None,
-        start_within: None,
-        inverse: None,
-        judged: None,
-        retry_of: None,
-        repeats: 0,
-        last_repeat: None,
-        windows: Vec::new(),
+    let purpose = Purpose::Notice { approval: asked.id, recipient: recipient.clone() };
+    let told = Told { id, tenant: &asked.tenant, subject: &asked.subject, purpose, approval: Some(asked.id) };
+    told.enforcement(origin.clone(), &params, now)
+}
+
+/// What the owner of a rule is told when a cap pauses it.
+pub(super) fn rule_notice(
+    decision: &Decision,
+    rule: &Rule,
+    recipient: &ActorId,
+    why: &str,
+    now: Time,
+) -> Enforcement {
+    let id = EnforcementId::derive(|h| {
+        let h = h.text("rule notice").bytes(decision.id.bytes()).text(rule.id.as_str());
+        h.text(recipient.as_str())
+    });
+    let params: BTreeMap<&str, String> = BTreeMap::from([
+        ("kind", "rule_paused".to_owned()),
+        ("rule", rule.id.to_string()),
+        ("title", rule.title.clone()),
+        ("recipient", recipient.to_string()),
+        ("reason", why.to_owned()),
+    ]);
+    let signal = &decision.signal;
+    let origin = Origin {
+        trigger: decision.id,
+        kind: signal.kind,
+        source: signal.source.clone(),
+        signal: signal.id.clone(),
+        at: signal.at,
+        operator: None,
+        reason: None,
+        cause: decision.cause,
+        depth: decision.depth,
+    };
+    let purpose = Purpose::RuleNotice { rule: rule.id.clone(), recipient: recipient.clone() };
+    let told = Told { id, tenant: &decision.tenant, subject: &signal.subject, purpose, approval: None };
+    told.enforcement(origin, &params, now)
+}
+
+/// A notice, whatever it says.
+struct Told<'a> {
+    id: EnforcementId,
+    tenant: &'a TenantId,
+    subject: &'a Subject,
+    purpose: Purpose,
+    approval: Option<ApprovalId>,
+}
+
+impl Told<'_> {
+    /// It is carried by the channel of the notices to approvers: a host that tells people of requests
+    /// reaches them already.
+    fn enforcement(self, origin: Origin, params: &BTreeMap<&str, String>, now: Time) -> Enforcement {
+        let params: Params =
+            params.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+        let spec = ActionSpec::new(ActionType::approval_notice(), "Approval notice", Category::Notification);
+        let id = self.id;
+        let retry = RetrySafety::Keyed.retry();
+        let success = Success::Accepted;
+        let terms = Terms { id, attempts: 0, retry, success, start_at: None, start_within: None };
+        Enforcement {
+            id,
+            tenant: self.tenant.clone(),
+            purpose: self.purpose,
+            origin,
+            subject: self.subject.clone(),
+            action: spec.name.clone(),
+            category: spec.category,
+            channel: spec.channel,
+            params,
+            holders: Vec::new(),
+            approval: self.approval,
+            votes: Vec::new(),
+            recorded_at: now,
+            settled_at: None,
+            state: State::begin(None, &terms, now),
+            attempts: 0,
+            history: Vec::new(),
+            retry,
+            success,
+            start_at: None,
+            start_within: None,
+            inverse: None,
+            administrator: false,
+            reserved: Vec::new(),
+            judged: None,
+            retry_of: None,
+            repeats: 0,
+            last_repeat: None,
+            windows: Vec::new(),
+        }
     }
 }

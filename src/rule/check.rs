@@ -7,8 +7,8 @@ use super::document::{Faults, RuleFault, below, cut};
 use super::read::action_pointer;
 use super::{
     ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_MEMBERS,
-    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, approval, timing,
-    window,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, approval, cap,
+    protect, times, timing, window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
@@ -44,6 +44,9 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
     {
         faults.add("/approvers/default", RuleFault::UnknownGroup(group.clone()));
     }
+    times::check("", &settings.times, catalog, faults);
+    protect::check(settings, catalog, faults);
+    cap::check_settings(settings, catalog, faults);
     count("/approvers/operators", "operators", settings.operators.len(), 0, MAX_MEMBERS, faults);
     repeated("/approvers/operators", settings.operators.iter(), faults);
 }
@@ -84,6 +87,12 @@ pub(super) fn rule(
         sources(&format!("{trigger}/deadline/opens"), &deadline.opens, faults);
         sources(&format!("{trigger}/deadline/closes"), &deadline.closes, faults);
     }
+    let guards = below(pointer, "guards");
+    times::check(&guards, &rule.guards.times, catalog, faults);
+    if rule.guards.rollout.is_some_and(|share| share > 100) {
+        faults.add(below(&guards, "rollout"), RuleFault::Number("a whole number from 0 to 100"));
+    }
+    cap::check_rule(pointer, rule, settings, catalog, faults);
     let per_field = matches!(&rule.guards.cooldown, Some(cooldown) if cooldown.per != CooldownScope::Subject);
     if per_field && rule.trigger.listens().is_empty() {
         faults.add(format!("{pointer}/guards/cooldown/field"), RuleFault::FieldWithoutEvent);

@@ -32,10 +32,14 @@ impl Rule {
             ),
             Trigger::Manual => "only when a person starts it".to_owned(),
         };
-        match &self.subject {
-            Some(pattern) => format!("{trigger}; only for subjects where {}", fields(pattern.text())),
-            None => trigger,
-        }
+        let whom = self.subject.as_ref();
+        let whom = whom.map(|pattern| format!("only for subjects where {}", fields(pattern.text())));
+        let share = self.guards.rollout.map(|share| format!("only for {share} % of users"));
+        let when = super::times::describe(&self.guards.times);
+        let caps = self.guards.caps.iter().map(|cap| format!("at most {}", cap.describe()));
+        let parts: Vec<String> =
+            [trigger].into_iter().chain(whom).chain(share).chain(when).chain(caps).collect();
+        parts.join("; ")
     }
 }
 

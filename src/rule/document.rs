@@ -8,9 +8,9 @@ use crate::action::{ParamProblem, SpecFault};
 use crate::id::{GroupId, IdError, RuleId};
 use crate::json::{Member, Node, SyntaxFault, Value};
 use crate::pattern::PatternFault;
-use crate::schedule::{CronError, ZoneError};
+use crate::schedule::{ClockError, CronError, ZoneError};
 use crate::score::{BandNameError, ScaleFault};
-use crate::time::SpanError;
+use crate::time::{SpanError, TimeError};
 use crate::words::WordError;
 
 /// A document of rules that was refused, with all of its faults in the order of the text.
@@ -128,6 +128,33 @@ pub enum RuleFault {
     /// A fault in a crontab line.
     #[error(transparent)]
     Cron(#[from] CronError),
+    /// No time of the day.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// No instant.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// What ends before it begins.
+    #[error("it ends at {to}, and begins at {from}; accepted: an end that comes later")]
+    EndsBefore {
+        /// Its beginning.
+        from: String,
+        /// Its end.
+        to: String,
+    },
+    /// Quiet hours that never end.
+    #[error(
+        "hours that are always in force; accepted: `from` and `to` that differ, and less than the whole week"
+    )]
+    HoursForEver,
+    /// A cap beyond which people are asked, where there is nobody to ask.
+    #[error(
+        "beyond the cap people are asked, and the document has no default group; set `approvers.default`, or say `on_exceed`: `suppress` or `pause_rule`"
+    )]
+    CapAsksNobody,
+    /// A share of the population as the cap of one subject.
+    #[error("a share of all users says nothing of one; accepted for each subject: `count`")]
+    ShareOfOne,
     /// No zone of the IANA database.
     #[error(transparent)]
     Zone(#[from] ZoneError),
@@ -375,9 +402,18 @@ impl<'a> Item<'a> {
 
     /// A whole number from 1 to `most`.
     pub(super) fn count(&self, most: u32, accepted: &'static str, faults: &mut Faults) -> Option<u32> {
+        self.between(1, most, accepted, faults)
+    }
+
+    /// A whole number from 0 to `most`.
+    pub(super) fn whole(&self, most: u32, accepted: &'static str, faults: &mut Faults) -> Option<u32> {
+        self.between(0, most, accepted, faults)
+    }
+
+    fn between(&self, least: u32, most: u32, accepted: &'static str, faults: &mut Faults) -> Option<u32> {
         if let Value::Number(text) = self.node.value
             && let Ok(n) = text.parse::<u32>()
-            && (1..=most).contains(&n)
+            && (least..=most).contains(&n)
         {
             return Some(n);
         }

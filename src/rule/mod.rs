@@ -2,15 +2,18 @@
 
 mod absence;
 mod approval;
+mod cap;
 mod check;
 mod cooldown;
 mod describe;
 mod document;
 mod listen;
+mod protect;
 mod read;
 mod read_scale;
 mod schedule;
 mod set;
+mod times;
 mod timing;
 mod window;
 mod write;
@@ -28,11 +31,16 @@ use crate::words::words;
 pub use absence::{Absent, Deadline, EventFilter, MAX_ABSENT_WITHIN, Reopened};
 pub(crate) use approval::seats_filled;
 pub use approval::{ApprovalPolicy, ApprovalStage, CommentRule, Fallback, MAX_STAGES, Quorum};
+pub use cap::{
+    Cap, CapLimit, CapScope, DEFAULT_LOOP_DEPTH, MAX_CAP_COUNT, MAX_CAPS, MAX_LOOP_DEPTH, OnExceed,
+};
 pub use cooldown::{Cooldown, CooldownScope};
 pub use document::{DocumentError, DocumentFault, RuleFault};
 pub use listen::{Listened, Role};
+pub use protect::{KeepAdministrators, MAX_KEPT, MAX_PROTECTED, Protected};
 pub use schedule::{Audience, CATCH_UP_GRACE, CatchUp, MAX_CATCH_UP};
 pub use set::{CompiledAction, CompiledRule, RuleSet, RuleWarning};
+pub use times::{ActionScope, MAX_TIMES, Maintenance, QuietHours, Times};
 pub use timing::{Hold, Ladder, MAX_DELAY, MAX_EFFECT_HOLD, MAX_RUNGS, MIN_RUNGS, Timing};
 pub use window::{MAX_FIELD_BYTES, MAX_WINDOW, MAX_WINDOW_COUNT, MAX_WINDOW_VALUES, Window, WindowKind};
 
@@ -182,6 +190,14 @@ pub enum ApprovalSetting {
 pub struct Guards {
     /// After it acted on a subject, it rests for them.
     pub cooldown: Option<Cooldown>,
+    /// When it may act.
+    pub times: Times,
+    /// For how many of a hundred users it acts, 0 to 100; for all where nothing is said. Who is in is
+    /// the same at every signal, and whoever is in at a share is in at every larger one.
+    pub rollout: Option<u8>,
+    /// How many of its actions are made in one window of time, for all or for each user. At most
+    /// [`MAX_CAPS`].
+    pub caps: Vec<Cap>,
 }
 
 /// A scale that the tenant does not have.
@@ -210,9 +226,26 @@ pub struct Settings {
     pub types: Vec<ActionSpec>,
     /// Whether risky rules are refused or only warned about.
     pub policy: Policy,
+    /// Maintenance windows and quiet hours of all rules, and of what people order.
+    pub times: Times,
+    /// Who is protected from what, whoever asks for it.
+    pub protected: Vec<Protected>,
+    /// How many administrators must remain. Where nothing is said, one of those whom the host names.
+    pub administrators: Option<KeepAdministrators>,
+    /// How many actions are made in one window of time, whoever asks for them. At most [`MAX_CAPS`].
+    pub caps: Vec<Cap>,
+    /// How far events that actions caused lead to further actions, 0 to [`MAX_LOOP_DEPTH`]; beyond,
+    /// people must agree. [`DEFAULT_LOOP_DEPTH`] where nothing is said.
+    pub loop_depth: Option<u32>,
 }
 
 impl Settings {
+    /// How far events that actions caused lead to further actions by themselves.
+    #[must_use]
+    pub fn followed_to(&self) -> u32 {
+        self.loop_depth.unwrap_or(DEFAULT_LOOP_DEPTH)
+    }
+
     /// The scale of that id: a declared one, or the standard scale for `default`.
     #[must_use]
     pub fn scale(&self, id: &ScaleId) -> Option<Scale> {

@@ -7,7 +7,7 @@ use super::read_scale::scale;
 use super::window::window;
 use super::{
     ApprovalSetting, Guards, MAX_COOLDOWN, MAX_MEMBERS, MAX_RULES, MIN_DEADLINE, Mode, Rule, RuleAction,
-    Settings, Trigger, approval,
+    Settings, Trigger, approval, cap, protect, times,
 };
 use crate::action::{ActionSpec, Category, Param, ParamKind, ParamValue, Params, Success};
 use crate::decimal::Decimal;
@@ -24,7 +24,8 @@ pub(super) struct Draft {
     pub(super) rules: Vec<(String, Rule)>,
 }
 
-/// Reads `[rule, …]`, one rule, or `{"approvers", "policy", "scales", "types", "rules"}`.
+/// Reads `[rule, …]`, one rule, or `{"approvers", "policy", "quiet_hours", "maintenance", "protected",
+/// "administrators", "caps", "loop_depth", "scales", "types", "rules"}`.
 pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
     let mut draft = Draft { settings: Settings::default(), rules: Vec::new() };
     let is_rule =
@@ -34,7 +35,19 @@ pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
     } else if matches!(root.node.value, Value::Array(_)) {
         root.items("rules", faults)
     } else {
-        const FIELDS: &[&str] = &["approvers", "policy", "scales", "types", "rules"];
+        const FIELDS: &[&str] = &[
+            "approvers",
+            "policy",
+            "quiet_hours",
+            "maintenance",
+            "protected",
+            "administrators",
+            "caps",
+            "loop_depth",
+            "scales",
+            "types",
+            "rules",
+        ];
         const ACCEPTED: &str = "a rule, an array of rules, or an object with `rules`";
         let object = root.object(FIELDS, ACCEPTED, faults);
         object.and_then(|object| {
@@ -82,6 +95,12 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
         settings.operators = operators.unwrap_or_default().iter().filter_map(|o| o.parsed(faults)).collect();
     }
     settings.policy = object.get("policy").and_then(|policy| policy.parsed(faults)).unwrap_or_default();
+    settings.times = times::read_windows(object, faults);
+    protect::read_all(object, &mut settings, faults);
+    settings.caps = object.get("caps").map(|item| cap::of_settings(&item, faults)).unwrap_or_default();
+    settings.loop_depth = object
+        .get("loop_depth")
+        .and_then(|item| item.whole(super::MAX_LOOP_DEPTH, "a whole number from 0 to 20", faults));
     let scales = object.get("scales").and_then(|scales| scales.items("an array of scales", faults));
     settings.scales = scales.unwrap_or_default().iter().filter_map(|item| scale(item, faults)).collect();
     let types = object.get("types").and_then(|types| types.items("an array of action types", faults));
@@ -237,10 +256,19 @@ fn action(item: &Item<'_>, faults: &mut Faults) -> Option<RuleAction> {
 }
 
 fn guards(item: &Item<'_>, faults: &mut Faults) -> Guards {
-    let Some(object) = item.object(&["cooldown"], "an object of guards", faults) else {
+    const FIELDS: &[&str] =
+        &["cooldown", "not_before", "not_after", "maintenance", "quiet_hours", "rollout", "cap"];
+    const SHARE: &str = "a whole number from 0 to 100";
+    let Some(object) = item.object(FIELDS, "an object of guards", faults) else {
         return Guards::default();
     };
-    Guards { cooldown: object.get("cooldown").and_then(|item| cooldown(&item, faults)) }
+    let rollout = object.get("rollout").and_then(|share| share.whole(100, SHARE, faults));
+    Guards {
+        cooldown: object.get("cooldown").and_then(|item| cooldown(&item, faults)),
+        times: times::read(&object, faults),
+        rollout: rollout.and_then(|share| u8::try_from(share).ok()),
+        caps: object.get("cap").map(|item| cap::of_rule(&item, faults)).unwrap_or_default(),
+    }
 }
 
 fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {

@@ -89,6 +89,11 @@ pub enum RuleWarning {
         /// How many people must agree.
         approvers: u32,
     },
+    /// The rule's rollout is 0 %: it acts on nobody.
+    NobodyIn {
+        /// The rule.
+        rule: RuleId,
+    },
 }
 
 impl fmt::Display for RuleWarning {
@@ -98,6 +103,7 @@ impl fmt::Display for RuleWarning {
                 f,
                 "rule `{rule}`, action `{key}`: \"{title}\" asks for approval by default, and this rule does without"
             ),
+            Self::NobodyIn { rule } => write!(f, "rule `{rule}`: its rollout is 0 %, so it acts on nobody"),
             Self::OpenEnded { rule, key, title, approvers } => write!(
                 f,
                 "rule `{rule}`, action `{key}`: \"{title}\" stands until somebody lets go, and {approvers} approver(s) must agree; set `for`, or ask two approvers"
@@ -319,6 +325,9 @@ impl Inner {
             actions: actions.collect(),
             rule,
         });
+        if compiled.rule.guards.rollout == Some(0) && compiled.acts() {
+            self.warnings.push(RuleWarning::NobodyIn { rule: compiled.rule.id.clone() });
+        }
         for action in &compiled.actions {
             if action.spec.approval && action.action.approval == ApprovalSetting::None {
                 self.warnings.push(RuleWarning::ApprovalLoosened {

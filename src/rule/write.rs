@@ -4,7 +4,9 @@
 
 use std::fmt::Display;
 
-use super::{CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window, approval};
+use super::{
+    CooldownScope, Policy, Rule, RuleAction, Settings, Trigger, Window, approval, cap, protect, times,
+};
 use crate::action::{ActionSpec, Param, ParamKind, ParamValue, Success};
 use crate::decimal::Decimal;
 use crate::score::{Direction, Hysteresis, Polarity, Scale, ScoreTrigger, Skipped};
@@ -40,12 +42,16 @@ impl Settings {
             ("groups", (!self.groups.is_empty()).then(|| object(groups))),
             ("operators", (!self.operators.is_empty()).then(|| array(self.operators.iter().map(text)))),
         ]);
-        object([
+        let own = [
             ("approvers", (approvers != "{}").then_some(approvers)),
             ("policy", (self.policy != Policy::default()).then(|| text(self.policy))),
             ("scales", (!self.scales.is_empty()).then(|| array(self.scales.iter().map(scale)))),
+            ("caps", cap::write_settings(&self.caps)),
+            ("loop_depth", self.loop_depth.map(|depth| depth.to_string())),
             ("types", (!self.types.is_empty()).then(|| array(self.types.iter().map(spec)))),
-        ])
+        ];
+        let guards = times::write_windows(&self.times).into_iter().chain(protect::write(self));
+        object(own.into_iter().chain(guards))
     }
 }
 
@@ -111,13 +117,18 @@ fn action(action: &RuleAction) -> String {
 }
 
 fn guards(rule: &Rule) -> Option<String> {
-    let cooldown = rule.guards.cooldown.as_ref()?;
-    let (per, field) = match &cooldown.per {
-        CooldownScope::Subject => ("subject", None),
-        CooldownScope::Field(field) => ("field", Some(text(field))),
-    };
-    let cooldown = object([("per", Some(text(per))), ("field", field), ("for", Some(text(cooldown.span)))]);
-    Some(object([("cooldown", Some(cooldown))]))
+    let cooldown = rule.guards.cooldown.as_ref().map(|cooldown| {
+        let (per, field) = match &cooldown.per {
+            CooldownScope::Subject => ("subject", None),
+            CooldownScope::Field(field) => ("field", Some(text(field))),
+        };
+        object([("per", Some(text(per))), ("field", field), ("for", Some(text(cooldown.span)))])
+    });
+    let rollout = rule.guards.rollout.map(|share| share.to_string());
+    let caps = cap::write_rule(&rule.guards.caps);
+    let own = [("cooldown", cooldown), ("rollout", rollout), ("cap", caps)];
+    let guards = object(own.into_iter().chain(times::write(&rule.guards.times)));
+    (guards != "{}").then_some(guards)
 }
 
 fn scale(scale: &Scale) -> String {

@@ -4,6 +4,7 @@ mod calendar;
 mod clock;
 mod describe;
 mod fault;
+mod hours;
 mod masks;
 mod reader;
 mod readings;
@@ -18,6 +19,7 @@ use wall::Wall;
 
 pub use calendar::{Calendar, CalendarIx};
 pub use fault::{CronError, CronFault, CronField, MAX_CRON_BYTES};
+pub use hours::{Clock, ClockError, Hours, Weekday};
 #[doc(hidden)]
 pub use readings::{CronReading, Fold, Gap};
 pub use zone::{Zone, ZoneError};

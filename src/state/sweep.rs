@@ -42,4 +42,11 @@ pub enum SweepCause {
         /// From what.
         scope: ExemptionScope,
     },
+    /// Everybody was exempted whose attributes match.
+    Waived {
+        /// The text of the pattern.
+        attributes: String,
+        /// From what.
+        scope: ExemptionScope,
+    },
 }

@@ -6,7 +6,8 @@ use super::codec::{decode, enforcement_record};
 use super::record::{Key, Kind, Lease, Record};
 use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::enforcement::{Enforcement, Input, Purpose};
+use crate::broken::{self, Defect};
+use crate::enforcement::{Enforcement, Input};
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::Control;
 use crate::time::{Span, Time};
@@ -55,8 +56,9 @@ impl Claim {
     /// hear of what waits; an undo gives back.
     pub(crate) fn is_stopped(enforcement: &Enforcement, control: &Control) -> bool {
         let rules = enforcement.holders.iter().map(|holder| &holder.rule);
-        matches!(enforcement.purpose, Purpose::Action | Purpose::Restore { .. })
+        enforcement.purpose.is_stoppable()
             && control.stops(rules, &enforcement.action).is_some()
+            && !broken::is(Defect::StoppedIsClaimed)
     }
 
     /// Whether a record may be taken at all: it waits on one of the channels, is ready, and
@@ -84,7 +86,10 @@ impl Claim {
             Some(control) => decode::<Control>(control).ok()?.body,
             None => Control::default(),
         };
-        let token = record.token.saturating_add(1);
+        let token = match broken::is(Defect::TokenKept) {
+            true => record.token.max(1),
+            false => record.token.saturating_add(1),
+        };
         let lease = Some(Lease {
             worker: self.worker.clone(),
             nonce: self.nonce,

@@ -12,10 +12,12 @@ use super::record::{Key, Kind, Queue, Record};
 use crate::approval::Approval;
 use crate::effect::HeldEffect;
 use crate::enforcement::{Enforcement, Holding, Purpose};
-use crate::exemption::Exemptions;
+use crate::exemption::{Exemptions, Waivers};
 use crate::id::Subject;
 use crate::plan::{Decision, Effect};
-use crate::state::{BandRun, Book, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer};
+use crate::state::{
+    Away, BandRun, Book, CapCounter, Control, Entry, RuleStats, Run, SubjectState, Sweep, Tally, Timer,
+};
 use crate::time::Time;
 use crate::watch::Watch;
 
@@ -105,7 +107,7 @@ impl Body for Enforcement {
 
     fn kind(&self) -> Kind {
         match self.purpose {
-            Purpose::Notice { .. } => Kind::Notice,
+            Purpose::Notice { .. } | Purpose::RuleNotice { .. } => Kind::Notice,
             Purpose::Action | Purpose::Undo { .. } | Purpose::Restore { .. } => Kind::Enforcement,
         }
     }
@@ -228,6 +230,14 @@ impl Body for Tally {
     }
 }
 
+impl Body for CapCounter {
+    const KIND: Kind = Kind::Cap;
+
+    fn due_at(&self) -> Option<Time> {
+        self.due()
+    }
+}
+
 impl Body for Timer {
     const KIND: Kind = Kind::Timer;
 
@@ -290,6 +300,14 @@ impl Body for Exemptions {
     fn facets(&self) -> Vec<(Facet, String)> {
         of_subject(&self.subject)
     }
+}
+
+impl Body for Waivers {
+    const KIND: Kind = Kind::Waiver;
+}
+
+impl Body for Away {
+    const KIND: Kind = Kind::Away;
 }
 
 impl Body for Sweep {

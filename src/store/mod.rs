@@ -116,15 +116,18 @@ pub struct Upcoming {
 /// 2. *Versions*: a put is refused with [`StoreError::Conflict`] unless the record is at the
 ///    version that it names; 0 means that there is none. Each put raises the version by one.
 /// 3. *Expectations*: the commit is refused with `Conflict` unless each expected key is at its
-///    version.
+///    version; also a commit of nothing else. Of two that each expect what the other writes, one
+///    is refused.
 /// 4. *Fences*: the commit is refused with [`StoreError::Fenced`] unless each fenced record has
 ///    that token.
 /// 5. *Repeats*: a commit whose id was applied before answers [`Committed::AlreadyApplied`] and
-///    writes nothing, even when versions and tokens have moved on.
+///    writes nothing, even when versions and tokens have moved on, for good.
 /// 6. *Refused is not applied*: an id whose commit was refused may be used again.
 /// 7. *Kept whole*: [`Store::load`] gives a record back as it was put: body, facets, times, queue,
-///    lease, token.
-/// 8. *Tenants*: nothing of one tenant is seen or changed through another's keys.
+///    lease, token. A body is text: its JSON is neither read nor written anew.
+/// 8. *Tenants*: nothing of one tenant is seen or changed through another's keys; a commit that
+///    names another tenant's is refused with [`StoreError::Corrupt`]. Commit ids are each tenant's
+///    own.
 ///
 /// **Audit**
 /// 9. *Chained*: each draft is sealed by [`Head::seal`] after the lane's head, in the order of the
@@ -139,29 +142,42 @@ pub struct Upcoming {
 /// 13. *Ready only*: a claim takes records whose queue is on one of its channels and ready, and
 ///     no others.
 /// 14. *One holder*: a record under a lease that has not run out is not taken.
-/// 15. *Rescue*: a record whose lease has run out, by the store's clock, is taken again.
+/// 15. *Rescue*: a record whose lease has run out, by the store's clock, is taken again. A lease
+///     runs out at the instant of its `until`, so one of no length is over at once.
 /// 16. *Tokens rise*: each claim of a record raises its token by one, also after a settled one.
 /// 17. *Through `take`*: what a claim writes is what [`Claim::take`] made of the record, with its
 ///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
 ///     else's place in the batch; what makes no sense holds up no other.
-/// 18. *Repeats*: a claim whose nonce holds records returns those, unchanged, and takes no others.
-/// 19. *Bounded*: a claim takes at most its `max` records.
-/// 20. *Renewal*: a renewal prolongs the lease of the token's holder and is refused with `Fenced`
-///     for any other token; it changes neither version nor attempt.
-/// 26. *In turn*: a claim takes one record of each tenant that has any to take before a second of
-///     any, from the tenant after [`Claim::after`] on, by name, and the first name after the last;
-///     of one tenant, what has been ready longest.
+/// 18. *Repeats*: a claim whose worker and nonce hold records returns those, unchanged, and takes no
+///     others; also if it is made twice at once.
+/// 19. *Bounded*: a claim takes at most its `max` records, from 1 to [`MAX_CLAIM`]: what lies
+///     outside is taken as the nearest end.
+/// 20. *Renewal*: a renewal sets the lease of the token's holder anew, from now, as long as nobody
+///     else has taken the record, and is refused with `Fenced` for any other token; it changes
+///     neither version nor attempt.
 ///
 /// **Reading**
 /// 21. *Due*: [`Store::due`] gives exactly the records with a `due_at` not after `until`, by
 ///     (tenant, `due_at`, kind, id), in pages of at most `limit`, each going on after the key of
-///     the last record before.
-/// 22. *Query*: [`Store::query`] gives exactly the records that the filter names, by (`at`, id).
+///     the last record before, whatever was stepped or inserted meanwhile.
+/// 22. *Query*: [`Store::query`] gives exactly the records that the filter names, by (`at`, id);
+///     facets are those of the last put.
 /// 23. *Pages*: following the cursor visits each record that was there from the beginning exactly
 ///     once, whatever is inserted meanwhile.
-/// 24. *Own writes*: what was committed is seen by every read that begins later.
-/// 25. *Unique*: [`Store::unique`] never gives the same bytes twice, in any process.
-/// 27. *Ahead*: [`Store::upcoming`] gives the earliest `due_at` after the time that is named; the
+/// 24. *Own writes*: what was committed, claimed, renewed or erased is seen by every read that
+///     begins later, in any process.
+/// 25. *Unique*: [`Store::unique`] never gives the same bytes twice, in any process, and no salt of
+///     an audit record.
+///
+/// **Among others**
+/// 26. *Fair*: no record that is ready waits for ever while others become ready after it, whoever's
+///     they are.
+/// 27. *Seen whole*: whoever has seen one thing that a commit wrote sees all of it; a lane that is
+///     written to is seen without gaps.
+/// 28. *In turn*: a claim takes one record of each tenant that has any to take before a second of
+///     any, from the tenant after [`Claim::after`] on, by name, and the first name after the last;
+///     of one tenant, what has been ready longest.
+/// 29. *Ahead*: [`Store::upcoming`] gives the earliest `due_at` after the time that is named; the
 ///     earliest `ready_at` after it, on the channels that are named, of what no lease holds; and how
 ///     long the lease lasts still that runs out first, of those that have not run out.
 ///

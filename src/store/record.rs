@@ -15,7 +15,9 @@ words! {
     /// What a record is. The values sort as their words do, so that a store may keep the words.
     Kind, "kind of record" {
         Approval: "approval", "a request for people's agreement";
+        Away: "away", "which administrators are being taken away";
         Book: "book", "which rules of the tenant are in force";
+        Cap: "cap", "what was made under a cap, window by window";
         Change: "change", "a change of bands on its way through the subjects";
         Control: "control", "what people have stopped";
         Effect: "effect", "a restriction of a subject, and who holds it";
@@ -31,6 +33,7 @@ words! {
         Tally: "tally", "what a rule remembers of a subject: what its window counted, for what it rests";
         Timer: "timer", "where a timetable stands";
         Trigger: "trigger", "a signal that concerned a rule, and the decision on it";
+        Waiver: "waiver", "what everybody with certain attributes is exempt from";
         Watch: "watch", "what a rule that waits for something has heard about a user";
     }
 }

@@ -241,7 +241,14 @@ fn moves() -> Vec<Row> {
     let over =
         unchanged(&world, None, || refused(world.engine.cancel(&world.tenant, e.id, &olga, "no", at(2))));
     let EngineError::Move(inner) = &over else { panic!("{over}") };
-    let running = State::Running { token: 2, worker: id("w"), since: at(0), retry_by: None, start_by: None, called_off: false };
+    let running = State::Running {
+        token: 2,
+        worker: id("w"),
+        since: at(0),
+        retry_by: None,
+        start_by: None,
+        called_off: false,
+    };
     let settle = Input::Settle { token: 1, outcome: Outcome::Done };
     let stale = running.step(&settle, &done.terms(), at(1)).unwrap_err();
     let waiting = State::AwaitingConfirmation { until: at(9) };

@@ -317,6 +317,11 @@ impl Frail {
     pub fn new(inner: MemoryStore, commits: usize) -> Self {
         Self { inner, left: commits.into() }
     }
+
+    /// From here on it takes so many commits again.
+    pub fn mend(&self, commits: usize) {
+        self.left.store(commits, std::sync::atomic::Ordering::SeqCst);
+    }
 }
 
 impl Store for Frail {

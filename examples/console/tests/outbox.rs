@@ -70,6 +70,8 @@ fn job(n: u32, action: &str, params: &[(&str, &str)]) -> Job {
             at: "2026-03-02T09:00:00Z".parse().unwrap(),
             operator: None,
             reason: None,
+            cause: None,
+            depth: 0,
         },
         holders: Vec::new(),
     }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use deadpool_postgres::{Client, Pool};
 use tipstaff::{
-    AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Store,
-    StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 use tokio_postgres::{Config, IsolationLevel};
 
@@ -30,7 +30,7 @@ pub const DEFAULT_CONNECTIONS: usize = 8;
 /// How often a transaction is tried again that another was in the way of.
 const TURNS: u32 = 30;
 /// How often a claim looks again when others have taken all that it found.
-const CLAIM_TURNS: usize = 16;
+const CLAIM_TURNS: u32 = 16;
 
 /// A store in PostgreSQL. See [`Store`] for what each call promises.
 ///
@@ -135,7 +135,10 @@ impl Store for PostgresStore {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         // Whoever finds every record gone each time comes again later, as after an empty queue.
-        for _ in 0..CLAIM_TURNS {
+        for turn in 0..CLAIM_TURNS {
+            if turn > 0 {
+                pause(turn).await;
+            }
             let found = claim::look(&self.client().await?, claim).await?;
             let ready = match found {
                 Found::Held(held) => return Ok(held),
@@ -158,6 +161,10 @@ impl Store for PostgresStore {
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         transaction!(self, |tx| write::renew(&tx, renewal).await)
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        Ok(claim::upcoming(&self.client().await?, ask).await?)
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {

@@ -28,8 +28,8 @@ CREATE TABLE tipstaff_records (
 CREATE INDEX tipstaff_records_at ON tipstaff_records (tenant, kind, at, id);
 -- Timers.
 CREATE INDEX tipstaff_records_due ON tipstaff_records (tenant, due_at, kind, id) WHERE due_at IS NOT NULL;
--- What waits for a worker, of all tenants: a worker looks for the longest ready.
-CREATE INDEX tipstaff_records_queue ON tipstaff_records (channel, ready_at, tenant, kind, id)
+-- What waits for a worker, tenant by tenant, as they take turns.
+CREATE INDEX tipstaff_records_queue ON tipstaff_records (channel, tenant, ready_at, kind, id)
     WHERE channel IS NOT NULL;
 -- A claim that is repeated.
 CREATE INDEX tipstaff_records_nonce ON tipstaff_records (lease_nonce) WHERE lease_nonce IS NOT NULL;

@@ -74,7 +74,9 @@ impl Harness for Fresh {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They mostly wait for the server.
+    arguments.test_threads.get_or_insert(8);
     let server = std::env::var("DATABASE_URL").ok().map(|url| url.parse::<Config>().unwrap());
     let mut trials = Vec::new();
     for (form, name) in [(Form::Rows, "rows"), (Form::Serializable, "serializable")] {

@@ -81,7 +81,7 @@ pub(in super::super) fn due_pages_go_on_after_the_last(bench: &Bench<'_>) -> Che
 }
 
 /// Records with facets, for queries: `n` of one kind, with times that recur.
-fn rows(tenant: &TenantId, kind: Kind, n: usize) -> Vec<Record> {
+pub(super) fn rows(tenant: &TenantId, kind: Kind, n: usize) -> Vec<Record> {
     let row = |i: usize| {
         let mut facets = vec![
             (Facet::User, format!("u{}", i % 3)),
@@ -105,7 +105,7 @@ fn rows(tenant: &TenantId, kind: Kind, n: usize) -> Vec<Record> {
     (0..n).map(row).collect()
 }
 
-fn named(records: &[Record], query: &Query) -> Vec<Record> {
+pub(super) fn named(records: &[Record], query: &Query) -> Vec<Record> {
     let mut named: Vec<Record> = records.iter().filter(|record| query.names(record)).map(stored).collect();
     named.sort_by(|a, b| (a.at, &a.key.id).cmp(&(b.at, &b.key.id)));
     if query.order == Order::Newest {
@@ -164,7 +164,7 @@ pub(in super::super) fn a_query_gives_exactly_what_it_names(bench: &Bench<'_>) -
 }
 
 /// Follows a query to its end; `between` runs after each page.
-fn follow(
+pub(super) fn follow(
     bench: &Bench<'_>,
     query: &Query,
     mut between: impl FnMut(&Cursor) -> Checked,

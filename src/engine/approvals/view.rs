@@ -195,6 +195,9 @@ impl fmt::Display for ApprovalView {
         if let Some(orderer) = &asked.orderer {
             writeln!(f, "  ordered by {orderer}")?;
         }
+        for because in &asked.because {
+            writeln!(f, "  people are asked because of {}", one_line(because))?;
+        }
         if let Some(signal) = &asked.context.signal {
             writeln!(
                 f,

@@ -1,6 +1,6 @@
 //! What a claim and a renewal do, or do wrong.
 
-use tipstaff::{Claim, Kind, Lease, Record, Renewal, StoreError, Taken, Time};
+use tipstaff::{Claim, Kind, Lease, MAX_CLAIM, Record, Renewal, StoreError, Taken, Time};
 
 use super::{Data, Faulty};
 use crate::defects::Defect;
@@ -22,6 +22,7 @@ impl Faulty {
             }
             Defect::NoRescue if record.lease.is_some() => return false,
             Defect::LeasesEndByDecisionTime => now = claim.until,
+            Defect::LeasesLastAMoment => now = Time::from_micros(now.micros() - 1),
             _ => {}
         }
         claim.may_take(&record, now)
@@ -66,17 +67,25 @@ impl Faulty {
     pub(super) fn claim_now(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let data = self.data();
         let now = Time::from_micros(data.now);
-        let holds = |lease: &Lease| lease.nonce == claim.nonce && lease.worker == claim.worker;
+        let holds = |lease: &Lease| {
+            lease.nonce == claim.nonce && (self.has(Defect::NoncesOfAll) || lease.worker == claim.worker)
+        };
         let held = data.records.values().filter(|record| record.lease.as_ref().is_some_and(holds));
         let held: Vec<Record> = held.cloned().collect();
         let topped = self.has(Defect::RepeatsFillUp);
         if !held.is_empty() && !topped && !self.has(Defect::NoncesForgotten) {
             return Ok(held);
         }
-        let mut max = claim.max - if topped { held.len().min(claim.max) } else { 0 };
+        let most = match self.defect {
+            Defect::ClaimsWithoutBound => claim.max,
+            _ => claim.max.clamp(1, MAX_CLAIM),
+        };
+        let mut max = most - if topped { held.len().min(most) } else { 0 };
         let ready = data.records.values().filter(|record| self.may_take(claim, record, now));
         let mut candidates: Vec<Record> = ready.cloned().collect();
-        candidates.sort_by_key(|record| record.queue.as_ref().map(|queue| queue.ready_at));
+        if !self.has(Defect::ClaimsByName) {
+            candidates.sort_by_key(|record| record.queue.as_ref().map(|queue| queue.ready_at));
+        }
         if self.has(Defect::DeclinedTakePlaces) {
             candidates.truncate(max);
         }
@@ -84,17 +93,32 @@ impl Faulty {
             max = usize::MAX;
         }
         let mut data = self.pause(Defect::ClaimsCheckedEarly, data);
+        if self.has(Defect::ClaimRepeatsCheckedEarly) {
+            data = self.pause(Defect::ClaimRepeatsCheckedEarly, data);
+            candidates =
+                data.records.values().filter(|record| self.may_take(claim, record, now)).cloned().collect();
+            candidates.sort_by_key(|record| record.queue.as_ref().map(|queue| queue.ready_at));
+        }
         let mut taken: Vec<Taken> = Vec::new();
         let mut given = if topped { held } else { Vec::new() };
         for record in &candidates {
             let of_tenant = taken.iter().filter(|made| made.record.key.tenant == record.key.tenant).count();
-            if taken.len() >= max || self.has(Defect::MaxOfEachTenant) && of_tenant >= claim.max {
+            if taken.len() >= max || self.has(Defect::MaxOfEachTenant) && of_tenant >= most {
                 continue;
             }
             let Some(made) = self.take(&data, claim, record, now)? else { continue };
             taken.push(made);
         }
-        for made in &taken {
+        let first = taken.first().map(|made| made.record.key.tenant.clone());
+        for made in &mut taken {
+            if self.has(Defect::ClaimsAuditOneTenant) && first.as_ref() != Some(&made.record.key.tenant) {
+                made.audit.clear();
+            }
+            if self.has(Defect::LeasesInSeconds)
+                && let Some(lease) = &mut made.record.lease
+            {
+                lease.until = Time::from_micros(lease.until.micros() / 1_000_000 * 1_000_000);
+            }
             made.audit.iter().for_each(|draft| self.append(&mut data, draft, None));
             given.push(self.write(&mut data, &made.record));
         }
@@ -104,7 +128,19 @@ impl Faulty {
 
     pub(super) fn renew_now(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         let mut data = self.data();
-        let until = Time::from_micros(data.now).after(renewal.lease);
+        let now = Time::from_micros(data.now);
+        let mut until = now.after(renewal.lease);
+        if self.has(Defect::RenewalsCheckedEarly) {
+            let held = data.records.get(&renewal.key).filter(|record| record.token == renewal.token);
+            if held.is_none_or(|record| record.lease.is_none()) {
+                return Err(StoreError::Fenced(renewal.key.clone()));
+            }
+            data = self.pause(Defect::RenewalsCheckedEarly, data);
+            if let Some(lease) = data.records.get_mut(&renewal.key).and_then(|record| record.lease.as_mut()) {
+                lease.until = until;
+            }
+            return Ok(until);
+        }
         let fenced = StoreError::Fenced(renewal.key.clone());
         let Some(record) = data.records.get_mut(&renewal.key) else { return Err(fenced) };
         let token = record.token == renewal.token
@@ -113,7 +149,13 @@ impl Faulty {
             return Ok(until);
         }
         match &mut record.lease {
-            Some(lease) if token => lease.until = until,
+            Some(lease) if self.has(Defect::LapsedIsLost) && lease.until <= now => return Err(fenced),
+            Some(lease) if token => {
+                if self.has(Defect::RenewalsAddUp) {
+                    until = lease.until.after(renewal.lease);
+                }
+                lease.until = until;
+            }
             _ => return Err(fenced),
         }
         record.version += u64::from(self.has(Defect::RenewalsAreWrites));

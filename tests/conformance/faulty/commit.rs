@@ -7,6 +7,13 @@ use crate::defects::Defect;
 
 impl Faulty {
     pub(super) fn commit_now(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        let named = commit.fence.iter().chain(&commit.expect).map(|(key, _)| &key.tenant);
+        let named = named.chain(commit.put.iter().map(|record| &record.key.tenant));
+        let mut named = named.chain(commit.audit.iter().map(|draft| &draft.tenant));
+        if !self.has(Defect::WritesForOthers) && named.any(|tenant| *tenant != commit.tenant) {
+            let fault = "it names another tenant's".to_owned();
+            return Err(StoreError::Corrupt { place: commit.id.to_string(), fault });
+        }
         let data = self.data();
         let tenant = (!self.has(Defect::CommitIdsOfAll)).then(|| commit.tenant.clone());
         let id = (tenant, commit.id);
@@ -49,7 +56,8 @@ impl Faulty {
             commit.audit.iter().for_each(|draft| self.append(&mut data, draft, None));
         }
         if !self.has(Defect::IgnoresFences) {
-            for (key, token) in &commit.fence {
+            let looked_at = if self.has(Defect::ChecksTheFirstFence) { 1 } else { usize::MAX };
+            for (key, token) in commit.fence.iter().take(looked_at) {
                 let held = data.records.get(&self.place(key)).map(|record| record.token);
                 let passes = match self.defect {
                     Defect::FencesOnlyLower => held.is_some_and(|held| *token >= held),
@@ -81,14 +89,32 @@ impl Faulty {
         if late && known(&data) {
             return Ok(Committed::AlreadyApplied);
         }
+        if self.has(Defect::ExpectationsCheckedEarly) && !commit.expect.is_empty() {
+            data = self.pause(Defect::ExpectationsCheckedEarly, data);
+            if known(&data) {
+                return Ok(Committed::AlreadyApplied);
+            }
+        }
+        if self.has(Defect::FencesCheckedEarly) && !commit.fence.is_empty() {
+            data = self.pause(Defect::FencesCheckedEarly, data);
+            if known(&data) {
+                return Ok(Committed::AlreadyApplied);
+            }
+        }
         data = self.pause(Defect::VersionsCheckedEarly, data);
         if self.has(Defect::VersionsCheckedEarly) && known(&data) {
             return Ok(Committed::AlreadyApplied);
         }
         if !self.has(Defect::WritesWhatItCan) {
-            for record in &commit.put {
+            let kept = if self.has(Defect::CutsLargeCommits) { 500 } else { usize::MAX };
+            for record in commit.put.iter().take(kept) {
                 self.write(&mut data, record);
             }
+        }
+        if self.has(Defect::AuditsLater) && !commit.put.is_empty() && !commit.audit.is_empty() {
+            // Known from now on, so that a repeat does not wait.
+            data.commits.insert(id.clone());
+            data = self.pause(Defect::AuditsLater, data);
         }
         if !self.has(Defect::AuditsRefused) {
             let mut heads: Vec<Option<Head>> = match heads {
@@ -106,9 +132,30 @@ impl Faulty {
             if self.has(Defect::ReversesAudit) {
                 drafts.reverse();
             }
+            let last = drafts.len().saturating_sub(1);
+            let before: Vec<_> =
+                drafts.iter().map(|(draft, _)| self.lane(&draft.tenant, draft.lane)).collect();
             drafts.into_iter().for_each(|(draft, head)| self.append(&mut data, draft, head));
+            if self.has(Defect::LanesFillLater) && last > 0 && before.iter().all(|lane| *lane == before[0]) {
+                // The one before the last comes into sight after it.
+                let lane = data.lanes.get_mut(&before[0]).unwrap();
+                let late = lane.remove(lane.len() - 2);
+                data.commits.insert(id.clone());
+                data = self.pause(Defect::LanesFillLater, data);
+                let lane = data.lanes.get_mut(&before[0]).unwrap();
+                let place = lane.iter().position(|record| record.seq > late.seq).unwrap_or(lane.len());
+                lane.insert(place, late);
+            }
         }
-        data.commits.insert(id.clone());
+        let empty = commit.put.is_empty() && commit.audit.is_empty() && commit.fence.is_empty();
+        if !(self.has(Defect::ForgetsEmptyCommits) && empty) {
+            data.commits.insert(id.clone());
+        }
+        if self.has(Defect::KeepsFewCommits) {
+            data.order.push(id.1);
+            let gone = data.order.len().checked_sub(64).map(|place| data.order[place]);
+            data.commits.retain(|(_, known)| Some(*known) != gone);
+        }
         let mut own = self.own.lock().unwrap();
         own.commits.insert(id);
         own.pages.clear();

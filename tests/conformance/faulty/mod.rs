@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tipstaff::conformance::Harness;
 use tipstaff::{
-    AuditDraft, AuditRecord, Claim, Commit, CommitId, Committed, DuePage, Hash, Head, Key, Kind, Page, Query,
-    Record, Renewal, Salt, Span, Store, StoreError, TenantId, Time, Trail, UserId,
+    AuditDraft, AuditRecord, Claim, Commit, CommitId, Committed, DuePage, Facet, Hash, Head, Key, Kind, Page,
+    Query, Record, Renewal, Salt, Span, Store, StoreError, TenantId, Time, Trail, UserId,
 };
 
 use crate::defects::Defect;
@@ -22,7 +22,12 @@ struct Data {
     records: BTreeMap<Key, Record>,
     commits: BTreeSet<(Option<TenantId>, CommitId)>,
     lanes: BTreeMap<(String, u16), Vec<AuditRecord>>,
+    /// Facets that a record had before.
+    old_facets: BTreeMap<Key, Vec<(Facet, String)>>,
+    /// Commit ids in the order in which they came.
+    order: Vec<CommitId>,
     salts: u64,
+    uniques: u64,
     now: i64,
 }
 
@@ -32,6 +37,7 @@ struct Own {
     commits: BTreeSet<(Option<TenantId>, CommitId)>,
     controls: BTreeMap<TenantId, Option<Record>>,
     pages: Vec<(Query, Page<Record>)>,
+    lanes: BTreeMap<(TenantId, u16), Vec<AuditRecord>>,
     salts: u64,
 }
 
@@ -114,6 +120,20 @@ impl Faulty {
         {
             lease.until = Time::from_micros(lease.until.micros() / 1_000 * 1_000);
         }
+        if self.has(Defect::TokensAreDoubles) {
+            record.token = record.token as f64 as u64;
+        }
+        if self.has(Defect::BodiesAsJson)
+            && let Ok(value) = serde_json::from_str::<serde_json::Value>(&record.body)
+        {
+            record.body = value.to_string();
+        }
+        if self.has(Defect::OldFacetsFind)
+            && let Some(old) = data.records.get(&place)
+        {
+            let old = old.facets.clone();
+            data.old_facets.entry(place.clone()).or_default().extend(old);
+        }
         if self.has(Defect::TimesFrom1970) {
             record.at = record.at.max(Time::EPOCH);
         }
@@ -145,7 +165,12 @@ impl Faulty {
     }
 
     fn erase_now(&self, tenant: &TenantId, user: &UserId) -> u64 {
-        let mut data = self.data();
+        let data = self.data();
+        let before = data.lanes.clone();
+        let mut data = self.pause(Defect::ErasureRewritesLanes, data);
+        if self.has(Defect::ErasureRewritesLanes) {
+            data.lanes = before;
+        }
         let mut count = 0;
         for ((_, lane), records) in &mut data.lanes {
             for record in records {
@@ -200,9 +225,16 @@ impl Store for Faulty {
 
     async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
         let data = self.data();
-        let records = data.lanes.get(&self.lane(&trail.tenant, trail.lane)).into_iter().flatten();
+        let lane = data.lanes.get(&self.lane(&trail.tenant, trail.lane)).cloned().unwrap_or_default();
+        let mut own = self.own.lock().unwrap();
+        let known = own.lanes.entry((trail.tenant.clone(), trail.lane)).or_default();
+        // As many as there were: it is taken for the same.
+        if !self.has(Defect::RemembersLanes) || known.len() != lane.len() {
+            known.clone_from(&lane);
+        }
+        let records = known.iter();
         let from = trail.after + u64::from(!self.has(Defect::TrailsBeginAtAfter));
-        Ok(records.filter(|record| record.seq >= from).take(trail.limit).cloned().collect())
+        Ok(records.filter(|record| record.seq >= from).take(trail.limit.max(1)).cloned().collect())
     }
 
     async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
@@ -220,6 +252,11 @@ impl Store for Faulty {
     }
 
     async fn unique(&self) -> Result<Salt, StoreError> {
+        if self.has(Defect::UniquesApart) {
+            let mut data = self.data();
+            data.uniques += 1;
+            return Ok(Salt::from(u128::from(data.uniques).to_be_bytes()));
+        }
         if self.has(Defect::CountsInMemory) {
             let mut own = self.own.lock().unwrap();
             own.salts += 1;

@@ -29,9 +29,13 @@ impl Faulty {
             (Some(after), Defect::DueLooksUpTheLast | Defect::KindsBackwards) => {
                 due.iter().position(|(place, _)| place == after).map_or(0, |last| last + 1)
             }
+            (Some(after), Defect::DueCursorsAreTimes) => {
+                due.iter().take_while(|(place, _)| (&place.0, place.1) <= (&after.0, after.1)).count()
+            }
             (Some(after), _) => due.iter().take_while(|(place, _)| place <= after).count(),
         };
-        due.into_iter().skip(after).take(page.limit.max(1)).map(|(_, record)| record).collect()
+        let limit = if self.has(Defect::DuePagesMayBeEmpty) { page.limit } else { page.limit.max(1) };
+        due.into_iter().skip(after).take(limit).map(|(_, record)| record).collect()
     }
 
     fn names(&self, query: &Query, record: &Record) -> bool {
@@ -59,6 +63,10 @@ impl Faulty {
                 };
                 with(&[]).names(record) && query.facets.iter().all(like)
             }
+            Defect::OneEntryEachFacet => {
+                let last: std::collections::BTreeMap<_, _> = query.facets.iter().cloned().collect();
+                with(&last.into_iter().collect::<Vec<_>>()).names(record)
+            }
             _ => query.names(record),
         }
     }
@@ -71,8 +79,14 @@ impl Faulty {
             }
         }
         let data = self.data();
-        let mut rows: Vec<Record> =
-            data.records.values().filter(|record| self.names(query, record)).cloned().collect();
+        let named = |record: &&Record| match data.old_facets.get(&record.key) {
+            None => self.names(query, record),
+            Some(old) => {
+                let facets = [record.facets.clone(), old.clone()].concat();
+                self.names(query, &Record { facets, ..(*record).clone() })
+            }
+        };
+        let mut rows: Vec<Record> = data.records.values().filter(named).cloned().collect();
         rows.sort_by(|a, b| (a.at, &a.key.id).cmp(&(b.at, &b.key.id)));
         if self.has(Defect::RowsForEachValue) {
             let times = |record: &Record| {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tipstaff::{
-    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EnforcementId, Finding, Hash, Head,
-    MAX_PAGE, Mode, Quorum, Reason, RuleId, SessionId, Severity, Span, Status, Suppression, TenantId, Time,
-    TriggerKind, UserId, Verdict, Zone,
+    ActionType, ActorId, ApprovalId, ApprovalState, Category, Cursor, EffectId, EffectStatus, EnforcementId,
+    ExemptionScope, Finding, Hash, Head, MAX_PAGE, Mode, Pattern, Quorum, Reason, RuleId, SessionId,
+    Severity, Span, Status, Suppression, TenantId, Time, TriggerKind, UserId, Verdict, Zone,
 };
 
 use crate::store::Database;
@@ -73,11 +73,28 @@ pub(super) enum Command {
     Signals(Signals),
     /// Tell why rules act on an event or a score, or why not, part by part. Nothing is written.
     Explain(Explain),
+    /// Tell why an enforcement was made: its signal, the rules that asked for it, who agreed, what
+    /// stands of it.
+    Why {
+        /// The enforcement.
+        id: EnforcementId,
+    },
+    /// Tell why a rule does not act on a subject: every guard that holds it back, and when it lifts.
+    WhyNot(WhyNot),
+    /// Exempt somebody, or everybody with certain attributes, from rules or actions.
+    #[command(subcommand)]
+    Exempt(Exempt),
+    /// Restrictions that stand, and letting go of them.
+    #[command(subcommand)]
+    Effects(Effects),
     /// The requests for people's agreement.
     #[command(subcommand)]
     Approvals(Approvals),
     /// Say afterwards whether an enforcement was right.
     Verdict(Judge),
+    /// Stop enforcement, everywhere or for a part, and let it go again.
+    #[command(subcommand)]
+    KillSwitch(KillSwitch),
     /// The audit trail.
     #[command(subcommand)]
     Audit(Audit),
@@ -210,11 +227,161 @@ pub(super) enum Rules {
         #[arg(long, value_name = "ACTOR", default_value = "operator")]
         by: ActorId,
     },
+    /// Let a rule rest until somebody resumes it: it decides nothing, and what it asked for goes on.
+    Pause(Rest),
+    /// Let a rule act again that rests, because somebody or a cap paused it.
+    Resume(Rest),
     /// Check a document without a database: every fault with its place, every warning.
     Check {
         /// The document.
         file: PathBuf,
     },
+}
+
+/// A rule that does not act.
+#[derive(Args, Debug)]
+pub(super) struct WhyNot {
+    /// On whom.
+    #[arg(long, value_name = "ID")]
+    pub(super) subject: UserId,
+    /// Only on this session of theirs.
+    #[arg(long, value_name = "ID")]
+    pub(super) session: Option<SessionId>,
+    /// Which rule.
+    #[arg(long, value_name = "ID")]
+    pub(super) rule: RuleId,
+}
+
+/// Exemptions.
+#[derive(Debug, Subcommand)]
+pub(super) enum Exempt {
+    /// Exempt: from now on nothing that it covers is begun, and the next `run` takes back what is in
+    /// force.
+    Grant {
+        /// Who.
+        #[command(flatten)]
+        whom: Whom,
+        /// From what: `all`, `rule NAME` or `type NAME`.
+        #[arg(long, value_name = "SCOPE", default_value = "all")]
+        from: ExemptionScope,
+        /// Until when; without it, until it is revoked.
+        #[arg(long, value_name = "RFC3339")]
+        until: Option<Time>,
+        /// Who says so.
+        #[arg(long, value_name = "ACTOR", default_value = "operator")]
+        by: ActorId,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// List who is exempt from what, by whom, why and until when.
+    List,
+    /// Take an exemption back before its end.
+    Revoke {
+        /// Whose.
+        #[command(flatten)]
+        whom: Whom,
+        /// From what.
+        #[arg(long, value_name = "SCOPE", default_value = "all")]
+        from: ExemptionScope,
+        /// Who says so.
+        #[arg(long, value_name = "ACTOR", default_value = "operator")]
+        by: ActorId,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// Whom an exemption is about.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct Whom {
+    /// This user, with all of their sessions.
+    #[arg(long, value_name = "ID", conflicts_with = "attributes")]
+    pub(super) subject: Option<UserId>,
+    /// Only this session of theirs.
+    #[arg(long, value_name = "ID", requires = "subject")]
+    pub(super) session: Option<SessionId>,
+    /// Everybody whose attributes match this pattern, such as `{"dept":["legal"]}`.
+    #[arg(long = "where", value_name = "JSON")]
+    pub(super) attributes: Option<Pattern>,
+}
+
+/// Restrictions that stand.
+#[derive(Debug, Subcommand)]
+pub(super) enum Effects {
+    /// List them, those that stand unless said otherwise, with who holds them until when.
+    List {
+        /// Of this user.
+        #[arg(long, value_name = "ID")]
+        subject: Option<UserId>,
+        /// clear, standing, lifting or stuck; may be repeated.
+        #[arg(long, value_name = "STATUS")]
+        status: Vec<EffectStatus>,
+    },
+    /// Let go of one: for one holder, or for all. The next `run` takes back what nobody holds.
+    Lift {
+        /// The effect.
+        id: EffectId,
+        /// Only what this rule holds.
+        #[arg(long, value_name = "ID", conflicts_with = "person")]
+        rule: Option<RuleId>,
+        /// Only what this person holds.
+        #[arg(long, value_name = "ACTOR")]
+        person: Option<ActorId>,
+        /// Who says so.
+        #[arg(long, value_name = "ACTOR", default_value = "operator")]
+        by: ActorId,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// Which rule rests, or acts again.
+#[derive(Args, Debug)]
+pub(super) struct Rest {
+    /// The rule.
+    pub(super) rule: RuleId,
+    /// Who says so.
+    #[arg(long, value_name = "ACTOR", default_value = "operator")]
+    pub(super) by: ActorId,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+/// The kill switch.
+#[derive(Debug, Subcommand)]
+pub(super) enum KillSwitch {
+    /// Stop the tenant, a rule, an action type, or everything of several tenants; lists what is under
+    /// way and may still reach its target. Undo and notices go on.
+    Engage(Switch),
+    /// Let go what was stopped.
+    Release(Switch),
+    /// Show what is stopped, by whom and why, and what is under way.
+    Show,
+}
+
+/// What is stopped or let go.
+#[derive(Args, Debug)]
+pub(super) struct Switch {
+    /// Only this rule.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["action", "all"])]
+    pub(super) rule: Option<RuleId>,
+    /// Only this action type.
+    #[arg(long, value_name = "TYPE", conflicts_with = "all")]
+    pub(super) action: Option<ActionType>,
+    /// Everything of these tenants; may be repeated, and the whole call as well.
+    #[arg(long, value_name = "TENANT", num_args = 1..)]
+    pub(super) all: Vec<TenantId>,
+    /// Who says so.
+    #[arg(long, value_name = "ACTOR", default_value = "operator")]
+    pub(super) by: ActorId,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
 }
 
 /// The bands of scores.

@@ -6,9 +6,12 @@ mod audit;
 mod bands;
 mod catalog;
 mod demo;
+mod effects;
+mod exempt;
 mod explain;
 mod feed;
 mod host;
+mod kill_switch;
 mod load;
 mod log;
 mod operators;
@@ -17,6 +20,7 @@ mod rules;
 mod schedule;
 mod show;
 mod start;
+mod why;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -81,10 +85,15 @@ fn run(cli: &Cli) -> Result<Output, Failure> {
         Command::Start(start) => start::run(&Host::open(cli)?, start),
         Command::Log(log) => log::run(&Host::open(cli)?, log),
         Command::Explain(what) => explain::run(cli, what),
+        Command::Why { id } => why::run(&Host::open(cli)?, *id),
+        Command::WhyNot(asked) => why::not(&Host::open(cli)?, asked),
+        Command::Exempt(command) => exempt::run(&Host::open(cli)?, command),
+        Command::Effects(command) => effects::run(&Host::open(cli)?, command),
         Command::Signals(signals) => log::signals(&Host::open(cli)?, signals),
         Command::Approvals(command) => approvals::run(&Host::open(cli)?, command),
         Command::Verdict(judge) => approvals::judge(&Host::open(cli)?, judge),
         Command::Load(load) => load::run(cli, load),
+        Command::KillSwitch(command) => kill_switch::run(&Host::open(cli)?, command),
         Command::Audit(command) => audit::run(&Host::open(cli)?, command),
     }
 }

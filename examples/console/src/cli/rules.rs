@@ -6,11 +6,11 @@ use comfy_table::Cell;
 use serde_json::{Value, json};
 use tipstaff::{Actor, ActorId, RuleId, RuleSet, RuleStats};
 
-use super::args::{Cli, Rules};
+use super::args::{Cli, Rest, Rules};
 use super::host::{Host, read, wait};
 use super::{Failure, Output, show};
 
-/// Checks, adds, lists, activates, deactivates.
+/// Checks, adds, lists, activates, deactivates, pauses, resumes.
 pub(super) fn run(cli: &Cli, command: &Rules) -> Result<Output, Failure> {
     match command {
         Rules::Check { file } => check(cli, file),
@@ -18,6 +18,8 @@ pub(super) fn run(cli: &Cli, command: &Rules) -> Result<Output, Failure> {
         Rules::List => list(&Host::open(cli)?),
         Rules::Activate { rule, by } => set_active(&Host::open(cli)?, rule, by, true),
         Rules::Deactivate { rule, by } => set_active(&Host::open(cli)?, rule, by, false),
+        Rules::Pause(rest) => set_paused(&Host::open(cli)?, rest, true),
+        Rules::Resume(rest) => set_paused(&Host::open(cli)?, rest, false),
     }
 }
 
@@ -85,6 +87,18 @@ fn set_active(host: &Host, rule: &RuleId, by: &ActorId, active: bool) -> Result<
     Ok(if host.json { Output::json(&json!({ "done": text })) } else { Output::ok(text + "\n") })
 }
 
+fn set_paused(host: &Host, rest: &Rest, rests: bool) -> Result<Output, Failure> {
+    let Rest { rule, by, reason } = rest;
+    let text = if rests {
+        wait(host.engine.pause_rule(&host.tenant, rule, by, reason, host.now))?;
+        format!("rule `{rule}` rests")
+    } else {
+        wait(host.engine.resume_rule(&host.tenant, rule, by, reason, host.now))?;
+        format!("rule `{rule}` acts again")
+    };
+    Ok(if host.json { Output::json(&json!({ "done": text })) } else { Output::ok(text + "\n") })
+}
+
 fn list(host: &Host) -> Result<Output, Failure> {
     if host.json {
         return Ok(Output::json(&Value::Array(rows(host)?)));
@@ -97,7 +111,7 @@ fn list(host: &Host) -> Result<Output, Failure> {
         table.add_row(vec![
             Cell::new(format!("{} r{}\n{}", rule.id, row.rule.revision, rule.title)),
             Cell::new(rule.mode),
-            Cell::new(if row.rule.active { "yes" } else { "no" }),
+            Cell::new(active(row)),
             Cell::new(rule.conditions()),
             Cell::new(actions(&row.rule)),
             Cell::new(row.stats.last_fired.map(|at| at.to_string()).unwrap_or_else(|| "never".to_owned())),
@@ -108,6 +122,15 @@ fn list(host: &Host) -> Result<Output, Failure> {
     Ok(Output::ok(format!("{table}\n{}", show::footer(rows.len(), None))))
 }
 
+/// Whether a rule is active, and why it rests if it does.
+fn active(row: &tipstaff::RuleRow) -> String {
+    match &row.paused {
+        _ if !row.rule.active => "no".to_owned(),
+        None => "yes".to_owned(),
+        Some(pause) => format!("paused by {} at {}: {}", pause.by, pause.at, pause.reason),
+    }
+}
+
 /// The rules as JSON.
 pub(super) fn rows(host: &Host) -> Result<Vec<Value>, Failure> {
     let rows = wait(host.engine.rule_rows(&host.tenant, host.now))?;
@@ -115,7 +138,7 @@ pub(super) fn rows(host: &Host) -> Result<Vec<Value>, Failure> {
         let rule = &row.rule.rule;
         json!({
             "id": rule.id, "title": rule.title, "revision": row.rule.revision, "digest": row.rule.digest,
-            "mode": rule.mode, "active": row.rule.active, "since": row.since, "conditions": rule.conditions(),
+            "mode": rule.mode, "active": row.rule.active, "paused": row.paused, "since": row.since, "conditions": rule.conditions(),
             "actions": row.rule.actions.iter().map(|action| json!({
                 "key": action.action.key, "type": action.spec.name, "approval": action.approval,
             })).collect::<Vec<_>>(),

@@ -51,7 +51,18 @@ pub(super) fn signal(text: &str, map: &Map, tenant: &TenantId) -> Result<Signal,
         first(&line, &fields.attributes)?.map(|value| read::payload("attributes", value)).transpose()?;
     let Some(score) = first(&line, &fields.score)? else {
         let payload = payload(&line, fields)?;
-        return Ok(Event { tenant, id, source, subject, at, payload, attributes, defaulted }.into());
+        return Ok(Event {
+            tenant,
+            id,
+            source,
+            subject,
+            at,
+            payload,
+            attributes,
+            defaulted,
+            caused_by: None,
+        }
+        .into());
     };
     let scale = match (first_text(&line, &fields.scale.from)?, &fields.scale.default) {
         (Some((shown, at)), _) => parse("scale", &shown, at)?,

@@ -11,9 +11,9 @@ use super::map::TimeFormat;
 use super::raw::{Kind, Value};
 use super::read;
 
-const FIELDS: [&str; 9] =
-    ["id", "time", "type", "subject", "payload", "score", "scale", "confidence", "attributes"];
-const ACCEPTED: &str = "`id`, `time`, `subject`, `attributes` with `type` and `payload`, or with `score`, `scale` and `confidence`";
+const FIELDS: [&str; 10] =
+    ["id", "time", "type", "subject", "payload", "caused_by", "score", "scale", "confidence", "attributes"];
+const ACCEPTED: &str = "`id`, `time`, `subject`, `attributes` with `type`, `payload` and `caused_by`, or with `score`, `scale` and `confidence`";
 
 type Object<'a> = BTreeMap<Cow<'a, str>, Value<'a>>;
 
@@ -41,10 +41,11 @@ pub(super) fn signal(line: &str, tenant: &TenantId) -> Result<Signal, Fault> {
             payload,
             attributes,
             defaulted: [].into(),
+            caused_by: object.get("caused_by").map(|value| parsed("caused_by", *value)).transpose()?,
         };
         return Ok(event.into());
     };
-    for name in ["type", "payload"] {
+    for name in ["type", "payload", "caused_by"] {
         if let Some(value) = object.get(name) {
             return Err(LineFault::Mixed(name).at(value.at()));
         }

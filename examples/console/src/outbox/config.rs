@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use serde::Deserialize;
-use tipstaff::{Job, ParamValue, Purpose, Span};
+use tipstaff::{Job, ParamValue, Span};
 
 /// Which targets an outbox knows, and which of them fail.
 ///
@@ -134,7 +134,7 @@ impl OutboxConfig {
 
 fn targets(job: &Job) -> Vec<(&str, String)> {
     let mut targets = vec![("type", job.action.to_string()), ("user", job.subject.user.to_string())];
-    if let Purpose::Notice { recipient, .. } = &job.purpose {
+    if let Some(recipient) = job.purpose.recipient() {
         targets.push(("recipient", recipient.to_string()));
     }
     targets.extend(job.params.iter().filter_map(|(name, value)| match value {

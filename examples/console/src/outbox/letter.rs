@@ -53,7 +53,7 @@ pub(super) fn reference(job: &Job) -> String {
 
 /// Whom or what it reaches.
 pub(super) fn recipient(job: &Job) -> String {
-    if let Purpose::Notice { recipient, .. } = &job.purpose {
+    if let Some(recipient) = job.purpose.recipient() {
         return recipient.to_string();
     }
     let user = &job.subject.user;

@@ -31,6 +31,8 @@ pub(crate) fn job(n: u32, endpoint: &str) -> Job {
             at: "2026-03-01T09:00:00Z".parse().unwrap(),
             operator: Some("chief".parse().unwrap()),
             reason: Some("for nobody else to read".into()),
+            cause: None,
+            depth: 0,
         },
         holders: Vec::new(),
     }

@@ -1,0 +1,110 @@
+//! The kill switch: engage, release, show.
+
+use comfy_table::Cell;
+use serde_json::json;
+use tipstaff::{Control, InFlight, KillScope, Stop};
+
+use super::args::{KillSwitch, Switch};
+use super::host::{Host, wait};
+use super::{Failure, Output, show};
+
+/// Stops, lets go, or shows what is stopped and what is under way.
+pub(super) fn run(host: &Host, command: &KillSwitch) -> Result<Output, Failure> {
+    match command {
+        KillSwitch::Engage(switch) => engage(host, switch),
+        KillSwitch::Release(switch) => release(host, switch),
+        KillSwitch::Show => shown(host),
+    }
+}
+
+/// The tenants that an order names: those of `--all`, or else the one of the command line.
+fn tenants(host: &Host, switch: &Switch) -> Vec<tipstaff::TenantId> {
+    if switch.all.is_empty() { vec![host.tenant.clone()] } else { switch.all.clone() }
+}
+
+fn scope(switch: &Switch) -> KillScope {
+    match (&switch.rule, &switch.action) {
+        (Some(rule), _) => KillScope::Rule(rule.clone()),
+        (None, Some(action)) => KillScope::Type(action.clone()),
+        (None, None) if switch.all.is_empty() => KillScope::Tenant,
+        (None, None) => KillScope::Global,
+    }
+}
+
+fn engage(host: &Host, switch: &Switch) -> Result<Output, Failure> {
+    let scope = scope(switch);
+    let (by, reason) = (&switch.by, switch.reason.as_str());
+    let flying = match scope {
+        KillScope::Global => {
+            wait(host.engine.engage_everywhere(tenants(host, switch), by, reason, host.now))?
+        }
+        _ => wait(host.engine.engage_kill_switch(&host.tenant, &scope, by, reason, host.now))?,
+    };
+    if host.json {
+        return Ok(Output::json(&json!({ "engaged": scope.to_string(), "in_flight": flying })));
+    }
+    Ok(Output::ok(format!("engaged: {scope}\n{}", table(&flying))))
+}
+
+fn release(host: &Host, switch: &Switch) -> Result<Output, Failure> {
+    let scope = scope(switch);
+    let (by, reason) = (&switch.by, switch.reason.as_str());
+    match scope {
+        KillScope::Global => {
+            wait(host.engine.release_everywhere(tenants(host, switch), by, reason, host.now))?
+        }
+        _ => wait(host.engine.release_kill_switch(&host.tenant, &scope, by, reason, host.now))?,
+    }
+    if host.json {
+        return Ok(Output::json(&json!({ "released": scope.to_string() })));
+    }
+    Ok(Output::ok(format!("released: {scope}\n")))
+}
+
+fn shown(host: &Host) -> Result<Output, Failure> {
+    let control = wait(host.engine.control(&host.tenant))?;
+    let flying = wait(host.engine.in_flight(&host.tenant, &KillScope::Tenant))?;
+    if host.json {
+        return Ok(Output::json(&json!({ "stopped": control, "in_flight": flying })));
+    }
+    let mut text = String::new();
+    for (scope, stop) in stops(&control) {
+        text.push_str(&format!("{scope}: stopped by {} at {}: {}\n", stop.by, stop.at, stop.reason));
+    }
+    for (rule, pause) in &control.paused {
+        text.push_str(&format!("rule {rule}: rests since {}, by {}: {}\n", pause.at, pause.by, pause.reason));
+    }
+    if text.is_empty() {
+        text.push_str("nothing is stopped\n");
+    }
+    Ok(Output::ok(text + &table(&flying)))
+}
+
+fn stops(control: &Control) -> Vec<(KillScope, &Stop)> {
+    let global = control.global.iter().map(|stop| (KillScope::Global, stop));
+    let tenant = control.tenant.iter().map(|stop| (KillScope::Tenant, stop));
+    let rules = control.rules.iter().map(|(rule, stop)| (KillScope::Rule(rule.clone()), stop));
+    let types = control.types.iter().map(|(action, stop)| (KillScope::Type(action.clone()), stop));
+    global.chain(tenant).chain(rules).chain(types).collect()
+}
+
+/// What is under way, and may still reach its target.
+fn table(flying: &[InFlight]) -> String {
+    if flying.is_empty() {
+        return "nothing is in flight\n".to_owned();
+    }
+    let mut table = show::table(&["in flight", "action", "for", "rules", "attempt", "worker", "lease until"]);
+    for row in flying {
+        let rules: Vec<&str> = row.rules.iter().map(|rule| rule.as_str()).collect();
+        table.add_row(vec![
+            Cell::new(row.enforcement),
+            Cell::new(&row.action),
+            Cell::new(&row.subject),
+            Cell::new(rules.join(", ")),
+            Cell::new(row.attempt),
+            Cell::new(&row.worker),
+            Cell::new(row.lease_until.map(|until| until.to_string()).unwrap_or_default()),
+        ]);
+    }
+    format!("{table}\n{}", show::footer(flying.len(), None))
+}

@@ -1,0 +1,9 @@
+//! How work is carried out: in turn, in batches, renewed, handed back, called off and tried again.
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod batches;
+mod groups;
+mod people;

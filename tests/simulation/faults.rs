@@ -1,0 +1,287 @@
+//! Every single fault: each call of a store and of a delivery of each scenario fails before it is
+//! applied, is applied and not answered, and is the last thing that its host did. It ends as it does
+//! undisturbed. The four shortest scenarios bear every pair of faults as well.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tipstaff::*;
+
+use crate::finish;
+use crate::net::{Faults, Hit, Net, Wire};
+use crate::random::Random;
+use crate::rules::{Rules, records, rules, start};
+use crate::support::{at, id, tenant};
+use crate::target::Port;
+use crate::witness::Witness;
+use crate::work::{Host, Work, body, is_passing, perform};
+use crate::world::next_moment;
+
+const KINDS: [Hit; 3] = [Hit::Before, Hit::Lost, Hit::Crash];
+
+/// A story: the rules, and what comes in at which minute. What is due is run whenever it is due.
+struct Scenario {
+    name: &'static str,
+    rules: usize,
+    steps: Vec<(i64, Work)>,
+    /// How many minutes it takes.
+    minutes: i64,
+}
+
+fn event(signal: &str, what: &str, minute: i64) -> (i64, Work) {
+    let payload = format!(r#"{{ "do": "{what}" }}"#);
+    let event = Event::new(tenant(), signal, "okta", id::<UserId>("ana"), at(minute), &payload);
+    (minute, Work::Signal(Box::new(event.expect("an event").into())))
+}
+
+fn score(signal: &str, value: &str, minute: i64) -> (i64, Work) {
+    let user: UserId = id("ana");
+    let reading = ScoreReading::new(tenant(), id(signal), id("default"), user, at(minute), id(value));
+    (minute, Work::Signal(Box::new(reading.into())))
+}
+
+const fn vote(person: &'static str, verdict: Verdict, minute: i64) -> (i64, Work) {
+    (minute, Work::Vote { person, verdict })
+}
+
+fn scenarios() -> Vec<Scenario> {
+    use Verdict::{Approve, Reject};
+    let lock = || KillScope::Type(BuiltinAction::LockAccount.into());
+    let story = |name, rules, minutes, steps: &[(i64, Work)]| Scenario {
+        name,
+        rules,
+        steps: steps.to_vec(),
+        minutes,
+    };
+    vec![
+        story("a mail", 0, 10, &[event("s1", "mail", 0)]),
+        story("a mail and its repeat", 0, 10, &[event("s1", "mail", 0), event("s2", "mail", 2)]),
+        story("three of a kind", 0, 30, &[event("s1", "hr", 0), event("s2", "hr", 5), event("s3", "hr", 10)]),
+        story("a report that confirms", 0, 90, &[event("s1", "hook", 0), (10, Work::Confirm)]),
+        story("a report that does not come", 0, 90, &[event("s1", "hook", 0)]),
+        story("what harms when late", 2, 30, &[event("s1", "revoke", 0)]),
+        story("a score falls", 2, 90, &[score("s1", "70", 0), score("s2", "25", 5)]),
+        story(
+            "two agree",
+            1,
+            180,
+            &[event("s1", "ask", 0), vote("bo", Approve, 10), vote("cy", Approve, 20)],
+        ),
+        story(
+            "one refuses",
+            1,
+            180,
+            &[event("s1", "ask", 0), vote("bo", Approve, 10), vote("di", Reject, 20)],
+        ),
+        story("nobody answers", 1, 180, &[event("s1", "ask", 0)]),
+        story("called off", 1, 180, &[event("s1", "ask", 0), (10, Work::Cancel)]),
+        story("two hold", 1, 180, &[event("s1", "both", 0)]),
+        story("one lets go", 1, 180, &[event("s1", "keep", 0), (10, Work::Lift)]),
+        story(
+            "a rule is switched off",
+            1,
+            180,
+            &[event("s1", "hold", 0), (10, Work::Active { rule: "hold", active: false })],
+        ),
+        story(
+            "a kill switch",
+            1,
+            180,
+            &[
+                (0, Work::Switch { scope: lock(), engage: true }),
+                event("s1", "hold", 5),
+                (10, Work::Switch { scope: lock(), engage: false }),
+                event("s2", "hold", 15),
+            ],
+        ),
+        story("a timetable", 3, 90, &[event("s1", "mail", 0)]),
+    ]
+}
+
+/// What is left: everything but when it happened and how often it was tried.
+#[derive(Debug, PartialEq)]
+struct Ends {
+    lines: BTreeSet<String>,
+    effects: BTreeMap<EnforcementId, bool>,
+    restricted: BTreeMap<(String, &'static str), bool>,
+}
+
+struct Stage {
+    net: Arc<Net>,
+    rules: Arc<Rules>,
+    host: Arc<Host>,
+    lives: u32,
+}
+
+impl Stage {
+    fn new(scenario: &Scenario, script: &[(u64, Hit)]) -> Self {
+        let rules = rules(scenario.rules);
+        let net = Arc::new(Net::new(0, start(), false));
+        rules.install(&net.store);
+        let mut state = net.state();
+        state.witness = Witness::of(&rules.records);
+        state.switches = true;
+        state.faults = Faults::Script(script.iter().copied().collect());
+        drop(state);
+        let host = begin(&net, &rules, 0);
+        Self { net, rules, host, lives: 0 }
+    }
+
+    /// Drives a call to its end; none where its host fell.
+    fn drive<T>(&mut self, call: impl Future<Output = T>, runs: bool) -> Option<T> {
+        self.net.state().worker = runs.then(|| format!("w{}", self.lives));
+        let mut call = pin!(call);
+        for _ in 0..100_000 {
+            let answer = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let mut state = self.net.state();
+            if let Some(violation) = state.violation.take() {
+                panic!("{violation}");
+            }
+            if state.fell {
+                state.fell = false;
+                drop(state);
+                self.lives += 1;
+                self.host = begin(&self.net, &self.rules, self.lives);
+                return None;
+            }
+            if let Poll::Ready(answer) = answer {
+                return Some(answer);
+            }
+        }
+        panic!("a call does not end");
+    }
+
+    /// Sends it until it is acknowledged or refused.
+    fn send(&mut self, work: &Work) {
+        let bound = work.bind(&self.net, &mut Random::new(0)).expect("there is what it is about");
+        for _ in 0..20 {
+            let call =
+                perform(Arc::clone(&self.host), bound.clone(), Arc::clone(&self.rules), self.net.now());
+            match self.drive(call, false) {
+                None => {}
+                Some(Err(error)) if is_passing(&error) => {}
+                Some(_) => return,
+            }
+        }
+        panic!("it is not acknowledged");
+    }
+
+    /// Runs what is due until that minute, whenever it is due.
+    fn run_until(&mut self, minute: i64) {
+        loop {
+            let (host, now) = (Arc::clone(&self.host), self.net.now());
+            let done = self.drive(async move { host.run_due(now).await }, true);
+            match done {
+                None | Some(Err(_)) => continue,
+                Some(Ok(report)) => assert!(report.faults.is_empty(), "{:?}", report.faults),
+            }
+            // Timetables go on for ever: they are looked at every ten minutes.
+            let timer = self.net.now().after(Span::mins(10));
+            let next = next_moment(&self.net).map_or(timer, |next| next.min(timer));
+            if next >= at(minute) {
+                self.net.advance_to(at(minute));
+                return;
+            }
+            self.net.advance_to(next);
+        }
+    }
+
+    fn ends(&self) -> Ends {
+        let (untold, _) =
+            finish::check_left(&self.net, &self.rules).unwrap_or_else(|violation| panic!("{violation}"));
+        assert_eq!(untold, 0);
+        let mut lines = BTreeSet::new();
+        for record in records(&self.net.store, Kind::ALL) {
+            lines.insert(match record.key.kind {
+                Kind::Enforcement | Kind::Notice => {
+                    let made: Enforcement = body(&record);
+                    format!("{} {} {} {}", made.id, made.action, made.reason(), made.repeats)
+                }
+                Kind::Approval => {
+                    let asked: Approval = body(&record);
+                    format!("{} {} {} vote(s)", asked.id, asked.state, asked.votes.len())
+                }
+                Kind::Effect => {
+                    let effect: HeldEffect = body(&record);
+                    format!("{} {} {}", effect.id, effect.status(), effect.holders().len())
+                }
+                _ => record.key.to_string(),
+            });
+        }
+        let state = self.net.state();
+        let effects = state.targets.keys.iter().map(|(key, seen)| (*key, seen.effects > 0)).collect();
+        Ends { lines, effects, restricted: state.targets.restricted.clone() }
+    }
+}
+
+fn begin(net: &Arc<Net>, rules: &Rules, lives: u32) -> Arc<Host> {
+    let worker = format!("w{lives}");
+    let port = Port { net: Arc::clone(net), worker: worker.clone(), carries: None };
+    Arc::new(Engine::new(Wire(Arc::clone(net)), port, rules.set.clone()).worker(id(&worker)))
+}
+
+/// Plays a scenario with faults at these calls; gives how it ends, and how many calls it took.
+fn play(scenario: &Scenario, script: &[(u64, Hit)]) -> (Ends, u64) {
+    let mut stage = Stage::new(scenario, script);
+    for (minute, work) in &scenario.steps {
+        stage.run_until(*minute);
+        stage.send(work);
+    }
+    stage.run_until(scenario.minutes);
+    let calls = stage.net.state().calls;
+    (stage.ends(), calls)
+}
+
+#[track_caller]
+fn same(scenario: &Scenario, expected: &Ends, script: &[(u64, Hit)]) -> u64 {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play(scenario, script)));
+    let (ends, calls) = outcome.unwrap_or_else(|_| panic!("{}: {script:?}", scenario.name));
+    assert_eq!(ends, *expected, "{}: {script:?}", scenario.name);
+    calls
+}
+
+#[test]
+fn every_single_fault_changes_nothing() {
+    let all = scenarios();
+    assert!(all.len() >= 12);
+    let mut faults = 0;
+    for scenario in &all {
+        let (expected, calls) = play(scenario, &[]);
+        assert!(!expected.effects.is_empty(), "{}", scenario.name);
+        for call in 0..calls {
+            for kind in KINDS {
+                same(scenario, &expected, &[(call, kind)]);
+                faults += 1;
+            }
+        }
+    }
+    println!("{} scenarios, {faults} single faults", all.len());
+    assert!(faults > 1_000, "{faults}");
+}
+
+#[test]
+fn every_pair_of_faults_changes_nothing_in_the_shortest() {
+    let mut all: Vec<_> = scenarios().into_iter().map(|scenario| (play(&scenario, &[]), scenario)).collect();
+    all.sort_by_key(|((_, calls), _)| *calls);
+    let mut pairs = 0;
+    for ((expected, calls), scenario) in all.iter().take(4) {
+        for call in 0..*calls {
+            for kind in KINDS {
+                // The second strikes anywhere in what the first led to.
+                let reached = same(scenario, expected, &[(call, kind)]);
+                for second in call + 1..reached {
+                    for other in KINDS {
+                        same(scenario, expected, &[(call, kind), (second, other)]);
+                        pairs += 1;
+                    }
+                }
+            }
+        }
+        println!("{}: {calls} calls", scenario.name);
+    }
+    println!("{pairs} pairs");
+    assert!(pairs > 1_000, "{pairs}");
+}

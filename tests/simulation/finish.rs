@@ -1,0 +1,332 @@
+//! What is true when everything has drained: what was promised is there, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tipstaff::*;
+
+use crate::net::Net;
+use crate::rules::{Rules, records, start};
+use crate::support::{go, id, tenant};
+use crate::target::{ONCE, Seen, honours_keys};
+use crate::witness::{Checked, TOGETHER, VERSIONS, Violation, ensure, of_a_life, violated};
+use crate::work::body;
+use crate::world::{DRAINS, World};
+
+pub(crate) const CHAIN: &str = "the audit chain verifies";
+pub(crate) const PATH: &str = "the trail tells each state of an enforcement, one after the other";
+pub(crate) const RECORDED: &str = "every acknowledged signal that concerned a rule has one trigger record";
+pub(crate) const UNIQUE: &str = "ids are unique";
+pub(crate) const LOST: &str = "no enforcement is lost";
+pub(crate) const EFFECT: &str = "succeeded means that the target saw the key's effect once";
+pub(crate) const WHY: &str = "it fails for a reason that there was";
+pub(crate) const COUNTED: &str = "events are counted once each";
+pub(crate) const ANSWERED: &str = "every acknowledged answer is in its request";
+pub(crate) const OCCURRED: &str = "every occurrence is begun once or told as left out";
+pub(crate) const VISITED: &str = "every subject of an audience is visited";
+pub(crate) const HELD: &str = "no restriction without a holder";
+pub(crate) const HOLDS: &str = "what somebody holds is there";
+pub(crate) const TOLD: &str = "an answer is refused only where its claim was lost";
+
+/// Everything that is left, read once.
+struct Left {
+    enforcements: Vec<(Record, Enforcement)>,
+    decisions: BTreeMap<TriggerId, Decision>,
+    approvals: BTreeMap<ApprovalId, Approval>,
+    trail: Vec<AuditRecord>,
+}
+
+/// Checks a world that has drained. Gives how many restrictions could not be judged, and how many
+/// deliveries were made by a worker that had outlived its lease.
+pub(crate) fn check(world: &World) -> Result<(u64, u64), Violation> {
+    let left = Left::read(&world.net);
+    promised(world, &left)?;
+    counted(world, &left)?;
+    check_these(&world.net, &world.rules, &left)
+}
+
+/// Checks what needs no knowledge of what came in.
+pub(crate) fn check_left(net: &Net, rules: &Rules) -> Result<(u64, u64), Violation> {
+    check_these(net, rules, &Left::read(net))
+}
+
+fn check_these(net: &Net, rules: &Rules, left: &Left) -> Result<(u64, u64), Violation> {
+    told(net, left)?;
+    ended(net, left)?;
+    occurrences(net, rules, left)?;
+    let untold = restrictions(net, left)?;
+    let late = net.state().targets.keys.values().filter(|seen| seen.late).count();
+    Ok((untold, late as u64))
+}
+
+impl Left {
+    fn read(net: &Net) -> Self {
+        let store = &net.store;
+        let trail = Trail { tenant: tenant(), lane: 0, after: 0, limit: usize::MAX };
+        let carried = records(store, &[Kind::Enforcement, Kind::Notice]);
+        let decisions = records(store, &[Kind::Trigger]);
+        let approvals = records(store, &[Kind::Approval]);
+        Self {
+            enforcements: carried.into_iter().map(|record| (record.clone(), body(&record))).collect(),
+            decisions: decisions.iter().map(body).map(|made: Decision| (made.id, made)).collect(),
+            approvals: approvals.iter().map(body).map(|asked: Approval| (asked.id, asked)).collect(),
+            trail: go(store.trail(&trail)),
+        }
+    }
+}
+
+/// The trail: whole, as long as what was committed, and with a path for each enforcement.
+fn told(net: &Net, left: &Left) -> Checked {
+    if let Err(broken) = verify(&left.trail, Head::default()) {
+        return violated(CHAIN, broken.to_string());
+    }
+    let state = net.state();
+    let (rows, found) = (state.witness.rows, left.trail.len() as u64);
+    ensure(TOGETHER, rows == found, || format!("{found} rows in the place of {rows}"))?;
+    let mut of: BTreeMap<EnforcementId, Vec<&AuditRecord>> = BTreeMap::new();
+    for row in &left.trail {
+        if let Some(about) = row.enforcement.filter(|_| of_a_life(&row.code)) {
+            of.entry(about).or_default().push(row);
+        }
+    }
+    for (record, made) in &left.enforcements {
+        let changes = state.witness.changes.get(&record.key.id).copied().unwrap_or_default();
+        ensure(VERSIONS, record.version == changes.versions, || {
+            format!("{}: {} after {changes:?}", record.key, record.version)
+        })?;
+        let rows = of.get(&made.id).map_or(&[][..], Vec::as_slice);
+        ensure(TOGETHER, rows.len() as u64 == changes.rows, || {
+            format!("{}: {} rows for {changes:?}", record.key, rows.len())
+        })?;
+        ensure(TOGETHER, changes.bare == made.repeats, || {
+            format!("{}: {} repeats for {changes:?}", record.key, made.repeats)
+        })?;
+        let word = |row: &AuditRecord, name: &str| row.details.get(name).map(ToString::to_string);
+        let mut before: Option<String> = None;
+        for row in rows {
+            let was = word(row, "was");
+            ensure(PATH, before.is_none() || was.is_none() || was == before, || {
+                format!("{}: {was:?} after {before:?}", made.id)
+            })?;
+            before = word(row, "reason").or(before);
+        }
+        let ends = before.is_none_or(|before| before == made.reason().as_str());
+        ensure(PATH, ends, || format!("{} is {}", made.id, made.reason()))?;
+    }
+    refusals(left)
+}
+
+/// An answer that the trail calls too late was that of a claim that somebody else had by then.
+fn refusals(left: &Left) -> Checked {
+    let refused = left.trail.iter().filter(|row| row.code == "ENFORCEMENT_SETTLE_REFUSED");
+    for row in refused {
+        let Some((_, made)) = left.enforcements.iter().find(|(_, made)| Some(made.id) == row.enforcement)
+        else {
+            continue;
+        };
+        // A report that confirms tells of the attempts before it as well.
+        if matches!(made.success, Success::Confirmed(_)) {
+            continue;
+        }
+        let token = row.details.get("token").map(ToString::to_string).unwrap_or_default();
+        let attempt = made.history.iter().find(|attempt| attempt.token.to_string() == token);
+        let settled =
+            attempt.is_some_and(|attempt| attempt.outcome.is_some() && attempt.settled_at.is_some());
+        ensure(TOLD, !settled, || format!("{}: attempt with token {token} was settled", made.id))?;
+    }
+    Ok(())
+}
+
+/// What was acknowledged is stored, and nothing twice.
+fn promised(world: &World, left: &Left) -> Checked {
+    for (item, acknowledged) in &world.promises.decisions {
+        // Another content under the same id is another signal, of which this says nothing.
+        let stored =
+            left.decisions.get(&acknowledged.id).filter(|stored| stored.digest == acknowledged.digest);
+        let signal = world.signal(*item).expect("a signal was decided on");
+        let concerned = match signal {
+            Signal::Event(_) => !world.promises.edited && !world.rules.set.concerned(signal).is_empty(),
+            _ => true,
+        };
+        ensure(RECORDED, stored.is_some() || (acknowledged.is_empty() && !concerned), || {
+            format!("{acknowledged} is not stored")
+        })?;
+        let Some(stored) = stored else { continue };
+        let same = Decision { repeat: false, ..acknowledged.clone() } == *stored;
+        ensure(RECORDED, same, || format!("acknowledged: {acknowledged}; stored: {stored}"))?;
+    }
+    let mut signals = BTreeSet::new();
+    for made in left.decisions.values() {
+        let signal = &made.signal;
+        let name = (signal.kind, signal.source.clone(), signal.id.clone(), signal.subject.clone(), signal.at);
+        let again = format!("{name:?}");
+        ensure(UNIQUE, signals.insert(again.clone()), || again)?;
+    }
+    for (request, person, verdict) in &world.promises.votes {
+        let there = left.approvals.get(request).is_some_and(|asked| {
+            asked.votes.iter().any(|vote| vote.actor.as_str() == *person && vote.verdict == *verdict)
+        });
+        ensure(ANSWERED, there, || format!("{person}'s {verdict} to {request}"))?;
+    }
+    let known: BTreeSet<EnforcementId> = left.enforcements.iter().map(|(_, made)| made.id).collect();
+    let mut made_by: BTreeMap<EnforcementId, TriggerId> = BTreeMap::new();
+    for decision in left.decisions.values() {
+        for made in decision.enforcements() {
+            ensure(LOST, known.contains(&made), || format!("{made} of {decision}"))?;
+            let other = made_by.insert(made, decision.id);
+            ensure(UNIQUE, other.is_none(), || format!("{made} is of two decisions"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything is over, for a reason that there was, and what succeeded had its effect.
+fn ended(net: &Net, left: &Left) -> Checked {
+    for asked in left.approvals.values() {
+        ensure(DRAINS, asked.state != ApprovalState::Open, || asked.to_string())?;
+        let agreed: BTreeSet<_> = asked
+            .votes
+            .iter()
+            .filter(|vote| vote.verdict == Verdict::Approve)
+            .map(|vote| &vote.actor)
+            .collect();
+        let need: u32 = asked.policy.groups.iter().map(|quorum| quorum.need).sum();
+        let enough = asked.state != ApprovalState::Granted || agreed.len() as u64 >= u64::from(need);
+        ensure(ANSWERED, enough, || format!("{asked}: {} agreed", agreed.len()))?;
+    }
+    let state = net.state();
+    let nothing = Seen::default();
+    for (_, made) in &left.enforcements {
+        ensure(DRAINS, made.status() != Status::Pending, || made.to_string())?;
+        let seen = state.targets.keys.get(&made.id).unwrap_or(&nothing);
+        let effects = || format!("{made}: {seen:?}");
+        match made.reason() {
+            Reason::Done if honours_keys(made.action.as_str()) => ensure(EFFECT, seen.effects == 1, effects)?,
+            Reason::Done => ensure(EFFECT, seen.effects == 1 || (seen.late && seen.effects > 1), effects)?,
+            Reason::PermanentError => ensure(WHY, seen.refused, effects)?,
+            Reason::Exhausted => {
+                let capped = made.attempts >= made.retry.attempts;
+                ensure(WHY, capped || made.retry.not_after.is_some(), effects)?;
+            }
+            Reason::OutcomeUnknown => {
+                let confirmed = matches!(made.success, Success::Confirmed(_));
+                let repeats = made.retry.safety != RetrySafety::NotIdempotent;
+                ensure(WHY, confirmed || !repeats, effects)?;
+            }
+            _ => {}
+        }
+        ensure(ONCE, seen.effects <= 1 || seen.late, effects)?;
+    }
+    Ok(())
+}
+
+/// A window of three fires once for whoever has three.
+fn counted(world: &World, left: &Left) -> Checked {
+    let rule: RuleId = id("count");
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for decision in left.decisions.values() {
+        if decision.windows.iter().any(|stand| stand.rule == rule && stand.outcome != WindowOutcome::Late) {
+            *counts.entry(decision.signal.subject.user.to_string()).or_default() += 1;
+        }
+    }
+    for (user, count) in counts {
+        let of = |made: &&(Record, Enforcement)| {
+            made.1.subject.user.as_str() == user && made.1.holders.iter().any(|holder| holder.rule == rule)
+        };
+        let made = left.enforcements.iter().filter(of).count();
+        let free = !world.promises.stopped && !world.promises.exempted;
+        let right = if free { made == usize::from(count >= 3) } else { made <= 1 };
+        ensure(COUNTED, right, || format!("{user}: {count} event(s), {made} enforcement(s)"))?;
+    }
+    Ok(())
+}
+
+/// The timetable: every occurrence once, and everybody who was known.
+fn occurrences(net: &Net, rules: &Rules, left: &Left) -> Checked {
+    if !rules.clock {
+        return Ok(());
+    }
+    let rule = rules.set.rule(&id("clock")).expect("the set has it");
+    let Trigger::Schedule { timetable, .. } = &rule.rule.trigger else { unreachable!("it has a timetable") };
+    let (mut begun, mut skipped) = (BTreeMap::new(), BTreeSet::new());
+    for row in &left.trail {
+        let Some(occurrence) = row.details.get("occurrence").map(ToString::to_string) else { continue };
+        match row.code.as_str() {
+            "SCHEDULE_OCCURRENCE_STARTED" => *begun.entry(occurrence).or_insert(0) += 1,
+            "SCHEDULE_OCCURRENCE_SKIPPED" => drop(skipped.insert(occurrence)),
+            _ => {}
+        }
+    }
+    let mut next = timetable.after(start());
+    while let Some(due) = next.filter(|due| *due <= net.now()) {
+        let name = due.to_string();
+        let times = begun.get(&name).copied().unwrap_or(0);
+        let right = times == 1 || (times == 0 && skipped.contains(&name));
+        ensure(OCCURRED, right, || format!("{name}: begun {times} time(s)"))?;
+        next = timetable.after(due);
+    }
+    let subjects: Vec<SubjectState> = records(&net.store, &[Kind::Subject]).iter().map(body).collect();
+    let state = net.state();
+    let visited: BTreeSet<_> = left
+        .decisions
+        .values()
+        .filter(|made| made.signal.kind == TriggerKind::Schedule)
+        .map(|made| (made.signal.at, made.signal.subject.clone()))
+        .collect();
+    for run in records(&net.store, &[Kind::Run]).iter().map(body::<Run>) {
+        ensure(DRAINS, run.done, || format!("the run of {}", run.at))?;
+        // Known before it began, by the order of commits and by the clocks of those who made them.
+        let before = |known: &&SubjectState| {
+            let (subject, key) = (subject_key(known), Key::new(&tenant(), Kind::Run, run.id.to_string()));
+            known.known_since <= run.begun && state.witness.born(&subject) < state.witness.born(&key)
+        };
+        for known in subjects.iter().filter(before) {
+            let there = visited.contains(&(run.at, known.subject.clone()));
+            ensure(VISITED, there, || format!("{} at {}", known.subject, run.at))?;
+        }
+    }
+    Ok(())
+}
+
+fn subject_key(known: &SubjectState) -> Key {
+    Key::new(&tenant(), Kind::Subject, format!("user:{}", known.subject.user))
+}
+
+/// Who is restricted is held, and who is held is restricted.
+fn restrictions(net: &Net, left: &Left) -> Result<u64, Violation> {
+    let effects: Vec<HeldEffect> = records(&net.store, &[Kind::Effect]).iter().map(body).collect();
+    let state = net.state();
+    let targets = &state.targets;
+    let of = |user: &str, what: &str| {
+        let name = if what == "lock" { "lock_account" } else { "restrict_access" };
+        effects
+            .iter()
+            .find(|effect| effect.subject.user.as_str() == user && effect.apply.action.as_str() == name)
+    };
+    let mut untold = 0;
+    for (place, there) in &targets.restricted {
+        if targets.untold.contains_key(place) {
+            untold += 1;
+            continue;
+        }
+        let (user, what) = place;
+        let effect = of(user, what);
+        let held = effect.is_some_and(|effect| !effect.holders().is_empty());
+        ensure(HELD, !there || held, || match effect {
+            Some(effect) => format!("{what} of {user}: {effect}"),
+            None => format!("{what} of {user}, and nobody knows of it"),
+        })?;
+        let sure = |held: &Held| {
+            let made = left.enforcements.iter().find(|(_, made)| made.id == held.enforcement);
+            made.is_some_and(|(_, made)| made.reason() == Reason::Done)
+        };
+        let brought = effect.is_some_and(|effect| effect.holders().iter().any(sure));
+        ensure(HOLDS, *there || !brought, || format!("{what} of {user}: {effect:?}"))?;
+    }
+    for effect in &effects {
+        let past = |held: &&Held| held.until.is_some_and(|until| until < net.now());
+        ensure(HELD, effect.holders().iter().find(past).is_none(), || effect.to_string())?;
+        let over = matches!(effect.status(), EffectStatus::Clear | EffectStatus::Standing);
+        ensure(DRAINS, over, || effect.to_string())?;
+    }
+    Ok(untold)
+}
