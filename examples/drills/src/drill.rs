@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -116,7 +116,7 @@ fn sqlite_read_only(dir: &TempDir) -> Result<Outcome, String> {
     let fleet = world.hosts(ON_A_FILE, dir.path(), user, None);
     went_on(&fleet, 50)?;
     // Whoever has the files open may write on: the processes that meet the obstacle are new.
-    world.still.store(true, Ordering::SeqCst);
+    world.be_still(true);
     writable(&files, false)?;
     fleet.restart();
     let before = content(&files)?;
@@ -127,7 +127,7 @@ fn sqlite_read_only(dir: &TempDir) -> Result<Outcome, String> {
     }
     let during = fleet.taken().len();
     writable(&files, true)?;
-    world.still.store(false, Ordering::SeqCst);
+    world.be_still(false);
     fleet.restart();
     went_on(&fleet, during)?;
     world.end(&fleet, "the file could not be written to for a while, and did not change")
@@ -205,8 +205,8 @@ struct World {
     engine: Arc<Engine<AnyStore, Webhooks>>,
     receiver: Receiver,
     over: Arc<AtomicBool>,
-    /// Whether nobody may answer for now.
-    still: Arc<AtomicBool>,
+    /// Held while somebody answers; true where nobody may for now.
+    still: Arc<Mutex<bool>>,
 }
 
 impl World {
@@ -218,7 +218,7 @@ impl World {
         let store = wait(name.open()).map_err(text)?;
         let engine = Arc::new(Engine::new(store, order.webhooks(), rules()));
         wait(engine.add_rules(&tenant(), &rules(), &Actor::Host, order.now())).map_err(text)?;
-        let (over, still) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (over, still) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(false)));
         let world = Self { order, engine, receiver, over, still };
         world.answer();
         Ok(world)
@@ -235,13 +235,20 @@ impl World {
         let (over, still) = (Arc::clone(&self.over), Arc::clone(&self.still));
         thread::spawn(move || {
             while !over.load(Ordering::SeqCst) {
-                if !still.load(Ordering::SeqCst) {
+                let still = still.lock().unwrap_or_else(PoisonError::into_inner);
+                if !*still {
                     // Whatever fails is open at the next look.
                     let _ = wait(answers(&engine, &order));
                 }
+                drop(still);
                 sleep(Duration::from_millis(100));
             }
         });
+    }
+
+    /// Nobody answers from now on, or somebody does again; waits for an answer that is under way.
+    fn be_still(&self, yes: bool) {
+        *self.still.lock().unwrap_or_else(PoisonError::into_inner) = yes;
     }
 
     /// Waits for the end of all work, and looks at what became of it.
