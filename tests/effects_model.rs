@@ -283,7 +283,7 @@ impl Run {
                 for row in self.log() {
                     let waits = row.status() == Status::Pending && row.purpose == Purpose::Action;
                     if waits && row.subject == subject(*user) {
-                        // What runs is not called off.
+                        // What runs may be carried out all the same.
                         let _ = ready(engine.cancel(&tenant, row.id, &olga, "no", self.now())).unwrap();
                     }
                 }

@@ -1,4 +1,5 @@
-//! What becomes of effects when an enforcement is over, and when a holder's time is (behaviour 8.4). Every change is in the commit that leads to it.
+//! What becomes of effects when an enforcement is over, and when a holder's time is (behaviour 8.4).
+//! Every change is in the commit that leads to it.
 
 use super::intake::{enforcement_key, replace, stats_key, subject_key};
 use super::run::step_id;
@@ -8,7 +9,7 @@ use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
 use crate::delivery::Delivery;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
-use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, Status};
+use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, State, Status};
 use crate::id::{ActorId, EffectId, EnforcementId, TenantId};
 use crate::rule::Mode;
 use crate::signal::TriggerKind;
@@ -17,18 +18,18 @@ use crate::store::{Key, Kind, Store, StoreError, Stored};
 use crate::time::Time;
 
 impl<S: Store, D: Delivery> Engine<S, D> {
-    /// What follows for the effect when an enforcement moved. `token` is that of the delivery which
+    /// What follows for the effect when an enforcement moved. `ran` is the state in which a delivery
     /// came back, where one did.
     pub(super) async fn effect_after(
         &self,
         tx: &mut Tx<'_, S>,
         next: &Enforcement,
-        token: Option<u64>,
+        ran: Option<&State>,
         now: Time,
     ) -> Result<(), EngineError> {
         let Some(id) = next.effect() else { return Ok(()) };
         // What was never claimed brought nothing about.
-        if next.attempts == 0 || (token.is_none() && next.status() == Status::Pending) {
+        if next.attempts == 0 || (ran.is_none() && next.status() == Status::Pending) {
             return Ok(());
         }
         let key = effect_key(&next.tenant, id);
@@ -50,7 +51,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             effect = match next.purpose {
                 Purpose::Undo { .. } => self.undone(tx, effect, next, own, now).await?,
                 _ if !next.may_stand() => effect,
-                _ => self.brought_about(tx, effect, next, own, now).await?,
+                _ => {
+                    let called_off = matches!(ran, Some(State::Running { called_off: true, .. }));
+                    self.brought_about(tx, effect, next, own, called_off, now).await?
+                }
             };
         }
         self.away_after_effect(tx, next, &mut effect).await?;
@@ -106,6 +110,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         mut effect: HeldEffect,
         done: &Enforcement,
         own: bool,
+        called_off: bool,
         now: Time,
     ) -> Result<HeldEffect, EngineError> {
         // Without the turn, another delivery may have come in between.
@@ -114,7 +119,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 || matches!(effect.state, EffectState::Lifting { .. })
                 || effect.lifted_at.is_some_and(|at| at >= done.recorded_at));
         if done.purpose == Purpose::Action {
-            let wanted = !matches!(done.reason(), Reason::Cancelled | Reason::Superseded);
+            let wanted = match done.reason() {
+                Reason::Cancelled | Reason::Superseded => false,
+                Reason::OutcomeUnknown => !called_off,
+                _ => true,
+            };
             // What was called off and may be there all the same is taken back, unless others hold it.
             if !wanted && !effect.holders().is_empty() {
                 return Ok(effect);

@@ -220,7 +220,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             }
         };
         self.count_end(tx, &mut next).await?;
-        self.effect_after(tx, &next, Some(token), now).await?;
+        self.effect_after(tx, &next, Some(&stored.body.state), now).await?;
         tx.fence(key.clone(), token);
         tx.put(key.clone(), &stored.with(next.clone()));
         written.push(answer);

@@ -30,6 +30,8 @@ pub(crate) const RACES: &[(Defect, &str)] = &[
     (Defect::ClaimsCheckedEarly, "of_one_claim_made_twice_at_once_one_is_made"),
     (Defect::QueriesOfAllTenants, "pages_hold_while_others_write"),
     (Defect::CursorsAreOffsets, "pages_hold_while_others_write"),
+    (Defect::LeasesEndByDecisionTime, "a_settling_and_a_rescue_exclude_each_other"),
+    (Defect::HolderTakesAgain, "a_settling_and_a_rescue_exclude_each_other"),
     (Defect::TrailsBeginAtAfter, "a_lane_is_seen_without_gaps"),
     (Defect::ErasesCommitments, "an_erasure_loses_no_record"),
     (Defect::RemembersLanes, "an_erasure_loses_no_record"),

@@ -3,6 +3,7 @@
 
 use tipstaff::*;
 
+use crate::support::people::Directory;
 use crate::support::{World, at, go, id};
 
 const HOUR: i64 = 60;
@@ -11,7 +12,7 @@ const DAY: i64 = 24 * HOUR;
 /// A rule of each way of a trigger. `{low}` is where the band "red" ends.
 const RULES: &str = r#"{
   "types": [{ "name": "badge_off", "category": "integration", "restricts": true }],
-  "approvers": { "default": "sec", "groups": { "sec": ["bo", "cy", "di"], "board": ["max"] } },
+  "approvers": { "default": "sec" }, "administrators": { "keep": 1 },
   "scales": [{ "id": "default", "low": 0, "high": 100, "high_is": "safe",
     "bands": [{ "name": "green", "from": 60 }, { "name": "red", "from": {low} }, { "name": "critical", "from": 0 }],
     "hysteresis": { "margin": 5, "dwell": "1h" } }],
@@ -22,7 +23,8 @@ const RULES: &str = r#"{
           "fallback": { "groups": [{ "name": "board" }], "within": "1h" } } ] } }] },
     { "id": "watchful", "trigger": { "event": { "pattern": { "do": ["fail"] }, "window": { "count": 3, "in": "10m" } } },
       "actions": [{ "key": "tell", "type": "escalate_to_hr", "params": { "note": "of {user}" } },
-                  { "key": "out", "type": "revoke_sessions", "approval": "none" }] },
+                  { "key": "out", "type": "revoke_sessions", "approval": "none" }],
+      "guards": { "cap": { "count": 20, "in": "1h" } } },
     { "id": "shadow", "mode": "shadow", "trigger": { "event": { "pattern": { "do": ["lock", "fail"] } } },
       "actions": [{ "key": "hook", "type": "send_webhook", "params": { "endpoint": "siem" } }] },
     { "id": "down", "trigger": { "score": { "enters": ["red", "critical"] } },
@@ -41,7 +43,9 @@ fn rules(low: &str) -> RuleSet {
 /// Tells the story; `look` sees the world at three moments of it.
 pub(crate) fn told(mut look: impl FnMut(&World)) -> World {
     let world = World::on(MemoryStore::default(), rules("20"));
-    let world = World { engine: world.engine.worker(id("worker-1")), ..world };
+    let people = Directory::default().hire("sec", &["bo", "cy", "di"]).hire("board", &["max"]);
+    let people = people.administrators(&["ana", "ben", "eva"]);
+    let world = World { engine: world.engine.worker(id("worker-1")).people(people), ..world };
     let (tenant, olga) = (world.tenant.clone(), id("olga"));
     let happens = |signal: &str, what: &str, user: &str, minute| {
         let payload = format!(r#"{{ "do": "{what}", "from": "Zürich" }}"#);
@@ -78,6 +82,9 @@ pub(crate) fn told(mut look: impl FnMut(&World)) -> World {
     let eva = Subject::user(id("eva"));
     let all: ExemptionScope = id("all");
     go(world.engine.exempt(&tenant, &eva, &all, Some(at(3 * DAY)), &olga, "on call", at(12)));
+    let trainees = Pattern::parse(r#"{ "team": ["trainees"] }"#).unwrap();
+    let lock = ExemptionScope::Type(id("lock_account"));
+    go(world.engine.exempt_where(&tenant, &trainees, &lock, None, &olga, "a trial", at(12)));
     world.submit(world.score("c3", "eva", at(13), "15"), at(13));
     world.submit(world.score("c4", "ana", at(14), "25"), at(14));
     let set = rules("30");

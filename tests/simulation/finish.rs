@@ -193,6 +193,8 @@ fn ended(net: &Net, left: &Left) -> Checked {
         let enough = asked.state != ApprovalState::Granted || agreed.len() as u64 >= u64::from(need);
         ensure(ANSWERED, enough, || format!("{asked}: {} agreed", agreed.len()))?;
     }
+    let asked = left.trail.iter().filter(|row| row.code == "ENFORCEMENT_CANCEL_ASKED");
+    let cancelled: BTreeSet<EnforcementId> = asked.filter_map(|row| row.enforcement).collect();
     let state = net.state();
     let nothing = Seen::default();
     for (_, made) in &left.enforcements {
@@ -210,7 +212,9 @@ fn ended(net: &Net, left: &Left) -> Checked {
             Reason::OutcomeUnknown => {
                 let confirmed = matches!(made.success, Success::Confirmed(_));
                 let repeats = made.retry.safety != RetrySafety::NotIdempotent;
-                ensure(WHY, confirmed || !repeats, effects)?;
+                // What was called off while it ran, and got no answer, is tried no more.
+                let called_off = cancelled.contains(&made.id);
+                ensure(WHY, confirmed || !repeats || called_off, effects)?;
             }
             _ => {}
         }

@@ -1,10 +1,10 @@
 //! Claims: what may be taken is looked for without a lock on the file, and taken in one short
 //! write transaction, which judges each record again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tipstaff::{Claim, Key, MAX_CLAIM, Record, TenantId, Time};
+use tipstaff::{ActionType, Ahead, Claim, Key, MAX_CLAIM, Record, TenantId, Time, Upcoming};
 
 use crate::fault::Fault;
 use crate::{row, write};
@@ -13,7 +13,7 @@ use crate::{row, write};
 pub(crate) enum Found {
     /// The claim was made before: what it still holds.
     Held(Vec<Record>),
-    /// What may be taken, the longest ready first; at most the claim's number.
+    /// What may be taken, of each tenant in turn; at most the claim's number.
     Ready(Vec<Key>),
 }
 
@@ -25,20 +25,71 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
         return Ok(Found::Held(held));
     }
     let max = claim.max.clamp(1, MAX_CLAIM);
+    let channels = channels(db, claim)?;
     let mut controls = Controls::default();
     let mut ready = Vec::new();
-    let mut after = Place { ready_at: i64::MIN, key: (String::new(), String::new(), String::new()) };
-    loop {
-        let page = page(db, claim, now, &after, max)?;
-        let Some((last, _)) = page.last() else { return Ok(Found::Ready(ready)) };
-        after = last.clone();
-        for (_, key) in page {
-            if is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now)? {
-                ready.push(key);
+    let mut lines = VecDeque::new();
+    // The first of each tenant, from the one after the last that was served, and round to it again.
+    let last = claim.after.as_ref().map(TenantId::as_str);
+    let (mut tenant, mut round) = (last.unwrap_or_default().to_owned(), last.is_none());
+    while ready.len() < max {
+        match next_tenant(db, &channels, &tenant)? {
+            Some(next) if !round || last.is_none_or(|last| *next <= *last) => {
+                let mut line = Line::new(&next, max);
+                if let Some(key) = line.next(db, claim, &channels, &mut controls, now)? {
+                    ready.push(key);
+                    lines.push_back(line);
+                }
+                tenant = next;
             }
-            if ready.len() == max {
-                return Ok(Found::Ready(ready));
+            _ if round => break,
+            _ => (tenant, round) = (String::new(), true),
+        }
+    }
+    while ready.len() < max
+        && let Some(mut line) = lines.pop_front()
+    {
+        if let Some(key) = line.next(db, claim, &channels, &mut controls, now)? {
+            ready.push(key);
+            lines.push_back(line);
+        }
+    }
+    Ok(Found::Ready(ready))
+}
+
+/// What one tenant has to take, the longest ready first, read page by page.
+struct Line {
+    tenant: String,
+    size: usize,
+    after: Option<Place>,
+    page: VecDeque<Key>,
+}
+
+impl Line {
+    /// Pages of a claim's size, within reason: most are left after the first key or two.
+    fn new(tenant: &str, max: usize) -> Self {
+        Self { tenant: tenant.to_owned(), size: max.clamp(16, 64), after: None, page: VecDeque::new() }
+    }
+
+    fn next(
+        &mut self,
+        db: &Connection,
+        claim: &Claim,
+        channels: &[String],
+        controls: &mut Controls,
+        now: Time,
+    ) -> Result<Option<Key>, Fault> {
+        loop {
+            while let Some(key) = self.page.pop_front() {
+                if is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now)? {
+                    return Ok(Some(key));
+                }
             }
+            let after = self.after.take().unwrap_or_default();
+            let page = page(db, claim, channels, &self.tenant, now, &after, self.size)?;
+            let Some((last, _)) = page.last() else { return Ok(None) };
+            self.after = Some(last.clone());
+            self.page = page.into_iter().map(|(_, key)| key).collect();
         }
     }
 }
@@ -112,47 +163,106 @@ fn held(db: &Connection, claim: &Claim) -> Result<Vec<Record>, Fault> {
     Ok(held)
 }
 
-/// The order in which records are taken: what has been ready longest, then tenant and key.
+/// The order in which a tenant's records are taken: what has been ready longest, then by key.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 struct Place {
     ready_at: i64,
-    key: (String, String, String),
+    key: (String, String),
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { ready_at: i64::MIN, key: Default::default() }
+    }
 }
 
 pub(crate) const READY: &str = "SELECT tenant, kind, id, ready_at FROM records
-     WHERE channel = ?1 AND ready_at <= ?2 AND (lease_until IS NULL OR lease_until <= ?3)
-       AND (ready_at, tenant, kind, id) > (?4, ?5, ?6, ?7)
-     ORDER BY ready_at, tenant, kind, id LIMIT ?8";
+     WHERE channel = ?1 AND tenant = ?2 AND ready_at <= ?3 AND (lease_until IS NULL OR lease_until <= ?4)
+       AND (ready_at, kind, id) > (?5, ?6, ?7)
+     ORDER BY ready_at, kind, id LIMIT ?8";
 
-/// The next candidates after a place. Each channel has an order of its own; the page is merged
-/// from their firsts.
+/// The next candidates of a tenant after a place. Each channel has an order of its own; the page is
+/// merged from their firsts.
 fn page(
     db: &Connection,
     claim: &Claim,
+    channels: &[String],
+    tenant: &str,
     now: Time,
     after: &Place,
     limit: usize,
 ) -> Result<Vec<(Place, Key)>, Fault> {
     let mut statement = db.prepare_cached(READY)?;
     let mut page = BTreeMap::new();
-    for channel in channels(db, claim)? {
-        let (tenant, kind, id) = &after.key;
+    for channel in channels {
+        let (kind, id) = &after.key;
         let mut rows = statement.query(params![
             channel,
+            tenant,
             claim.until.micros(),
             now.micros(),
             after.ready_at,
-            tenant,
             kind,
             id,
             row::limit(limit),
         ])?;
         while let Some(row) = rows.next()? {
-            let key = (row.get(0)?, row.get(1)?, row.get(2)?);
-            page.insert(Place { ready_at: row.get(3)?, key }, row::key(row, 0)?);
+            page.insert(Place { ready_at: row.get(3)?, key: (row.get(1)?, row.get(2)?) }, row::key(row, 0)?);
         }
     }
     Ok(page.into_iter().take(limit).collect())
+}
+
+pub(crate) const NEXT_TENANT: &str =
+    "SELECT tenant FROM records WHERE channel = ?1 AND tenant > ?2 ORDER BY tenant LIMIT 1";
+
+/// The next tenant that has anything on these channels: one step down the index for each.
+fn next_tenant(db: &Connection, channels: &[String], after: &str) -> Result<Option<String>, Fault> {
+    let mut statement = db.prepare_cached(NEXT_TENANT)?;
+    let mut first: Option<String> = None;
+    for channel in channels {
+        let found = statement.query_row([channel, after], |row| row.get(0)).optional()?;
+        first = first.into_iter().chain(found).min();
+    }
+    Ok(first)
+}
+
+pub(crate) const NEXT_READY: &str = "SELECT ready_at FROM records
+     WHERE channel = ?1 AND tenant = ?2 AND ready_at > ?3 AND (lease_until IS NULL OR lease_until <= ?4)
+     ORDER BY ready_at LIMIT 1";
+pub(crate) const NEXT_TIMER: &str =
+    "SELECT due_at FROM records WHERE tenant = ?1 AND due_at > ?2 ORDER BY due_at LIMIT 1";
+/// As many rows as there are leases, which workers bound.
+pub(crate) const NEXT_LEASE: &str =
+    "SELECT min(lease_until) FROM records WHERE lease_nonce IS NOT NULL AND lease_until > ?1";
+
+/// What comes next, of all tenants.
+pub(crate) fn upcoming(db: &Connection, ask: &Ahead, now: Time) -> Result<Upcoming, Fault> {
+    let at = |micros: i64| Time::from_micros(micros);
+    let (mut timer, mut ready) = (None, None);
+    let mut next = db.prepare_cached(crate::read::NEXT_TENANT)?;
+    let mut of_tenant = db.prepare_cached(NEXT_TIMER)?;
+    let mut tenant = String::new();
+    while let Some(found) = next.query_row([&tenant], |row| row.get::<_, String>(0)).optional()? {
+        let first =
+            of_tenant.query_row(params![found, ask.after.micros()], |row| row.get(0)).optional()?.map(at);
+        timer = timer.into_iter().chain(first).min();
+        tenant = found;
+    }
+    let channels = channels_of(db, ask.channels.as_ref())?;
+    let mut first_ready = db.prepare_cached(NEXT_READY)?;
+    let mut tenant = String::new();
+    while let Some(found) = next_tenant(db, &channels, &tenant)? {
+        for channel in &channels {
+            let values = params![channel, found, ask.after.micros(), now.micros()];
+            let first = first_ready.query_row(values, |row| row.get(0)).optional()?.map(at);
+            ready = ready.into_iter().chain(first).min();
+        }
+        tenant = found;
+    }
+    let mut leases = db.prepare_cached(NEXT_LEASE)?;
+    let lease: Option<i64> = leases.query_row([now.micros()], |row| row.get(0))?;
+    Ok(Upcoming { timer, ready, lease: lease.map(|until| now.until(at(until))) })
 }
 
 pub(crate) const NEXT_CHANNEL: &str = "SELECT channel FROM records
@@ -161,7 +271,11 @@ pub(crate) const NEXT_CHANNEL: &str = "SELECT channel FROM records
 /// The channels of a claim: those that it names, or all on which anything waits, each found by one
 /// step down the index.
 fn channels(db: &Connection, claim: &Claim) -> Result<Vec<String>, Fault> {
-    if let Some(channels) = &claim.channels {
+    channels_of(db, claim.channels.as_ref())
+}
+
+fn channels_of(db: &Connection, named: Option<&BTreeSet<ActionType>>) -> Result<Vec<String>, Fault> {
+    if let Some(channels) = named {
         return Ok(channels.iter().map(ToString::to_string).collect());
     }
     let mut statement = db.prepare_cached(NEXT_CHANNEL)?;

@@ -17,8 +17,8 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tipstaff::{
-    AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Store,
-    StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 
 use claim::Found;
@@ -157,6 +157,10 @@ impl Store for SqliteStore {
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         self.write(|db| write::renew(db, renewal, (self.clock)()))
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        self.read(|db| claim::upcoming(db, ask, (self.clock)()))
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {

@@ -28,9 +28,9 @@ CREATE TABLE records (
 CREATE INDEX records_at ON records (tenant, kind, at, id);
 -- Timers.
 CREATE INDEX records_due ON records (tenant, due_at, kind, id) WHERE due_at IS NOT NULL;
--- What waits for a worker. The lease stands in the index, so that what is held is passed over
+-- What waits for a worker, tenant by tenant, as they take turns. The lease stands in the index, so that what is held is passed over
 -- without a look at the table.
-CREATE INDEX records_queue ON records (channel, ready_at, tenant, kind, id, lease_until)
+CREATE INDEX records_queue ON records (channel, tenant, ready_at, kind, id, lease_until)
     WHERE channel IS NOT NULL;
 -- A claim that is repeated.
 CREATE INDEX records_nonce ON records (lease_nonce) WHERE lease_nonce IS NOT NULL;

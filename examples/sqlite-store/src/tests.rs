@@ -22,7 +22,7 @@ fn every_search_goes_by_an_index_and_none_sorts() {
     let store = SqliteStore::in_memory().unwrap();
     let db = lock(&store.writer);
     let due = "SEARCH records USING INDEX records_due (tenant=? AND (due_at,kind,id)>(?,?,?) AND due_at<?)";
-    let ready = "SEARCH records USING COVERING INDEX records_queue (channel=? AND (ready_at,tenant,kind,id)>(?,?,?,?) AND ready_at<?)";
+    let ready = "SEARCH records USING COVERING INDEX records_queue (channel=? AND tenant=? AND (ready_at,kind,id)>(?,?,?) AND ready_at<?)";
     let trail = "SEARCH audit USING INDEX sqlite_autoindex_audit_1 (tenant=? AND lane=? AND seq>?)";
     for (sql, step) in [
         (read::DUE, due),
