@@ -226,6 +226,8 @@ fn every_kind_of_record_reads_back() {
     let found = go(world.engine.preview_bands(&world.tenant, &set, at(2_000)));
     go(world.engine.apply_bands(&world.tenant, &set, found.digest, 9, &olga, "fewer", at(2_000)));
     world.run(at(2_001));
+    let staff = Pattern::parse(r#"{ "dept": ["staff"] }"#).unwrap();
+    go(world.engine.exempt_where(&world.tenant, &staff, &ExemptionScope::All, None, &olga, "x", at(2_001)));
     bodies::<BandRun>(&world, Kind::Change).iter().for_each(back);
     bodies::<Enforcement>(&world, Kind::Enforcement).iter().for_each(back);
     bodies::<Enforcement>(&world, Kind::Notice).iter().for_each(back);
@@ -241,7 +243,13 @@ fn every_kind_of_record_reads_back() {
     bodies::<Run>(&world, Kind::Run).iter().for_each(back);
     bodies::<Watch>(&world, Kind::Watch).iter().for_each(back);
     bodies::<Waivers>(&world, Kind::Waiver).iter().for_each(back);
-    bodies::<Away>(&world, Kind::Away).iter().for_each(back);
+    let by = [
+        TakenBy::Enforcement(id(&format!("enf_{:0>32}", 1))),
+        TakenBy::Effect(id(&format!("eff_{:0>32}", 2))),
+        TakenBy::Done { enforcement: id(&format!("enf_{:0>32}", 3)), version: 4 },
+    ];
+    let taken = by.map(|by| Place { user: id("ada"), by }).to_vec();
+    back(&Away { version: 5, taken });
     world.trail().iter().for_each(back);
     let rules: Vec<serde_json::Value> = bodies(&world, Kind::Rule);
     for rule in rules {

@@ -291,7 +291,7 @@ fn effects() -> Vec<Row> {
     vec![
         row(&stands, "order the restriction again instead"),
         row(&over, "accepted: a time to come, or none"),
-        row(&many, "101 exemptions of one subject; accepted: at most 100"),
+        row(&many, "101 exemptions of one subject, or by attribute; accepted: at most 100"),
         row(&step(EffectInput::Lifted { undo }), "that is `standing` cannot take `lifted`"),
         row(
             &step(EffectInput::Release { holder: Holding::Person(olga.clone()), undo: None }),

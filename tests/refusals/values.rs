@@ -33,6 +33,7 @@ fn texts() -> Vec<Row> {
         row(&bad::<Cursor>("1"), "accepted: the `next` of the page before"),
         row(&bad::<Mode>("on"), "accepted: off, shadow, live"),
         row(&bad::<Confidence>("1.1"), "accepted: a number from 0 to 1"),
+        row(&bad::<Clock>("24:01"), "accepted: `00:00` to `24:00`"),
         row(&bad::<Zone>("Berlin"), "such as `Europe/Berlin`"),
         row(&bad::<Template>("{user"), "accepted: `{variable}`"),
         row(&bad::<Actor>("bo"), "accepted: `engine`, `host`, `person:` and an id"),
