@@ -78,7 +78,7 @@ fn signals(count: usize) -> Vec<Signal> {
             "userAgent":{{"rawUserAgent":"Mozilla/5.0 (X11; Linux x86_64)"}},"zone":"OFF_NETWORK"}},
             "outcome":{{"result":"SUCCESS"}},"published":"2026-03-02T08:59:58Z"}}"#
         );
-        Event::new(tenant.clone(), format!("evt-{n}"), "okta", user, at, payload).expect("an event").into()
+        Event::new(tenant.clone(), &format!("evt-{n}"), "okta", user, at, payload).expect("an event").into()
     };
     (0..count).map(event).collect()
 }

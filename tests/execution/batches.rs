@@ -21,7 +21,7 @@ fn rules() -> RuleSet {
 
 fn event(of: &str, n: usize) -> Event {
     let payload = r#"{"do": "tell"}"#;
-    Event::new(id(of), format!("s{n}"), "okta", id::<UserId>(&format!("u{n}")), at(0), payload).unwrap()
+    Event::new(id(of), &format!("s{n}"), "okta", id::<UserId>(&format!("u{n}")), at(0), payload).unwrap()
 }
 
 /// A world with so many messages to send, and another engine that claims that many at once.

@@ -10,7 +10,7 @@ fn signal(n: u8, user: u8, what: &str) -> Signal {
     let payload = format!(r#"{{"do": "{what}"}}"#);
     Event::new(
         id(if n % 5 == 4 { "beta" } else { "acme" }),
-        format!("s{n}"),
+        &format!("s{n}"),
         "okta",
         id::<UserId>(&format!("u{user}")),
         at(0),
@@ -66,7 +66,7 @@ fn many_signals_are_few_commits_and_a_store_that_falls_loses_none() {
     let signals: Vec<Signal> = (0..250_u16)
         .map(|n| {
             let user: UserId = id(&format!("u{n}"));
-            Event::new(id("acme"), format!("s{n}"), "okta", user, at(0), r#"{"do": "tell"}"#).unwrap().into()
+            Event::new(id("acme"), &format!("s{n}"), "okta", user, at(0), r#"{"do": "tell"}"#).unwrap().into()
         })
         .collect();
     let world = World::new(RULES);

@@ -374,6 +374,27 @@ fn table() -> Vec<(String, &'static str, &'static str)> {
             "`bo` stands twice; keep one",
         ),
         (
+            settings(r#""quiet_hours": [{ "from": §"8:00", "to": "09:00" }]"#),
+            "/quiet_hours/0/from",
+            "accepted: `00:00` to `24:00`, two digits each",
+        ),
+        (
+            settings(r#""quiet_hours": [§{ "from": "08:00", "to": "08:00" }]"#),
+            "/quiet_hours/0",
+            "and less than the whole week",
+        ),
+        (
+            settings(r#""maintenance": [{ "from": "2026-03-02T12:00:00Z", "to": §"2026-03-02T11:00:00Z" }]"#),
+            "/maintenance/0/to",
+            "accepted: an end that comes later",
+        ),
+        (
+            beside(r#""guards": { "not_before": §"noon" },"#),
+            "/0/guards/not_before",
+            "accepted: RFC 3339 with a zone",
+        ),
+        (beside(r#""guards": { "rollout": §101 },"#), "/0/guards/rollout", "a whole number from 0 to 100"),
+        (
             settings("\"approvers\": { \"default\": §\"h\", \"groups\": { \"g\": [\"bo\"] } }"),
             "/approvers/default",
             "declare its members",

@@ -398,6 +398,19 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
         ("MAX_DELAY", ms(MAX_DELAY), |n| spanned(n, |span| acting(&format!(r#""delay": "{span}""#)))),
         ("MAX_RUNGS", MAX_RUNGS, |n| loads(&held(&rungs(n)))),
         ("MIN_RUNGS", MIN_RUNGS, |n| loads(&held(&rungs(n)))),
+        ("MAX_TIMES", MAX_TIMES, |n| {
+            loads(&rule(&format!(
+                r#""guards": {{ "quiet_hours": [{}] }}"#,
+                list(n, |_| r#"{ "from": "22:00", "to": "06:00" }"#.to_owned())
+            )))
+        }),
+        ("MAX_PROTECTED", MAX_PROTECTED, |n| {
+            let entries = list(n, |i| format!(r#"{{ "users": ["u{i}"] }}"#));
+            loads(&format!(r#"{{ "protected": [{entries}], "rules": [] }}"#))
+        }),
+        ("MAX_KEPT", MAX_KEPT as usize, |n| {
+            loads(&format!(r#"{{ "administrators": {{ "keep": {n} }}, "rules": [] }}"#))
+        }),
         ("MAX_EXEMPTIONS", MAX_EXEMPTIONS, |n| {
             let world = World::new("[]");
             let (ana, olga) = (Subject::user(id("ana")), id("olga"));
