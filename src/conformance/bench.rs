@@ -200,6 +200,10 @@ impl Bench<'_> {
         self.calls.renew(&Renewal { key: key.clone(), token, lease }).answer
     }
 
+    pub(super) fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, Broken> {
+        Ok(self.calls.upcoming(ask).answer?)
+    }
+
     pub(super) fn due(&self, page: &DuePage) -> Result<Vec<Record>, Broken> {
         Ok(self.calls.due(page).answer?)
     }

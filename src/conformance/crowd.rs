@@ -9,8 +9,8 @@ use super::props::{START, acme, all, channel, draft, id, other, plain};
 use crate::audit::{AuditRecord, Head, Salt};
 use crate::id::{CommitId, TenantId, UserId};
 use crate::store::{
-    Claim, Commit, Committed, DuePage, Facet, Key, Kind, Lease, Page, Query, Queue, Record, Renewal, Store,
-    StoreError, Trail,
+    Ahead, Claim, Commit, Committed, DuePage, Facet, Key, Kind, Lease, Page, Query, Queue, Record, Renewal,
+    Store, StoreError, Trail, Upcoming,
 };
 use crate::time::{Span, Time};
 
@@ -95,6 +95,11 @@ impl<S: Store> Store for Crowded<'_, S> {
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         self.pace.ring();
         self.store.renew(renewal).await
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        self.pace.ring();
+        self.store.upcoming(ask).await
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {

@@ -10,7 +10,8 @@ use super::props::{id, plain};
 use crate::audit::{AuditRecord, Head, Salt};
 use crate::id::{TenantId, UserId};
 use crate::store::{
-    Claim, Commit, Committed, DuePage, Key, Kind, Page, Query, Record, Renewal, Store, StoreError, Trail,
+    Ahead, Claim, Commit, Committed, DuePage, Key, Kind, Page, Query, Record, Renewal, Store, StoreError,
+    Trail, Upcoming,
 };
 use crate::time::Time;
 
@@ -154,6 +155,10 @@ impl<S: Store> Store for Failing<'_, S> {
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
         self.write(format!("renew {renewal:?}"), self.store.renew(renewal)).await
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        self.read(format!("upcoming {ask:?}"), self.store.upcoming(ask)).await
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
