@@ -233,10 +233,6 @@ impl Bench<'_> {
         Ok(self.calls.now().answer?)
     }
 
-    pub(super) fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, Broken> {
-        Ok(self.calls.upcoming(ask).answer?)
-    }
-
     pub(super) fn unique(&self) -> Result<Salt, Broken> {
         Ok(self.calls.unique().answer?)
     }

@@ -430,17 +430,6 @@ fn table() -> Vec<(&'static str, usize, Taken)> {
             counter.windows.len() == n
         }),
         ("MAX_LOOP_DEPTH", MAX_LOOP_DEPTH as usize, |n| loads(&settings(&format!(r#""loop_depth": {n}"#)))),
-        ("MAX_KEPT", MAX_KEPT as usize, |n| {
-            loads(&settings(&format!(r#""administrators": {{ "keep": {n} }}"#)))
-        }),
-        ("MAX_PROTECTED", MAX_PROTECTED, |n| {
-            loads(&settings(&listed("protected", n, |i| format!(r#"{{ "users": ["u{i}"] }}"#))))
-        }),
-        ("MAX_TIMES", MAX_TIMES, |n| {
-            let hours =
-                |i| format!(r#"{{ "from": "00:00", "to": "{:02}:{:02}" }}"#, (i + 1) / 60, (i + 1) % 60);
-            loads(&settings(&listed("quiet_hours", n, hours)))
-        }),
         ("MAX_KEPT_ATTEMPTS", MAX_KEPT_ATTEMPTS, |n| history(n) == n),
         ("MAX_REPORT_BYTES", MAX_REPORT_BYTES, |n| told(n) == n),
         ("MAX_RETRY_AFTER", ms(MAX_RETRY_AFTER), |n| {
