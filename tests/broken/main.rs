@@ -68,19 +68,6 @@ fn each_defect_is_caught_by_its_name() {
     assert!(missed.is_empty(), "not caught: {missed:#?}");
 }
 
-/// Each check holds as long as nothing is broken, and does not with its defect.
-#[cfg(tipstaff_broken)]
-fn caught(checks: &[(tipstaff::broken::Defect, &str, fn())]) {
-    use tipstaff::broken::with;
-
-    let holds = |check: fn(), defect| std::panic::catch_unwind(|| with(defect, check)).is_ok();
-    for (defect, name, check) in checks {
-        println!("{:<28} {name}", defect.name());
-        assert!(holds(*check, None), "`{name}` holds while nothing is broken");
-        assert!(!holds(*check, Some(*defect)), "`{name}` does not see {}", defect.name());
-    }
-}
-
 /// A build without the cfg has nothing to switch on: what is left out is said here, name by name.
 #[cfg(not(tipstaff_broken))]
 #[test]

@@ -35,8 +35,9 @@ fn so_many_are_made_in_an_hour_of_decision_time() {
 #[test]
 fn a_repeat_takes_no_place() {
     let world = capped(r#"{ "count": 2, "in": "1h" }"#);
-    go_on(&world, "a", "ana", 0);
-    assert!(go_on(&world, "a", "ana", 1).repeat);
+    let first = world.event("a", "ana", at(0), r#"{ "do": "r" }"#);
+    world.submit(first.clone(), at(0));
+    assert!(world.submit(first, at(1)).repeat);
     assert_eq!(told(&go_on(&world, "b", "bea", 2)), ["made"]);
     assert_eq!(told(&go_on(&world, "c", "cleo", 3)), ["cap"]);
 }

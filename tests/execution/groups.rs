@@ -47,7 +47,11 @@ proptest! {
         };
         prop_assert_eq!(made(&one), made(&all));
         all.verified();
-        // Once more: every accepted signal is a repeat, and nothing is written.
+        // Once more: every accepted signal is a repeat, and nothing is written. One that concerned no rule
+        // left nothing, and another may have its id by now.
+        let concerns = |answer: &Result<Decision, EngineError>| answer.as_ref().map_or(true, |d| !d.outcomes.is_empty());
+        let (signals, together): (Vec<_>, Vec<_>) =
+            signals.into_iter().zip(together).filter(|(_, answer)| concerns(answer)).unzip();
         let records = all.trail().len();
         let again = ready(all.engine.submit_all(signals, at(1))).unwrap();
         for (first, second) in together.iter().zip(&again) {

@@ -54,15 +54,19 @@ fn call(db: &str, dir: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// What differs from one store to another: who carried it out, under which salts, and what is hashed
-/// over them.
+/// What differs from one run to another: who carried it out, when by the machine's clock, under which
+/// salts, and what is hashed over them.
 fn same(mut value: Value) -> Value {
     match &mut value {
         Value::Object(object) => {
-            for own in ["worker", "salt", "commitment", "hash", "previous", "head", "actor"] {
+            for own in ["worker", "salt", "commitment", "hash", "previous", "head", "actor", "digest"] {
                 object.remove(own);
             }
             object.values_mut().for_each(|member| *member = same(member.take()));
+        }
+        // What comes from the inputs is of 2 March 2026.
+        Value::String(text) if text.parse::<tipstaff::Time>().is_ok() && !text.starts_with("2026-03-") => {
+            *text = "now".to_owned();
         }
         Value::Array(items) => items.iter_mut().for_each(|item| *item = same(item.take())),
         _ => {}

@@ -41,7 +41,7 @@ fn people_ask_why_exempt_and_let_go() {
     let effects = effects["rows"].as_array().expect("rows");
     assert_eq!(effects.len(), 2);
     let text = run(&mut at("09:10", &["effects", "list", "--subject", "u-1"]));
-    assert!(text.contains("rule lock until 2026-03-03T09:00:00Z"), "{text}");
+    assert!(text.contains("rule `lock` until 2026-03-03T09:00:00Z"), "{text}");
 
     let rows = json(&mut at("09:10", &["log", "--subject", "u-1", "--action", "lock_account"]));
     let enforcement = rows["rows"][0]["id"].as_str().expect("an id").to_owned();
