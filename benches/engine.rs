@@ -99,7 +99,12 @@ fn submit<S: Store>(engine: &Engine<S, fn(&Job) -> Delivered>, signals: Vec<Sign
         let next: Vec<Signal> = signals.by_ref().take(group).collect();
         match next.len() {
             0 => return decided,
-            1 => decided += next.into_iter().map(|signal| done(engine.submit(signal, now))).count(),
+            1 => {
+                for signal in next {
+                    done(engine.submit(signal, now));
+                    decided += 1;
+                }
+            }
             _ => {
                 let answers = ready(engine.submit_all(next, now)).expect("the store never waits");
                 decided += answers.iter().filter(|answer| answer.is_ok()).count();

@@ -153,7 +153,8 @@ impl Inner {
     /// What may be taken: of each tenant in turn, what has been ready longest. The whole of it, as some
     /// may be declined.
     fn candidates(&self, claim: &Claim, now: Time) -> Vec<Key> {
-        let mut by_tenant: BTreeMap<(bool, &TenantId), Vec<(Option<Time>, &Key)>> = BTreeMap::new();
+        type Ready<'a> = Vec<(Option<Time>, &'a Key)>;
+        let mut by_tenant: BTreeMap<(bool, &TenantId), Ready<'_>> = BTreeMap::new();
         for record in self.records.values().filter(|record| claim.may_take(record, now)) {
             let tenant = &record.key.tenant;
             let had_its_turn = claim.after.as_ref().is_some_and(|after| tenant <= after);

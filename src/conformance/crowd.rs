@@ -99,7 +99,10 @@ impl<S: Store> Store for Crowded<'_, S> {
 
     async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
         self.pace.ring();
-        self.store.upcoming(ask).await
+        let mut found = self.store.upcoming(ask).await?;
+        // What the others hold, they hold for years; a law's own leases last for hours.
+        found.lease = found.lease.filter(|left| *left < Span::days(366));
+        Ok(found)
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {

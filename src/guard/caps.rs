@@ -98,7 +98,7 @@ impl Capped<'_> {
 }
 
 /// What is done about an action that exceeds caps: the strictest answer of any of them.
-pub(crate) fn strictest<'a>(exceeded: &'a [(OnExceed, Suppressed)]) -> Option<(OnExceed, &'a Suppressed)> {
+pub(crate) fn strictest(exceeded: &[(OnExceed, Suppressed)]) -> Option<(OnExceed, &Suppressed)> {
     let rank = |answer: OnExceed| match answer {
         OnExceed::Ask => 0,
         OnExceed::Suppress => 1,

@@ -105,7 +105,7 @@ fn first_special(bytes: &[u8]) -> Option<usize> {
     let both = u128::from_le_bytes(*bytes.first_chunk()?);
     let (low, high) = (special(both as u64), special((both >> 64) as u64));
     let (in_low, in_high) = (low.trailing_zeros(), 64 + high.trailing_zeros());
-    (low | high != 0).then(|| if low != 0 { in_low } else { in_high } as usize / 8)
+    (low | high != 0).then_some(if low != 0 { in_low } else { in_high } as usize / 8)
 }
 
 /// As [`plain`], of strings that are longer or stand at the event's end.
@@ -220,7 +220,6 @@ pub(super) fn skip(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop>
 }
 
 /// Behind the value, in `depth` others, that stands here or behind space.
-
 fn skip_other(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
     let mut at = space(bytes, at);
     match peek(bytes, at) {

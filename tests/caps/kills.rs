@@ -177,8 +177,8 @@ fn after_it_returns_nobody_claims_anything_new() {
 #[test]
 fn what_takes_an_action_back_that_restricts_nobody_passes_as_well() {
     let types = r#""types": [{ "name": "open_case", "category": "integration",
-            "restricts": false, "inverse": "close_case" },
-        { "name": "close_case", "category": "integration", "restricts": false }],"#;
+            "restricts": false, "approval": false, "inverse": "close_case" },
+        { "name": "close_case", "category": "integration", "restricts": false, "approval": false }],"#;
     let world = World::new(&document(types, &[rule("r", r#"{ "key": "a", "type": "open_case" }"#, "")]));
     event(&world, "a", "ana", "r", 0);
     world.run(at(1));

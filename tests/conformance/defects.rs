@@ -16,12 +16,14 @@ macro_rules! defects {
 
 /// What repeats hide: the second call answers as if the first had been right.
 pub(crate) const HIDDEN: &[(Defect, &str)] = &[
+    (Defect::ErasureRewritesLanes, "an_erasure_loses_no_record"),
     (Defect::ErasesLikeNames, "what_is_personal_of_a_user_is_erased"),
     (Defect::RenewalsCheckedEarly, "a_renewal_and_a_rescue_exclude_each_other"),
 ];
 
 /// Laws of races that a defect breaks beside those that are named for it, as chance will have it.
 pub(crate) const RACES: &[(Defect, &str)] = &[
+    (Defect::RemembersQueries, "a_commit_is_seen_whole"),
     (Defect::VersionsCheckedEarly, "of_two_that_expect_each_others_record_one_is_written"),
     (Defect::VersionsCheckedEarly, "a_settling_and_a_rescue_exclude_each_other"),
     (Defect::HeadsReadEarly, "a_lane_is_seen_without_gaps"),
@@ -87,14 +89,14 @@ defects! {
     IgnoresChannels: [a_claim_takes_what_is_ready_on_its_channels], "a claim takes any channel";
     NoticesStay: [a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
         what_people_stopped_stays_as_it_is], "only enforcements are claimed";
-    HolderTakesAgain: [of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds a_renewal_and_a_rescue_exclude_each_other nobody_waits_for_ever a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+    HolderTakesAgain: [of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds a_renewal_and_a_rescue_exclude_each_other tenants_take_turns what_comes_next_is_told a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made racing_claims_share_nothing what_people_stopped_stays_as_it_is],
         "a worker takes what it holds a second time";
     ClaimsCheckedEarly: [racing_claims_share_nothing], "outside of the transaction that writes";
     NoRescue: [a_lease_may_be_of_any_length a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews],
         "a lease never runs out";
     RescueKeepsHolder: [a_lapsed_record_is_taken_again], "the lease keeps the first worker's name";
-    LeasesEndByDecisionTime: [a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other nobody_waits_for_ever a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+    LeasesEndByDecisionTime: [a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made
         racing_claims_share_nothing only_the_stores_clock_ends_a_lease what_people_stopped_stays_as_it_is
         a_renewal_prolongs_the_lease what_was_written_is_seen], "the claim's time judges them";
@@ -108,7 +110,7 @@ defects! {
     SenselessBlocks: [a_max_is_taken_within_its_bounds what_makes_no_sense_holds_up_nothing], "a record that makes no sense fails the claim";
     NoncesForgotten: [a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_repeated_claim_takes_nothing_new], "a repeat takes more";
     RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
-    MaxOfEachTenant: [a_claim_takes_at_most_its_max], "`max` records of each tenant";
+    MaxOfEachTenant: [a_claim_takes_at_most_its_max tenants_take_turns what_comes_next_is_told], "`max` records of each tenant";
     RenewalsAreWrites: [a_renewal_prolongs_the_lease], "a renewal raises the version";
     RenewsLowerTokens: [what_has_lapsed_is_renewed_until_it_is_taken nobody_else_renews], "an earlier holder renews";
     RenewsTheSettled: [nobody_else_renews], "a record without a holder is renewed";
@@ -159,7 +161,18 @@ defects! {
     OldFacetsFind: [what_was_written_is_seen facets_follow_their_record], "a record is found by what it was";
     RemembersLanes: [what_was_renewed_or_erased_is_seen], "until their length changes";
     UniquesApart: [unique_bytes_are_no_salts], "unique bytes and salts are counted apart";
-    ClaimsByName: [nobody_waits_for_ever], "the first tenant's first";
+    ClaimsByName: [nobody_waits_for_ever tenants_take_turns], "the first tenant's first";
     AuditsLater: [a_commit_is_seen_whole], "the records of a commit can be seen before its audit records";
     LanesFillLater: [a_lane_is_seen_without_gaps], "an audit record can be seen before the one before it";
+    LongestReadyFirst: [tenants_take_turns], "whoever's it is";
+    TurnsBeginWithTheFirst: [tenants_take_turns], "the tenant that was served last is not looked at";
+    TurnsBeginWithTheLast: [tenants_take_turns], "the tenant that was served last comes first";
+    NewestFirst: [tenants_take_turns], "of one tenant, what has been ready shortest";
+    NothingAhead: [what_comes_next_is_told],
+        "nothing is told";
+    WhatIsNowIsAhead: [what_comes_next_is_told], "the time that is named is taken in";
+    TimersOfOneTenant: [what_comes_next_is_told], "that of the first name";
+    AheadOnAllChannels: [what_comes_next_is_told], "channels are not read";
+    NoChannelMeansAll: [what_comes_next_is_told], "an empty set of channels is taken for none named";
+    LastLeaseAhead: [what_comes_next_is_told], "the last lease to end is told";
 }

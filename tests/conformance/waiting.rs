@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use tipstaff::conformance::{Harness, Variant, at_once, prove_store, store_laws};
 use tipstaff::{
-    AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt, Span,
-    Store, StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
+    Span, Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 
 use crate::defects::Defect;
@@ -33,6 +33,7 @@ calls! {
     claim(claim: &Claim) -> Vec<Record>;
     renew(renewal: &Renewal) -> Time;
     due(page: &DuePage) -> Vec<Record>;
+    upcoming(ask: &Ahead) -> Upcoming;
     query(query: &Query) -> Page<Record>;
     trail(trail: &Trail) -> Vec<AuditRecord>;
     head(tenant: &TenantId, lane: u16) -> Head;

@@ -7,6 +7,7 @@
 //! TIPSTAFF_SIM_SEED=heavy:17 cargo test --test simulation again -- --nocapture
 //! RUSTFLAGS="--cfg tipstaff_broken" cargo test --test simulation broken --target-dir target/broken -- --nocapture
 //! ```
+#![allow(clippy::disallowed_methods, reason = "a test reads what the caller asks of it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[cfg(tipstaff_broken)]

@@ -121,7 +121,7 @@ impl Port {
         let happens = match outcome {
             Outcome::Done => true,
             // Half of the answers that are lost were lost on the way back.
-            Outcome::Unknown => hit == Hit::Lost || seen.deliveries % 2 == 0,
+            Outcome::Unknown => hit == Hit::Lost || seen.deliveries.is_multiple_of(2),
             _ => false,
         };
         let mut checked: Checked = Ok(());
@@ -155,7 +155,7 @@ impl Port {
             _ => Kind::Enforcement,
         };
         let key = Key::new(&tenant(), kind, job.key.to_string());
-        let Some(record) = go(self.net.store.load(&[key.clone()])).remove(0) else {
+        let Some(record) = go(self.net.store.load(std::slice::from_ref(&key))).remove(0) else {
             return violated(CLAIMED, format!("{key}: there is no such record"));
         };
         let stored: Enforcement = serde_json::from_str(&record.body).expect("it is sound");

@@ -1,6 +1,9 @@
 //! What a claim and a renewal do, or do wrong.
 
-use tipstaff::{Claim, Kind, Lease, MAX_CLAIM, Record, Renewal, StoreError, Taken, Time};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use tipstaff::{Claim, Kind, Lease, MAX_CLAIM, Record, Renewal, StoreError, Taken, TenantId, Time};
 
 use super::{Data, Faulty};
 use crate::defects::Defect;
@@ -64,6 +67,38 @@ impl Faulty {
         Ok(taken)
     }
 
+    /// What may be taken, in the order in which it is.
+    fn turns(&self, data: &Data, claim: &Claim, now: Time) -> Result<Vec<Record>, StoreError> {
+        let ready = data.records.values().filter(|record| self.may_take(claim, record, now));
+        let mut ready: Vec<Record> = ready.cloned().collect();
+        if self.has(Defect::ClaimsByName) {
+            return Ok(ready);
+        }
+        let since = |record: &Record| record.queue.as_ref().map(|queue| queue.ready_at);
+        match self.has(Defect::NewestFirst) {
+            true => ready.sort_by_key(|record| Reverse(since(record))),
+            false => ready.sort_by_key(since),
+        }
+        if self.has(Defect::LongestReadyFirst) {
+            return Ok(ready);
+        }
+        let mut laps: BTreeMap<TenantId, usize> = BTreeMap::new();
+        let mut turns = Vec::new();
+        for record in ready {
+            let tenant = record.key.tenant.clone();
+            let lap = laps.entry(tenant.clone()).or_default();
+            let had_its_turn = claim.after.as_ref().is_some_and(|after| match self.defect {
+                Defect::TurnsBeginWithTheFirst => false,
+                Defect::TurnsBeginWithTheLast => tenant < *after,
+                _ => tenant <= *after,
+            });
+            turns.push(((*lap, had_its_turn, tenant), record.clone()));
+            *lap += usize::from(self.take(data, claim, &record, now)?.is_some());
+        }
+        turns.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(turns.into_iter().map(|(_, record)| record).collect())
+    }
+
     pub(super) fn claim_now(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let data = self.data();
         let now = Time::from_micros(data.now);
@@ -81,11 +116,7 @@ impl Faulty {
             _ => claim.max.clamp(1, MAX_CLAIM),
         };
         let mut max = most - if topped { held.len().min(most) } else { 0 };
-        let ready = data.records.values().filter(|record| self.may_take(claim, record, now));
-        let mut candidates: Vec<Record> = ready.cloned().collect();
-        if !self.has(Defect::ClaimsByName) {
-            candidates.sort_by_key(|record| record.queue.as_ref().map(|queue| queue.ready_at));
-        }
+        let mut candidates = self.turns(&data, claim, now)?;
         if self.has(Defect::DeclinedTakePlaces) {
             candidates.truncate(max);
         }
@@ -95,9 +126,7 @@ impl Faulty {
         let mut data = self.pause(Defect::ClaimsCheckedEarly, data);
         if self.has(Defect::ClaimRepeatsCheckedEarly) {
             data = self.pause(Defect::ClaimRepeatsCheckedEarly, data);
-            candidates =
-                data.records.values().filter(|record| self.may_take(claim, record, now)).cloned().collect();
-            candidates.sort_by_key(|record| record.queue.as_ref().map(|queue| queue.ready_at));
+            candidates = self.turns(&data, claim, now)?;
         }
         let mut taken: Vec<Taken> = Vec::new();
         let mut given = if topped { held } else { Vec::new() };

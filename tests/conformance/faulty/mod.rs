@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use tipstaff::conformance::Harness;
 use tipstaff::{
-    AuditDraft, AuditRecord, Claim, Commit, CommitId, Committed, DuePage, Facet, Hash, Head, Key, Kind, Page,
-    Query, Record, Renewal, Salt, Span, Store, StoreError, TenantId, Time, Trail, UserId,
+    Ahead, AuditDraft, AuditRecord, Claim, Commit, CommitId, Committed, DuePage, Facet, Hash, Head, Key,
+    Kind, Page, Query, Record, Renewal, Salt, Span, Store, StoreError, TenantId, Time, Trail, Upcoming,
+    UserId,
 };
 
 use crate::defects::Defect;
@@ -217,6 +218,10 @@ impl Store for Faulty {
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
         Ok(self.due_now(page))
+    }
+
+    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
+        Ok(self.upcoming_now(ask))
     }
 
     async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {

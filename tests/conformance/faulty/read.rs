@@ -1,11 +1,42 @@
 //! What is read, or read wrongly.
 
-use tipstaff::{Cursor, DuePage, Facet, MAX_PAGE, Order, Page, Query, Record, Time};
+use tipstaff::{Ahead, Cursor, DuePage, Facet, MAX_PAGE, Order, Page, Query, Queue, Record, Time, Upcoming};
 
 use super::Faulty;
 use crate::defects::Defect;
 
 impl Faulty {
+    pub(super) fn upcoming_now(&self, ask: &Ahead) -> Upcoming {
+        if self.has(Defect::NothingAhead) {
+            return Upcoming::default();
+        }
+        let data = self.data();
+        let now = Time::from_micros(data.now);
+        let records = || data.records.values();
+        let after = |time: &Time| match self.defect {
+            Defect::WhatIsNowIsAhead => *time >= ask.after,
+            _ => *time > ask.after,
+        };
+        let first = records().find(|record| record.due_at.is_some()).map(|record| &record.key.tenant);
+        let ours =
+            |record: &&Record| !self.has(Defect::TimersOfOneTenant) || Some(&record.key.tenant) == first;
+        let free = |record: &&Record| record.lease.as_ref().is_none_or(|lease| lease.until <= now);
+        let carried = |queue: &&Queue| match (&ask.channels, self.defect) {
+            (None, _) | (_, Defect::AheadOnAllChannels) => true,
+            (Some(channels), Defect::NoChannelMeansAll) if channels.is_empty() => true,
+            (Some(channels), _) => channels.contains(&queue.channel),
+        };
+        let queues = records().filter(free).filter_map(|record| record.queue.as_ref()).filter(carried);
+        let leases = records().filter_map(|record| record.lease.as_ref()).map(|lease| lease.until);
+        let leases = leases.filter(|until| *until > now);
+        let lease = if self.has(Defect::LastLeaseAhead) { leases.max() } else { leases.min() };
+        Upcoming {
+            timer: records().filter(ours).filter_map(|record| record.due_at).filter(after).min(),
+            ready: queues.map(|queue| queue.ready_at).filter(after).min(),
+            lease: lease.map(|until| now.until(until)),
+        }
+    }
+
     pub(super) fn due_now(&self, page: &DuePage) -> Vec<Record> {
         let data = self.data();
         let mut due: Vec<_> = data
