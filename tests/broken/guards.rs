@@ -122,16 +122,19 @@ fn staff() -> Directory {
 }
 
 /// One decision is made whole between what another reads and what it writes.
+/// By two rules: nothing but the places is written by both decisions.
 pub(crate) fn two_administrators_cannot_take_each_other_away() {
     let people = staff();
-    let world = kept(&lock("r"), &people);
+    let world = kept(&format!("{}, {}", lock("r"), lock("q")), &people);
     go(world.engine.rules(&world.tenant, at(0)));
-    let event = |signal: &str, user: &str| world.event(signal, user, at(0), r#"{ "do": "r" }"#);
-    let happens = || drop(world.submit(event("s2", "bo"), at(0)));
+    let event = |signal: &str, user: &str, what: &str| {
+        world.event(signal, user, at(0), &format!(r#"{{ "do": "{what}" }}"#))
+    };
+    let happens = || drop(world.submit(event("s2", "bo", "q"), at(0)));
     let store = Between::new(world.store.clone(), happens);
     let none = RuleSet::from_json("[]").unwrap();
     let engine = Engine::new(store, Target::default(), none).people(people.clone());
-    let decision = go(engine.submit(event("s1", "ada"), at(0)));
+    let decision = go(engine.submit(event("s1", "ada", "r"), at(0)));
     assert_eq!(reason(&decision), Some(Suppression::LastAdministrators));
 }
 

@@ -13,7 +13,7 @@ use tipstaff_delivery::Effects;
 use crate::world::{concerns, signal_id, tenant};
 
 /// The audit records of the moves of an enforcement: one for each change of its record.
-const MOVES: [&str; 10] = [
+const MOVES: [&str; 12] = [
     "ENFORCEMENT_CREATED",
     "ENFORCEMENT_QUEUED",
     "ENFORCEMENT_CLAIMED",
@@ -23,6 +23,8 @@ const MOVES: [&str; 10] = [
     "ENFORCEMENT_SUCCEEDED",
     "ENFORCEMENT_FAILED",
     "ENFORCEMENT_CANCELLED",
+    "ENFORCEMENT_CANCEL_ASKED",
+    "ENFORCEMENT_HANDED_BACK",
     "ENFORCEMENT_OUTCOME_UNKNOWN",
 ];
 

@@ -170,7 +170,8 @@ fn postgres_read_only(dir: &TempDir, server: &Server) -> Result<Outcome, String>
     sleep(OBSTRUCTED);
     let during = fleet.taken().len();
     server.run(&[
-        "SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only",
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM RESET default_transaction_read_only",
         "SELECT pg_reload_conf()",
     ])?;
     went_on(&fleet, during)?;
