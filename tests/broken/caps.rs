@@ -40,17 +40,17 @@ fn made(world: &World, events: &[(&str, i64)]) -> usize {
 type Other<'a> = Box<dyn Fn() + Send + 'a>;
 
 /// Others are at work between this host's calls of the store.
-struct Crowded<'a> {
+pub(crate) struct Crowded<'a> {
     inner: MemoryStore,
     /// Before its next commit.
     before_commit: Mutex<Option<Other<'a>>>,
-    /// Before it reads a counter of a cap that it has read already.
+    /// Before it reads a counter of a cap, or who is away, which it has read already.
     before_second_look: Mutex<Option<Other<'a>>>,
     looks: AtomicUsize,
 }
 
 impl<'a> Crowded<'a> {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let (before_commit, before_second_look) = (Mutex::default(), Mutex::default());
         Self { inner: world.store.clone(), before_commit, before_second_look, looks: AtomicUsize::new(0) }
     }
@@ -59,14 +59,14 @@ impl<'a> Crowded<'a> {
         Self { before_commit: Mutex::new(Some(Box::new(other))), ..self }
     }
 
-    fn before_second_look(self, other: impl Fn() + Send + 'a) -> Self {
+    pub(crate) fn before_second_look(self, other: impl Fn() + Send + 'a) -> Self {
         Self { before_second_look: Mutex::new(Some(Box::new(other))), ..self }
     }
 }
 
 impl Store for Crowded<'_> {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        let counter = keys.iter().any(|key| key.kind == Kind::Cap);
+        let counter = keys.iter().any(|key| [Kind::Cap, Kind::Away].contains(&key.kind));
         if counter && self.looks.fetch_add(1, SeqCst) > 0 {
             let other = self.before_second_look.lock().unwrap().take();
             other.into_iter().for_each(|other| other());
