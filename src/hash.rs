@@ -88,7 +88,16 @@ impl Hasher {
 
 /// Writes bytes as lower-case hexadecimal digits.
 pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // Ids and hashes are written several times for each signal: not digit by digit.
+    let mut text = [0; 64];
+    for part in bytes.chunks(text.len() / 2) {
+        for (pair, byte) in text.chunks_exact_mut(2).zip(part) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        f.write_str(std::str::from_utf8(&text[..2 * part.len()]).map_err(|_| fmt::Error)?)?;
+    }
+    Ok(())
 }
 
 /// Reads exactly `2 * N` lower-case hexadecimal digits.
@@ -119,5 +128,20 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(one.to_string().parse(), Ok(one));
         assert_eq!("00".parse::<Hash>(), Err(HashError));
+    }
+
+    #[test]
+    fn bytes_are_written_digit_by_digit_however_many() {
+        struct Shown<'b>(&'b [u8]);
+        impl fmt::Display for Shown<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(f, self.0)
+            }
+        }
+        let bytes: Vec<u8> = (0..=255).collect();
+        for length in [0, 1, 16, 31, 32, 33, 64, 256] {
+            let digits: String = bytes[..length].iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(Shown(&bytes[..length]).to_string(), digits);
+        }
     }
 }

@@ -51,8 +51,9 @@ impl Part {
             TextTest::PrefixIgnoreCase(text) => (Place::FoldedBegin, text.text().as_bytes()),
             TextTest::SuffixIgnoreCase(text) => (Place::FoldedEnd, text.text().as_bytes()),
             TextTest::Wildcard(wildcard) => {
-                let longest =
-                    |parts: &'t [String]| parts.iter().map(String::as_bytes).max_by_key(|part| part.len());
+                let longest = |parts: &'t [Box<str>]| {
+                    parts.iter().map(|part| part.as_bytes()).max_by_key(|part| part.len())
+                };
                 let (ends, inside) = match wildcard.parts() {
                     [first, middle @ .., last] => ((first.as_bytes(), last.as_bytes()), longest(middle)),
                     [only] => ((only.as_bytes(), &b""[..]), None),

@@ -10,7 +10,7 @@ use crate::pattern::{Field, Number, Test, TextTest, fold};
 
 /// Whether a value passes one of a field's alternatives.
 pub(super) fn passes(field: &Field, value: Value<'_>) -> bool {
-    field.alternatives.iter().any(|alternative| test(&alternative.test, value))
+    field.alternatives.iter().any(|wanted| test(wanted, value))
 }
 
 /// Whether a literal passes one of a field's alternatives.
@@ -52,7 +52,7 @@ fn test(test: &Test, value: Value<'_>) -> bool {
 
 fn equals(wanted: &Number, found: &str, place: Option<u128>) -> bool {
     let Some(exact) = wanted.exact() else {
-        return test_as_tree(&Test::Number(wanted.clone()), &json::Value::Number(found));
+        return test_as_tree(&Test::Number(Box::new(wanted.clone())), &json::Value::Number(found));
     };
     match (place, line::number(exact.as_bytes())) {
         (Some(place), Some(other)) => line::compare((found, place), (exact, other)) == Ordering::Equal,

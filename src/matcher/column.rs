@@ -328,10 +328,10 @@ impl Draft<'_> {
         let (mut literals, mut unsure_texts, mut unsure_numbers) = (Vec::new(), false, false);
         // A range decides where it is the only test on values of its kind.
         let only =
-            |of_kind: fn(&Test) -> bool| field.alternatives.iter().filter(|a| of_kind(&a.test)).count() == 1;
+            |of_kind: fn(&Test) -> bool| field.alternatives.iter().filter(|test| of_kind(test)).count() == 1;
         let (only_text, only_number) = (only(is_of_texts), only(is_of_numbers));
         for alternative in &field.alternatives {
-            match &alternative.test {
+            match alternative {
                 Test::Null => self.add(NULLS, slot),
                 Test::Bool(wanted) => self.add(if *wanted { TRUES } else { FALSES }, slot),
                 Test::Exists => (NULLS..KINDS).for_each(|which| self.add(which, slot)),

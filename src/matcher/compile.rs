@@ -131,7 +131,7 @@ impl Rule {
         };
         match self.wanted(check) {
             Wanted::Sources(_) => false,
-            Wanted::Field(field) => field.alternatives.iter().any(|a| weak(&a.test)),
+            Wanted::Field(field) => field.alternatives.iter().any(weak),
         }
     }
 
@@ -173,7 +173,7 @@ impl Rule {
             Wanted::Field(field) if field.absent => return None,
             Wanted::Field(field) => {
                 let needs = |test: &Test| names_literal(test) || path.affixes.of(test).is_some();
-                field.alternatives.iter().all(|a| needs(&a.test)).then_some(field.alternatives.len())
+                field.alternatives.iter().all(needs).then_some(field.alternatives.len())
             }
         };
         let Some(count) = count else { return Some(PRESENT) };
@@ -199,7 +199,7 @@ impl Rule {
                     }
                     test => path.affixes.of(test).map(|part| PART | part),
                 };
-                field.alternatives.iter().map(|a| literal(&a.test)).collect::<Option<Vec<_>>>()?
+                field.alternatives.iter().map(literal).collect::<Option<Vec<_>>>()?
             }
         };
         needed.sort_unstable();
@@ -226,7 +226,7 @@ fn intern(field: &Field, paths: &mut Paths) -> u32 {
     let id = paths.intern(&field.path);
     let (mut numbers, mut addresses) = (false, false);
     for alternative in &field.alternatives {
-        match &alternative.test {
+        match alternative {
             Test::Number(number) => {
                 numbers = true;
                 add_number(number.exact(), id, paths);

@@ -13,6 +13,7 @@ mod check;
 mod column;
 mod compile;
 mod early;
+mod ends;
 mod group;
 mod line;
 mod names;
@@ -38,11 +39,12 @@ pub use shared::{MatcherReader, SharedMatcher};
 use bits::Left;
 use compile::{ALWAYS, Member, Rule, any_key, key};
 use early::{Early, Whole};
+use ends::Ends;
 use group::{Builder, Group};
 use names::Names;
 use paths::{Paths, UNNAMED};
 use run::Run;
-use scan::Stop;
+use scan::{Stop, Text};
 use table::KeyMap;
 use values::Values;
 use walk::{Marks, Walk};
@@ -127,6 +129,7 @@ pub struct Scratch {
     values: Values,
     marks: Marks,
     names: Names,
+    ends: Ends,
     /// The event in which each group was met last.
     met: Vec<u64>,
     left: Left,
@@ -180,9 +183,10 @@ impl Matcher {
         scratch: &mut Scratch,
         found: &mut Vec<RuleIx>,
     ) -> Result<(), SyntaxError> {
-        let Scratch { values, marks, names, .. } = scratch;
-        let walked = if is_text(event) {
-            Walk::new(event, &self.inner.paths, values, marks, names, Whole).event(source)
+        let Scratch { values, marks, names, ends, .. } = scratch;
+        let walked = if ends.all(event) || std::str::from_utf8(event).is_ok() {
+            let text = Text { bytes: event, ends };
+            Walk::new(text, &self.inner.paths, values, marks, names, Whole).event(source)
         } else {
             Err(Stop::Fault)
         };
@@ -212,14 +216,16 @@ impl Matcher {
         scratch: &mut Scratch,
         found: &mut Vec<RuleIx>,
     ) -> Result<(), SyntaxError> {
-        let Scratch { values, marks, names, .. } = scratch;
-        let mut walk = Walk::new(event, &self.inner.paths, values, marks, names, Early::new(&self.inner));
+        let Scratch { values, marks, names, ends, .. } = scratch;
+        ends.begin();
+        let text = Text { bytes: event, ends };
+        let mut walk = Walk::new(text, &self.inner.paths, values, marks, names, Early::new(&self.inner));
         let (read, object) = match walk.event(source) {
             Ok(object) => (event.len(), object),
             Err(Stop::Enough) => (walk.read(), true),
             Err(Stop::Fault) => return json::parse(event).map(drop),
         };
-        if !event.get(..read).is_some_and(is_text) {
+        if event.get(..read).is_none_or(|read| std::str::from_utf8(read).is_err()) {
             return json::parse(event).map(drop);
         }
         if object {
@@ -301,15 +307,6 @@ impl Keyed {
             self.bits |= early::bit(path);
         }
     }
-}
-
-/// Whether bytes are UTF-8.
-fn is_text(bytes: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // No branch for each word, so that several are looked at together.
-    let (words, rest) = bytes.as_chunks();
-    let all = words.iter().fold(0, |all, word| all | u64::from_le_bytes(*word));
-    all & HIGH == 0 && rest.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
 /// Sorts what was added and leaves each once: branches of one rule and several of its keys may

@@ -28,8 +28,9 @@ pub(super) struct Names {
     known: Vec<Known>,
     /// By the hash of what is compared.
     table: Table,
-    /// The member that was met last.
+    /// The member that was met last, and the one that came after it when it was.
     last: u32,
+    next: u32,
 }
 
 /// A member's bytes from behind the one before it up to its value, where they lead, and what came
@@ -66,7 +67,13 @@ impl Names {
             self.forget();
             self.of = Arc::downgrade(paths);
         }
-        self.last = START;
+        self.reach(START);
+    }
+
+    /// Notes that a member has been met.
+    fn reach(&mut self, id: u32) {
+        self.last = id;
+        self.next = self.known.get(id as usize).map_or(START, |known| known.next);
     }
 
     #[cold]
@@ -81,8 +88,7 @@ impl Names {
     /// that came here before.
     #[inline]
     pub(super) fn guess(&mut self, bytes: &[u8], at: usize, place: u32) -> Option<(u32, usize)> {
-        let next = self.known.get(self.last as usize)?.next;
-        let known = self.known.get(next as usize)?;
+        let known = self.known.get(self.next as usize)?;
         let words = words(bytes, at)?;
         let differing = (words[0] & known.masks[0] ^ known.words[0])
             | (words[1] & known.masks[1] ^ known.words[1])
@@ -90,7 +96,7 @@ impl Names {
         if differing != 0 || known.place != place {
             return None;
         }
-        self.last = next;
+        (self.last, self.next) = (self.next, known.next);
         Some((known.child, at + known.length as usize))
     }
 
@@ -120,6 +126,6 @@ impl Names {
             id
         });
         self.known[self.last as usize].next = id;
-        self.last = id;
+        self.reach(id);
     }
 }

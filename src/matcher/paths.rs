@@ -162,7 +162,7 @@ impl Paths {
     }
 
     /// The path of these steps, made where it is new.
-    pub(super) fn intern(&mut self, steps: &[String]) -> u32 {
+    pub(super) fn intern(&mut self, steps: &[Box<str>]) -> u32 {
         let node = steps.iter().fold(ROOT, |node, step| self.step(node, step));
         if let Some(path) = self.node(node).path {
             return path;

@@ -1,9 +1,9 @@
-//! Reads JSON's tokens where they stand, eight bytes at a time where it can.
+//! Reads JSON's tokens where they stand.
 //!
 //! It accepts exactly what the crate's tree reader accepts. What is wrong it does not say: the
 //! caller asks the tree reader, so that an event has one error whoever reads it.
 
-use super::table::Short;
+use super::ends::Ends;
 use crate::json::MAX_JSON_DEPTH;
 
 /// Why a walk ends before the text does. It is as wide as a place, so that either is returned in a
@@ -25,19 +25,6 @@ pub(super) struct Span {
     pub(super) escaped: bool,
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of each byte that ends a plain run in a string: a quote, a backslash, a control
-/// character. Bits above the first may be wrong.
-#[inline]
-fn special(word: u64) -> u64 {
-    // A quote takes the place of the space behind the control characters.
-    let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-    (quote_or_control | backslash) & !word & HIGH
-}
-
 /// The byte at a place; zero, which no JSON has outside its strings, behind the end.
 #[inline]
 pub(super) fn peek(bytes: &[u8], at: usize) -> u8 {
@@ -57,94 +44,38 @@ fn spaces(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The name whose opening quote stands before `from`, and where it ends, if it is short and plain:
-/// most are.
-#[inline]
-pub(super) fn short_name(bytes: &[u8], from: usize) -> Option<(Short, usize)> {
-    let chunk: &[u8; Short::LONGEST] = bytes.get(from..)?.first_chunk()?;
-    let (low, high) = chunk.split_first_chunk::<8>()?;
-    let (low, high) = (u64::from_le_bytes(*low), u64::from_le_bytes(*high.first_chunk()?));
-    let end = special(low);
-    if end != 0 {
-        let place = end.trailing_zeros() & !7;
-        let (short, length) = (low & below(end), place as usize / 8);
-        return ((low >> place) as u8 == b'"').then(|| (Short::of_low(short, length), from + length));
-    }
-    let end = special(high);
-    let place = end.trailing_zeros() & !7;
-    if end == 0 || (high >> place) as u8 != b'"' {
-        return None;
-    }
-    let length = 8 + place as usize / 8;
-    Some((Short::of_both(low, high & below(end), length), from + length))
+/// An event's bytes, and where its strings may end.
+#[derive(Debug)]
+pub(super) struct Text<'e, 's> {
+    pub(super) bytes: &'e [u8],
+    pub(super) ends: &'s mut Ends,
 }
 
-/// The bytes before the first one whose high bit is set here.
-#[inline]
-fn below(highs: u64) -> u64 {
-    ((highs & highs.wrapping_neg()) >> 7).wrapping_sub(1)
-}
-
-/// How many bytes are looked at together in a long string.
-const WIDE: usize = 32;
-
-/// Behind the bytes of a string that stand for themselves.
-#[inline]
-fn plain(bytes: &[u8], at: usize) -> usize {
-    match bytes.get(at..).and_then(first_special) {
-        Some(place) => at + place,
-        None if bytes.len() >= at + 16 => long(bytes, at + 16),
-        None => long(bytes, at),
+impl Text<'_, '_> {
+    /// Behind the bytes of a string that stand for themselves.
+    #[inline]
+    fn plain(&mut self, at: usize) -> usize {
+        self.ends.next(self.bytes, at)
     }
-}
-
-/// The first of 16 bytes that does not stand for itself. Both halves are always looked at: in which
-/// of them a string ends differs from event to event, and a guess about it would often be wrong.
-#[inline]
-fn first_special(bytes: &[u8]) -> Option<usize> {
-    let both = u128::from_le_bytes(*bytes.first_chunk()?);
-    let (low, high) = (special(both as u64), special((both >> 64) as u64));
-    let (in_low, in_high) = (low.trailing_zeros(), 64 + high.trailing_zeros());
-    (low | high != 0).then_some(if low != 0 { in_low } else { in_high } as usize / 8)
-}
-
-/// As [`plain`], of strings that are longer or stand at the event's end.
-#[inline(never)]
-fn long(bytes: &[u8], mut at: usize) -> usize {
-    // Each byte is compared with all three, so that many are compared at once.
-    let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
-    while let Some(rest) = bytes.get(at..) {
-        if let Some(place) = first_special(rest) {
-            return at + place;
-        }
-        if rest.len() < 16 {
-            return at + rest.iter().take_while(|byte| !is_special(**byte)).count();
-        }
-        at += 16;
-        let (chunks, _) = bytes.get(at..).unwrap_or_default().as_chunks::<WIDE>();
-        let is_plain = |chunk: &&[u8; WIDE]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
-        at += WIDE * chunks.iter().take_while(is_plain).count();
-    }
-    at
 }
 
 /// The string whose opening quote stands before `from`. It ends before its closing quote.
 #[inline]
-pub(super) fn string(bytes: &[u8], from: usize) -> Result<Span, Stop> {
-    let to = plain(bytes, from);
-    if peek(bytes, to) == b'"' {
+pub(super) fn string(text: &mut Text<'_, '_>, from: usize) -> Result<Span, Stop> {
+    let to = text.plain(from);
+    if peek(text.bytes, to) == b'"' {
         return Ok(Span { from, to, escaped: false });
     }
-    Ok(Span { from, to: escaped(bytes, to)?, escaped: true })
+    Ok(Span { from, to: escaped(text, to)?, escaped: true })
 }
 
 /// Before the closing quote of a string that is no longer plain.
 #[cold]
-fn escaped(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
+fn escaped(text: &mut Text<'_, '_>, mut at: usize) -> Result<usize, Stop> {
     loop {
-        match peek(bytes, at) {
+        match peek(text.bytes, at) {
             b'"' => return Ok(at),
-            b'\\' => at = plain(bytes, escape(bytes, at)?),
+            b'\\' => at = text.plain(escape(text.bytes, at)?),
             _ => return Err(Stop::Fault),
         }
     }
@@ -152,9 +83,9 @@ fn escaped(bytes: &[u8], mut at: usize) -> Result<usize, Stop> {
 
 /// Behind the closing quote of the string whose opening quote stands before `at`.
 #[inline]
-fn skip_string(bytes: &[u8], at: usize) -> Result<usize, Stop> {
-    let to = plain(bytes, at);
-    if peek(bytes, to) == b'"' { Ok(to + 1) } else { escaped(bytes, to).map(|to| to + 1) }
+fn skip_string(text: &mut Text<'_, '_>, at: usize) -> Result<usize, Stop> {
+    let to = text.plain(at);
+    if peek(text.bytes, to) == b'"' { Ok(to + 1) } else { escaped(text, to).map(|to| to + 1) }
 }
 
 fn escape(bytes: &[u8], at: usize) -> Result<usize, Stop> {
@@ -210,17 +141,18 @@ pub(super) fn colon(bytes: &[u8], at: usize) -> Result<usize, Stop> {
 
 /// Behind the value that stands here, in `depth` others; space may precede it.
 #[inline(always)]
-pub(super) fn skip(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
-    match peek(bytes, at) {
+pub(super) fn skip(text: &mut Text<'_, '_>, at: usize, depth: usize) -> Result<usize, Stop> {
+    match peek(text.bytes, at) {
         // What most values are.
-        b'"' => skip_string(bytes, at + 1),
-        b'-' | b'0'..=b'9' => number(bytes, at),
-        _ => skip_other(bytes, at, depth),
+        b'"' => skip_string(text, at + 1),
+        b'-' | b'0'..=b'9' => number(text.bytes, at),
+        _ => skip_other(text, at, depth),
     }
 }
 
 /// Behind the value, in `depth` others, that stands here or behind space.
-fn skip_other(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
+fn skip_other(text: &mut Text<'_, '_>, at: usize, depth: usize) -> Result<usize, Stop> {
+    let bytes = text.bytes;
     let mut at = space(bytes, at);
     match peek(bytes, at) {
         b't' => return literal(bytes, at, b"true"),
@@ -233,7 +165,7 @@ fn skip_other(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
     let mut open = depth;
     loop {
         match peek(bytes, at) {
-            b'"' => at = skip_string(bytes, at + 1)?,
+            b'"' => at = skip_string(text, at + 1)?,
             b'-' | b'0'..=b'9' => at = number(bytes, at)?,
             b't' => at = literal(bytes, at, b"true")?,
             b'f' => at = literal(bytes, at, b"false")?,
@@ -248,7 +180,7 @@ fn skip_other(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
                 } else {
                     open += 1;
                     if bracket == b'{' {
-                        at = skip_name(bytes, at)?;
+                        at = skip_name(text, at)?;
                     }
                     continue;
                 }
@@ -266,7 +198,7 @@ fn skip_other(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
                 b',' => {
                     at = space(bytes, at + 1);
                     if object {
-                        at = skip_name(bytes, at)?;
+                        at = skip_name(text, at)?;
                     }
                     break;
                 }
@@ -281,22 +213,27 @@ fn skip_other(bytes: &[u8], at: usize, depth: usize) -> Result<usize, Stop> {
 }
 
 /// Behind the object in `depth` others whose members are read up to a place.
-pub(super) fn skip_members(bytes: &[u8], mut at: usize, depth: usize) -> Result<usize, Stop> {
+pub(super) fn skip_members(text: &mut Text<'_, '_>, mut at: usize, depth: usize) -> Result<usize, Stop> {
+    let bytes = text.bytes;
     loop {
         at = space(bytes, at);
         match peek(bytes, at) {
-            b',' => at = skip(bytes, skip_name(bytes, space(bytes, at + 1))?, depth + 1)?,
+            b',' => {
+                let value = skip_name(text, space(bytes, at + 1))?;
+                at = skip(text, value, depth + 1)?;
+            }
             b'}' => return Ok(at + 1),
             _ => return Err(Stop::Fault),
         }
     }
 }
 
-fn skip_name(bytes: &[u8], at: usize) -> Result<usize, Stop> {
-    if peek(bytes, at) != b'"' {
+fn skip_name(text: &mut Text<'_, '_>, at: usize) -> Result<usize, Stop> {
+    if peek(text.bytes, at) != b'"' {
         return Err(Stop::Fault);
     }
-    colon(bytes, skip_string(bytes, at + 1)?)
+    let to = skip_string(text, at + 1)?;
+    colon(text.bytes, to)
 }
 
 fn hex(bytes: &[u8], at: usize) -> Option<u32> {

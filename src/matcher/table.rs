@@ -45,18 +45,6 @@ impl Short {
         Some(Self { low: words as u64, high: (words >> 64) as u64, length: text.len() as u64 })
     }
 
-    /// Of less than 8 bytes, and nothing behind them.
-    #[inline]
-    pub(super) fn of_low(low: u64, length: usize) -> Self {
-        Self { low, high: 0, length: length as u64 }
-    }
-
-    /// Of 8 bytes and those in `high`, and nothing behind them.
-    #[inline]
-    pub(super) fn of_both(low: u64, high: u64, length: usize) -> Self {
-        Self { low, high, length: length as u64 }
-    }
-
     /// What stands between two places of a longer text; none of more than 16 bytes.
     #[inline]
     pub(super) fn between(bytes: &[u8], from: usize, to: usize) -> Option<Self> {

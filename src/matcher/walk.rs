@@ -11,7 +11,8 @@ use super::early::Watch;
 use super::line;
 use super::names::{Names, place};
 use super::paths::{FALSE, NULL, Node, Path, Paths, ROOT, SOURCE, TRUE, UNNAMED};
-use super::scan::{self, Span, Stop, peek, space, unescape};
+use super::scan::{self, Span, Stop, Text, peek, space, unescape};
+use super::table::Short;
 use super::values::{At, Kind, Values};
 use crate::json::MAX_JSON_DEPTH;
 
@@ -35,7 +36,7 @@ enum Name {
 
 /// A walk over bytes that are UTF-8. What reads a value returns where it ends.
 pub(super) struct Walk<'w, 'e, W> {
-    bytes: &'e [u8],
+    text: Text<'e, 'w>,
     paths: &'w Paths,
     values: &'w mut Values,
     marks: &'w mut Marks,
@@ -51,7 +52,7 @@ pub(super) struct Walk<'w, 'e, W> {
 
 impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     pub(super) fn new(
-        bytes: &'e [u8],
+        text: Text<'e, 'w>,
         paths: &'w Arc<Paths>,
         values: &'w mut Values,
         marks: &'w mut Marks,
@@ -62,7 +63,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             marks.0.resize(paths.nodes(), 0);
         }
         names.begin(paths);
-        Self { bytes, paths, values, marks, names, watch, complete: 0, read: 0, arrays: 0 }
+        Self { text, paths, values, marks, names, watch, complete: 0, read: 0, arrays: 0 }
     }
 
     /// How much of the event was read, where it stopped early.
@@ -77,17 +78,17 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             let literal = self.paths.path(SOURCE).text(source.as_bytes()).unwrap_or(UNNAMED);
             self.values.push(SOURCE, Kind::Text, At { from: 0, to: 0, buffered: true }, literal);
         }
-        let at = space(self.bytes, 0);
-        let object = peek(self.bytes, at) == b'{';
-        let end = if object { self.object(ROOT, at, 0)? } else { scan::skip(self.bytes, at, 0)? };
-        if space(self.bytes, end) == self.bytes.len() { Ok(object) } else { Err(Stop::Fault) }
+        let at = space(self.text.bytes, 0);
+        let object = peek(self.text.bytes, at) == b'{';
+        let end = if object { self.object(ROOT, at, 0)? } else { scan::skip(&mut self.text, at, 0)? };
+        if space(self.text.bytes, end) == self.text.bytes.len() { Ok(object) } else { Err(Stop::Fault) }
     }
 
     fn object(&mut self, node: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         if depth >= MAX_JSON_DEPTH {
             return Err(Stop::Fault);
         }
-        let bytes = self.bytes;
+        let bytes = self.text.bytes;
         let (mut at, mut first) = (at + 1, true);
         loop {
             let child;
@@ -100,11 +101,11 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             };
             first = false;
             if child == UNNAMED {
-                at = scan::skip(bytes, at, depth + 1)?;
+                at = scan::skip(&mut self.text, at, depth + 1)?;
             } else {
                 at = self.member(child, at, depth + 1)?;
                 if W::STOPS && self.arrays == 0 && self.is_done(node, child, at)? {
-                    return scan::skip_members(bytes, at, depth);
+                    return scan::skip_members(&mut self.text, at, depth);
                 }
             }
         }
@@ -112,7 +113,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
 
     /// Reads the object's end or a name that was not guessed.
     fn name(&mut self, node: u32, from: usize, first: bool) -> Result<Name, Stop> {
-        let bytes = self.bytes;
+        let bytes = self.text.bytes;
         let mut at = space(bytes, from);
         match peek(bytes, at) {
             b'}' => return Ok(Name::End(at + 1)),
@@ -124,19 +125,18 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
             return Err(Stop::Fault);
         }
         let here = self.paths.node(node);
-        Ok(match scan::short_name(bytes, at + 1) {
-            Some((name, to)) if !here.goes_on() || !name.is_dotted() => {
-                let child = here.child(name).unwrap_or(UNNAMED);
-                let value = scan::colon(bytes, to + 1)?;
+        let name = scan::string(&mut self.text, at + 1)?;
+        let value = scan::colon(bytes, name.to + 1)?;
+        let short = if name.escaped { None } else { Short::between(bytes, name.from, name.to) };
+        let child = match short {
+            Some(short) if !here.goes_on() || !short.is_dotted() => {
+                let child = here.child(short).unwrap_or(UNNAMED);
                 self.names.learn(bytes, (from, value), place(node, first), child);
-                Name::Member(child, value)
+                child
             }
-            _ => {
-                let name = scan::string(bytes, at + 1)?;
-                let child = self.long_child(node, name).unwrap_or(UNNAMED);
-                Name::Member(child, scan::colon(bytes, name.to + 1)?)
-            }
-        })
+            _ => self.long_child(node, name).unwrap_or(UNNAMED),
+        };
+        Ok(Name::Member(child, value))
     }
 
     /// Whether nothing else matters in the object at a step, now that the member that leads to
@@ -153,7 +153,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
 
     #[cold]
     fn long_child(&mut self, node: u32, name: Span) -> Option<u32> {
-        let text = &self.bytes[name.from..name.to];
+        let text = &self.text.bytes[name.from..name.to];
         // A dot may be written as an escape.
         if name.escaped || text.contains(&b'.') {
             return self.dotted(node, name);
@@ -185,15 +185,15 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     }
 
     fn text_of(&self, span: Span) -> &'e str {
-        std::str::from_utf8(&self.bytes[span.from..span.to]).unwrap_or_default()
+        std::str::from_utf8(&self.text.bytes[span.from..span.to]).unwrap_or_default()
     }
 
     /// The value of a member that a path leads to or through, which space may precede.
     #[inline(always)]
     fn member(&mut self, child: u32, at: usize, depth: usize) -> Result<usize, Stop> {
         let node = self.paths.node(child);
-        let at = space(self.bytes, at);
-        let way = if peek(self.bytes, at) == b'{' { AS_OBJECT } else { AS_OTHER };
+        let at = space(self.text.bytes, at);
+        let way = if peek(self.text.bytes, at) == b'{' { AS_OBJECT } else { AS_OTHER };
         let met = mark(self.marks, self.values.event, child, way);
         if met != 0 && (met & (AS_OBJECT | AS_OTHER) != 0 || way == AS_OTHER && met & BEFORE_DOT != 0) {
             self.values.tangled |= node.part();
@@ -203,11 +203,11 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
 
     #[inline(always)]
     fn value(&mut self, id: u32, node: &Node, at: usize, depth: usize) -> Result<usize, Stop> {
-        match (peek(self.bytes, at), node.path()) {
+        match (peek(self.text.bytes, at), node.path()) {
             (b'"', Some(path)) => self.text(path, at),
             (b'{', _) if node.has_children() => self.object(id, at, depth),
             (b'[', _) => self.array(id, at, depth),
-            (b'"' | b'{', _) | (_, None) => scan::skip(self.bytes, at, depth),
+            (b'"' | b'{', _) | (_, None) => scan::skip(&mut self.text, at, depth),
             (_, Some(path)) => self.scalar(path, at),
         }
     }
@@ -217,7 +217,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
         if depth >= MAX_JSON_DEPTH {
             return Err(Stop::Fault);
         }
-        let bytes = self.bytes;
+        let bytes = self.text.bytes;
         let here = self.paths.node(node);
         let mut at = space(bytes, at + 1);
         if peek(bytes, at) == b']' {
@@ -242,7 +242,7 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     }
 
     fn scalar(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
-        let bytes = self.bytes;
+        let bytes = self.text.bytes;
         let (kind, literal, to) = match peek(bytes, from) {
             b't' => (Kind::True, TRUE, scan::literal(bytes, from, b"true")?),
             b'f' => (Kind::False, FALSE, scan::literal(bytes, from, b"false")?),
@@ -255,9 +255,9 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
     }
 
     fn number(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
-        let to = scan::number(self.bytes, from)?;
+        let to = scan::number(self.text.bytes, from)?;
         let (here, at) = (self.paths.path(path), At { from, to, buffered: false });
-        let place = if here.numbers { line::number(&self.bytes[from..to]) } else { None };
+        let place = if here.numbers { line::number(&self.text.bytes[from..to]) } else { None };
         let literal = place.and_then(|place| here.number(place)).unwrap_or(UNNAMED);
         self.values.push(path, Kind::Number, at, literal);
         if let Some(place) = place {
@@ -268,15 +268,15 @@ impl<'w, 'e, W: Watch> Walk<'w, 'e, W> {
 
     #[inline]
     fn text(&mut self, path: u32, from: usize) -> Result<usize, Stop> {
-        let Span { from, to, escaped } = scan::string(self.bytes, from + 1)?;
+        let Span { from, to, escaped } = scan::string(&mut self.text, from + 1)?;
         let here = self.paths.path(path);
         if escaped {
             self.escaped_text(path, here, from, to);
         } else {
-            let literal = here.text_between(self.bytes, from, to).unwrap_or(UNNAMED);
+            let literal = here.text_between(self.text.bytes, from, to).unwrap_or(UNNAMED);
             self.values.push(path, Kind::Text, At { from, to, buffered: false }, literal);
             if here.wants_texts() {
-                self.values.note(path, here, &self.bytes[from..to]);
+                self.values.note(path, here, &self.text.bytes[from..to]);
             }
         }
         Ok(to + 1)
