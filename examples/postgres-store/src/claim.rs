@@ -2,6 +2,7 @@
 //! short transaction that judges every record again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use deadpool_postgres::{GenericClient, Transaction};
 use futures_util::future::{join, join5};
@@ -24,9 +25,10 @@ pub(crate) enum Found {
 /// Looks for what a claim may take. What a kill switch holds back is passed over, so that it takes
 /// no one else's place.
 pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found, Fault> {
-    let (of_nonce, clock) = (db.prepare_cached(HELD).await?, db.prepare_cached(read::NOW).await?);
-    let (held, now) = join(read_held(db, &of_nonce, claim), read::time(db, &clock)).await;
-    let (held, now) = (held?, now?);
+    let (of_nonce, run_out) = (db.prepare_cached(HELD).await?, db.prepare_cached(RUN_OUT).await?);
+    let named = claim.channels.as_ref();
+    let (held, rescues) = join(read_held(db, &of_nonce, claim), rescues(db, &run_out, named)).await;
+    let (held, (now, mut rescues)) = (held?, rescues?);
     if !held.is_empty() {
         return Ok(Found::Held(held));
     }
@@ -40,9 +42,10 @@ pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found
     let last = claim.after.as_ref().map(TenantId::as_str);
     let (mut tenant, mut round) = (last.unwrap_or_default().to_owned(), last.is_none());
     while found < max {
-        match next_tenant(db, &channels, &tenant).await? {
-            Some(next) if !round || last.is_none_or(|last| *next <= *last) => {
-                let mut line = Line::of(db, &next, max).await?;
+        match next_tenant(db, &channels, &rescues, &tenant).await? {
+            Some((next, first)) if !round || last.is_none_or(|last| *next <= *last) => {
+                let rescued = rescues.remove(&next).unwrap_or_default();
+                let mut line = Line::of(&next, first, rescued, claim, max)?;
                 if let Some(key) = line.next(db, claim, &channels, now).await? {
                     add(key);
                     found += 1;
@@ -66,25 +69,38 @@ pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found
     Ok(Found::Ready(ready))
 }
 
-/// What one tenant has to take, the longest ready first, read page by page.
+/// What one tenant has to take, the longest ready first: what nobody has claimed, read page by page,
+/// and what was left behind.
 struct Line {
-    tenant: String,
-    control: Option<Record>,
+    tenant: TenantId,
+    /// What is stopped, read with the first that may be taken.
+    control: Option<Option<Record>>,
     size: usize,
-    after: Place,
-    page: VecDeque<Key>,
+    /// Where the next page begins; none when there is no more.
+    after: Option<Place>,
+    page: VecDeque<(Place, Key)>,
+    rescued: VecDeque<(Place, Key)>,
 }
 
 impl Line {
-    /// Pages of a claim's size, within reason: most are left after the first key or two.
-    async fn of(db: &impl GenericClient, tenant: &str, max: usize) -> Result<Self, Fault> {
-        let id: TenantId = tenant.parse().map_err(|error| Fault::corrupt(tenant, error))?;
+    /// Pages of a claim's size, within reason: most are left after the first key or two. None is read
+    /// where the tenant's first is not ready yet.
+    fn of(
+        tenant: &str,
+        first: Option<i64>,
+        rescued: Rescued,
+        claim: &Claim,
+        max: usize,
+    ) -> Result<Self, Fault> {
+        let until = claim.until.micros();
+        let begin = || Place { ready_at: i64::MIN, key: Default::default() };
         Ok(Self {
-            tenant: tenant.to_owned(),
-            control: one(db, &Claim::control_key(&id)).await?,
+            tenant: tenant.parse().map_err(|error| Fault::corrupt(tenant, error))?,
+            control: None,
             size: max.clamp(16, 64),
-            after: Place { ready_at: i64::MIN, key: Default::default() },
+            after: first.filter(|first| *first <= until).map(|_| begin()),
             page: VecDeque::new(),
+            rescued: rescued.into_iter().filter(|(place, _)| place.ready_at <= until).collect(),
         })
     }
 
@@ -96,18 +112,28 @@ impl Line {
         now: Time,
     ) -> Result<Option<Key>, Fault> {
         loop {
-            while let Some(key) = self.page.pop_front() {
-                // Where nothing of the tenant is stopped, the record need not be read for this.
-                let Some(control) = &self.control else { return Ok(Some(key)) };
-                let Some(record) = one(db, &key).await? else { continue };
-                if claim.take(&record, Some(control), now).is_some() {
-                    return Ok(Some(key));
-                }
+            if self.page.is_empty()
+                && let Some(after) = self.after.take()
+            {
+                self.page = page(db, claim, channels, &self.tenant, &after, self.size).await?.into();
+                let whole = self.page.len() == self.size;
+                self.after = self.page.back().filter(|_| whole).map(|(last, _)| last.clone());
             }
-            let page = page(db, claim, channels, &self.tenant, now, &self.after, self.size).await?;
-            let Some((last, _)) = page.last() else { return Ok(None) };
-            self.after = last.clone();
-            self.page = page.into_iter().map(|(_, key)| key).collect();
+            let rescue = match (self.page.front(), self.rescued.front()) {
+                (Some((free, _)), Some((left, _))) => left < free,
+                (free, _) => free.is_none(),
+            };
+            let from = if rescue { &mut self.rescued } else { &mut self.page };
+            let Some((_, key)) = from.pop_front() else { return Ok(None) };
+            if self.control.is_none() {
+                self.control = Some(one(db, &Claim::control_key(&self.tenant)).await?);
+            }
+            // Where nothing of the tenant is stopped, the record need not be read for this.
+            let Some(control) = self.control.as_ref().and_then(Option::as_ref) else { return Ok(Some(key)) };
+            let Some(record) = one(db, &key).await? else { continue };
+            if claim.take(&record, Some(control), now).is_some() {
+                return Ok(Some(key));
+            }
         }
     }
 }
@@ -216,51 +242,101 @@ struct Place {
     key: (String, String),
 }
 
-/// The next candidates of a tenant after a place. Each channel has an order of its own; the page is
-/// merged from their firsts.
+/// The next of a tenant that nobody has claimed, after a place. Each channel has an order of its own;
+/// the page is merged from their firsts.
 async fn page(
     db: &impl GenericClient,
     claim: &Claim,
     channels: &[String],
-    tenant: &str,
-    now: Time,
+    tenant: &TenantId,
     after: &Place,
     limit: usize,
 ) -> Result<Vec<(Place, Key)>, Fault> {
     const READY: &str = "SELECT p.tenant, p.kind, p.id, p.ready_at FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
         (SELECT r.tenant, r.kind, r.id, r.ready_at FROM tipstaff_records AS r \
-         WHERE r.channel = c AND r.tenant = $2 AND r.ready_at <= $3 \
-           AND (r.lease_until IS NULL OR r.lease_until <= $4) AND (r.ready_at, r.kind, r.id) > ($5, $6, $7) \
-         ORDER BY r.ready_at, r.kind, r.id LIMIT $8) AS p \
-        ORDER BY p.ready_at, p.kind, p.id LIMIT $8";
+         WHERE r.channel = c AND r.tenant = $2 AND r.ready_at <= $3 AND r.lease_until IS NULL \
+           AND (r.ready_at, r.kind, r.id) > ($4, $5, $6) \
+         ORDER BY r.ready_at, r.kind, r.id LIMIT $7) AS p \
+        ORDER BY p.ready_at, p.kind, p.id LIMIT $7";
     let statement = db.prepare_cached(READY).await?;
     let (kind, id) = &after.key;
-    let (until, now, limit) = (claim.until.micros(), now.micros(), row::limit(limit));
-    let values: [&(dyn ToSql + Sync); 8] =
-        [&channels, &tenant, &until, &now, &after.ready_at, kind, id, &limit];
-    db.query(&statement, &values)
-        .await?
-        .iter()
-        .map(|row| {
-            Ok((
-                Place { ready_at: row.try_get(3)?, key: (row.try_get(1)?, row.try_get(2)?) },
-                row::key(row, 0)?,
-            ))
-        })
-        .collect()
+    let (tenant, until, limit) = (tenant.as_str(), claim.until.micros(), row::limit(limit));
+    let values: [&(dyn ToSql + Sync); 7] = [&channels, &tenant, &until, &after.ready_at, kind, id, &limit];
+    db.query(&statement, &values).await?.iter().map(|row| Ok((place(row)?, row::key(row, 0)?))).collect()
 }
 
-/// The next tenant that has anything on these channels: one step down the index for each.
+/// The place that a row of tenant, kind, id and time names.
+fn place(row: &Row) -> Result<Place, Error> {
+    Ok(Place { ready_at: row.try_get(3)?, key: (row.try_get(1)?, row.try_get(2)?) })
+}
+
+/// The server's time, and with it a page of what is under a lease that has run out then. The time stands
+/// in a query of its own, read once: one that is read for each row leads down no index.
+const RUN_OUT: &str = concat!(
+    "WITH n AS MATERIALIZED (SELECT ",
+    row::now!(),
+    " AS now) SELECT r.tenant, r.kind, r.id, r.ready_at, r.lease_until, n.now FROM n LEFT JOIN LATERAL \
+     (SELECT tenant, kind, id, ready_at, lease_until FROM tipstaff_records \
+      WHERE lease_until <= (SELECT now FROM n) AND (lease_until, tenant, kind, id) > ($2, $3, $4, $5) \
+        AND channel IS NOT NULL AND ($1::TEXT[] IS NULL OR channel = ANY($1)) \
+      ORDER BY lease_until, tenant, kind, id LIMIT $6) AS r ON TRUE"
+);
+
+/// How many of them one page has. That there is an end keeps the planner to the index.
+const RUN_OUT_PAGE: usize = 1_000;
+
+/// What was left behind, by tenant, in the order in which it is taken.
+type Rescues = BTreeMap<String, Rescued>;
+type Rescued = BTreeMap<Place, Key>;
+
+/// The server's time, and what is under a lease that has run out: as a rule nothing, and at most what
+/// the workers that ended had claimed. What is held is not looked at.
+async fn rescues(
+    db: &impl GenericClient,
+    statement: &Statement,
+    named: Option<&BTreeSet<ActionType>>,
+) -> Result<(Time, Rescues), Fault> {
+    let named: Option<Vec<&str>> = named.map(|named| named.iter().map(ActionType::as_str).collect());
+    let limit = row::limit(RUN_OUT_PAGE);
+    let mut rescues = Rescues::new();
+    let mut after = (i64::MIN, String::new(), String::new(), String::new());
+    loop {
+        let values: [&(dyn ToSql + Sync); 6] = [&named, &after.0, &after.1, &after.2, &after.3, &limit];
+        let rows = db.query(statement, &values).await?;
+        for row in &rows {
+            if let Some(until) = row.try_get::<_, Option<i64>>(4)? {
+                after = (until, row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                rescues.entry(after.1.clone()).or_default().insert(place(row)?, row::key(row, 0)?);
+            }
+        }
+        if rows.len() < RUN_OUT_PAGE {
+            let Some(row) = rows.first() else { return Err(Fault::corrupt("the clock", "it tells nothing")) };
+            return Ok((Time::from_micros(row.try_get(5)?), rescues));
+        }
+    }
+}
+
+/// The next tenant that has anything on these channels, one step down the index for each; with it,
+/// when the first is ready of what nobody has claimed.
 async fn next_tenant(
     db: &impl GenericClient,
     channels: &[String],
+    rescues: &Rescues,
     after: &str,
-) -> Result<Option<String>, Fault> {
-    const NEXT: &str = "SELECT p.tenant FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
-        (SELECT r.tenant FROM tipstaff_records AS r WHERE r.channel = c AND r.tenant > $2 \
-         ORDER BY r.tenant LIMIT 1) AS p ORDER BY p.tenant LIMIT 1";
+) -> Result<Option<(String, Option<i64>)>, Fault> {
+    const NEXT: &str = "SELECT p.tenant, p.ready_at FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
+        (SELECT r.tenant, r.ready_at FROM tipstaff_records AS r \
+         WHERE r.channel = c AND r.tenant > $2 AND r.lease_until IS NULL \
+         ORDER BY r.tenant, r.ready_at LIMIT 1) AS p ORDER BY p.tenant, p.ready_at LIMIT 1";
     let statement = db.prepare_cached(NEXT).await?;
-    Ok(db.query_opt(&statement, &[&channels, &after]).await?.map(|row| row.try_get(0)).transpose()?)
+    let free = match db.query_opt(&statement, &[&channels, &after]).await? {
+        Some(row) => Some((row.try_get::<_, String>(0)?, Some(row.try_get::<_, i64>(1)?))),
+        None => None,
+    };
+    let later = (Bound::Excluded(after), Bound::Unbounded);
+    let left = rescues.range::<str, _>(later).next().map(|(tenant, _)| (tenant.clone(), None));
+    // Of the same tenant, what is free comes first: it is the one that has a time.
+    Ok(free.into_iter().chain(left).min_by(|a, b| a.0.cmp(&b.0)))
 }
 
 /// What comes next, of all tenants: one step down an index for each of them.
@@ -271,17 +347,17 @@ pub(crate) async fn upcoming(db: &impl GenericClient, ask: &Ahead) -> Result<Upc
         ORDER BY due_at LIMIT 1";
     const READY: &str = "SELECT p.ready_at FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
         (SELECT r.ready_at FROM tipstaff_records AS r \
-         WHERE r.channel = c AND r.tenant = $2 AND r.ready_at > $3 \
-           AND (r.lease_until IS NULL OR r.lease_until <= $4) ORDER BY r.ready_at LIMIT 1) AS p \
-        ORDER BY p.ready_at LIMIT 1";
-    // As many rows as there are leases, which workers bound.
-    const LEASE: &str = "SELECT min(lease_until) FROM tipstaff_records \
-        WHERE lease_nonce IS NOT NULL AND lease_until > $1";
-    let now = read::now(db).await?;
+         WHERE r.channel = c AND r.tenant = $2 AND r.ready_at > $3 AND r.lease_until IS NULL \
+         ORDER BY r.ready_at LIMIT 1) AS p ORDER BY p.ready_at LIMIT 1";
+    const LEASE: &str = "SELECT lease_until FROM tipstaff_records WHERE lease_until > $1 \
+        ORDER BY lease_until LIMIT 1";
+    let run_out = db.prepare_cached(RUN_OUT).await?;
+    let (now, rescues) = rescues(db, &run_out, ask.channels.as_ref()).await?;
     let first = |row: Option<Row>| -> Result<Option<Time>, Fault> {
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(Time::from_micros))
     };
-    let (mut timer, mut ready) = (None, None);
+    let left = rescues.values().flat_map(BTreeMap::keys).map(|place| Time::from_micros(place.ready_at));
+    let (mut timer, mut ready) = (None, left.filter(|ready| *ready > ask.after).min());
     let (next, of_tenant) = (db.prepare_cached(TENANT).await?, db.prepare_cached(TIMER).await?);
     let mut tenant = String::new();
     while let Some(row) = db.query_opt(&next, &[&tenant]).await? {
@@ -292,24 +368,28 @@ pub(crate) async fn upcoming(db: &impl GenericClient, ask: &Ahead) -> Result<Upc
     let channels = channels(db, ask.channels.as_ref()).await?;
     let of_tenant = db.prepare_cached(READY).await?;
     let mut tenant = String::new();
-    while let Some(found) = next_tenant(db, &channels, &tenant).await? {
+    while let Some((found, earliest)) = next_tenant(db, &channels, &Rescues::new(), &tenant).await? {
         tenant = found;
-        let row = db.query_opt(&of_tenant, &[&channels, &tenant, &ask.after.micros(), &now.micros()]).await?;
-        ready = ready.into_iter().chain(first(row)?).min();
+        // Where the tenant's first is to come, it is the first of those to come.
+        let to_come = match earliest.map(Time::from_micros).filter(|earliest| *earliest > ask.after) {
+            Some(earliest) => Some(earliest),
+            None => first(db.query_opt(&of_tenant, &[&channels, &tenant, &ask.after.micros()]).await?)?,
+        };
+        ready = ready.into_iter().chain(to_come).min();
     }
     let leases = db.prepare_cached(LEASE).await?;
-    let lease: Option<i64> = db.query_one(&leases, &[&now.micros()]).await?.try_get(0)?;
-    Ok(Upcoming { timer, ready, lease: lease.map(|until| now.until(Time::from_micros(until))) })
+    let lease = first(db.query_opt(&leases, &[&now.micros()]).await?)?;
+    Ok(Upcoming { timer, ready, lease: lease.map(|until| now.until(until)) })
 }
 
-/// The channels of a claim: those that it names, or all on which anything waits, each found by one
-/// step down the index.
+/// The channels that are named, or all on which anything waits that nobody has claimed, each found by
+/// one step down the index.
 async fn channels(
     db: &impl GenericClient,
     named: Option<&BTreeSet<ActionType>>,
 ) -> Result<Vec<String>, Fault> {
     const NEXT: &str = "SELECT channel FROM tipstaff_records \
-        WHERE channel IS NOT NULL AND channel > $1 ORDER BY channel LIMIT 1";
+        WHERE channel IS NOT NULL AND channel > $1 AND lease_until IS NULL ORDER BY channel LIMIT 1";
     if let Some(channels) = named {
         return Ok(channels.iter().map(ToString::to_string).collect());
     }

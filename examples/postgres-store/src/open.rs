@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::lock::Form;
 
 /// The schemas, each as the step from the one before. Never change one that was released: append.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// The schema that this version writes.
 const SCHEMA: i32 = MIGRATIONS.len() as i32;

@@ -148,7 +148,12 @@ fn sql(facets: usize, cursor: bool, order: Order) -> String {
             )
         })
         .collect();
-    let range = format!("l.tenant = $1 AND l.kind = $2 AND l.at >= $3 AND l.at < $4 {place}");
+    // As the index of the records has it; the schema says why.
+    let of = match facets {
+        0 => "l.tenant || '/' || l.kind = $1::TEXT || '/' || $2::TEXT",
+        _ => "l.tenant = $1 AND l.kind = $2",
+    };
+    let range = format!("{of} AND l.at >= $3 AND l.at < $4 {place}");
     let pages = if facets == 0 {
         format!(
             "SELECT l.at, l.id FROM tipstaff_records AS l WHERE {range} \

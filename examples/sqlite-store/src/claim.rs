@@ -2,8 +2,9 @@
 //! write transaction, which judges each record again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tipstaff::{ActionType, Ahead, Claim, Key, MAX_CLAIM, Record, TenantId, Time, Upcoming};
 
 use crate::fault::Fault;
@@ -25,7 +26,8 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
         return Ok(Found::Held(held));
     }
     let max = claim.max.clamp(1, MAX_CLAIM);
-    let channels = channels(db, claim)?;
+    let mut rescues = rescues(db, claim.channels.as_ref(), now)?;
+    let channels = channels(db, claim.channels.as_ref())?;
     let mut controls = Controls::default();
     let mut ready = Vec::new();
     let mut lines = VecDeque::new();
@@ -33,9 +35,10 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
     let last = claim.after.as_ref().map(TenantId::as_str);
     let (mut tenant, mut round) = (last.unwrap_or_default().to_owned(), last.is_none());
     while ready.len() < max {
-        match next_tenant(db, &channels, &tenant)? {
-            Some(next) if !round || last.is_none_or(|last| *next <= *last) => {
-                let mut line = Line::new(&next, max);
+        match next_tenant(db, &channels, &rescues, &tenant)? {
+            Some((next, first)) if !round || last.is_none_or(|last| *next <= *last) => {
+                let rescued = rescues.remove(&next).unwrap_or_default();
+                let mut line = Line::new(&next, first, rescued, claim, max);
                 if let Some(key) = line.next(db, claim, &channels, &mut controls, now)? {
                     ready.push(key);
                     lines.push_back(line);
@@ -57,18 +60,29 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
     Ok(Found::Ready(ready))
 }
 
-/// What one tenant has to take, the longest ready first, read page by page.
+/// What one tenant has to take, the longest ready first: what nobody has claimed, read page by page,
+/// and what was left behind.
 struct Line {
     tenant: String,
     size: usize,
+    /// Where the next page begins; none when there is no more.
     after: Option<Place>,
-    page: VecDeque<Key>,
+    page: VecDeque<(Place, Key)>,
+    rescued: VecDeque<(Place, Key)>,
 }
 
 impl Line {
-    /// Pages of a claim's size, within reason: most are left after the first key or two.
-    fn new(tenant: &str, max: usize) -> Self {
-        Self { tenant: tenant.to_owned(), size: max.clamp(16, 64), after: None, page: VecDeque::new() }
+    /// Pages of a claim's size, within reason: most are left after the first key or two. None is read
+    /// where the tenant's first is not ready yet.
+    fn new(tenant: &str, first: Option<i64>, rescued: Rescued, claim: &Claim, max: usize) -> Self {
+        let until = claim.until.micros();
+        Self {
+            tenant: tenant.to_owned(),
+            size: max.clamp(16, 64),
+            after: first.filter(|first| *first <= until).map(|_| Place::default()),
+            page: VecDeque::new(),
+            rescued: rescued.into_iter().filter(|(place, _)| place.ready_at <= until).collect(),
+        }
     }
 
     fn next(
@@ -80,16 +94,22 @@ impl Line {
         now: Time,
     ) -> Result<Option<Key>, Fault> {
         loop {
-            while let Some(key) = self.page.pop_front() {
-                if is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now)? {
-                    return Ok(Some(key));
-                }
+            if self.page.is_empty()
+                && let Some(after) = self.after.take()
+            {
+                self.page = page(db, claim, channels, &self.tenant, &after, self.size)?.into();
+                let whole = self.page.len() == self.size;
+                self.after = self.page.back().filter(|_| whole).map(|(last, _)| last.clone());
             }
-            let after = self.after.take().unwrap_or_default();
-            let page = page(db, claim, channels, &self.tenant, now, &after, self.size)?;
-            let Some((last, _)) = page.last() else { return Ok(None) };
-            self.after = Some(last.clone());
-            self.page = page.into_iter().map(|(_, key)| key).collect();
+            let rescue = match (self.page.front(), self.rescued.front()) {
+                (Some((free, _)), Some((left, _))) => left < free,
+                (free, _) => free.is_none(),
+            };
+            let from = if rescue { &mut self.rescued } else { &mut self.page };
+            let Some((_, key)) = from.pop_front() else { return Ok(None) };
+            if is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now)? {
+                return Ok(Some(key));
+            }
         }
     }
 }
@@ -107,17 +127,19 @@ pub(crate) fn take(
         return Ok(taken);
     }
     ready.sort();
-    let mut controls = Controls::default();
+    let (mut controls, mut lanes, mut audit) = (Controls::default(), write::Lanes::default(), Vec::new());
     for key in ready {
         let Some(record) = row::load(db, &key)? else { continue };
         if !claim.may_take(&record, now) {
             continue;
         }
         if let Some(made) = claim.take(&record, controls.of(db, &key.tenant)?, now) {
-            taken.push(write::put(db, &made.record)?);
-            write::append(db, &made.audit)?;
+            let version = write::put(db, &made.record, &mut lanes)?;
+            taken.push(Record { version, ..made.record });
+            audit.extend(made.audit);
         }
     }
+    write::append(db, &audit)?;
     Ok(taken)
 }
 
@@ -177,18 +199,17 @@ impl Default for Place {
 }
 
 pub(crate) const READY: &str = "SELECT tenant, kind, id, ready_at FROM records
-     WHERE channel = ?1 AND tenant = ?2 AND ready_at <= ?3 AND (lease_until IS NULL OR lease_until <= ?4)
-       AND (ready_at, kind, id) > (?5, ?6, ?7)
-     ORDER BY ready_at, kind, id LIMIT ?8";
+     WHERE channel = ?1 AND tenant = ?2 AND ready_at <= ?3 AND lease_until IS NULL
+       AND (ready_at, kind, id) > (?4, ?5, ?6)
+     ORDER BY ready_at, kind, id LIMIT ?7";
 
-/// The next candidates of a tenant after a place. Each channel has an order of its own; the page is
-/// merged from their firsts.
+/// The next of a tenant that nobody has claimed, after a place. Each channel has an order of its own;
+/// the page is merged from their firsts.
 fn page(
     db: &Connection,
     claim: &Claim,
     channels: &[String],
     tenant: &str,
-    now: Time,
     after: &Place,
     limit: usize,
 ) -> Result<Vec<(Place, Key)>, Fault> {
@@ -196,16 +217,9 @@ fn page(
     let mut page = BTreeMap::new();
     for channel in channels {
         let (kind, id) = &after.key;
-        let mut rows = statement.query(params![
-            channel,
-            tenant,
-            claim.until.micros(),
-            now.micros(),
-            after.ready_at,
-            kind,
-            id,
-            row::limit(limit),
-        ])?;
+        let until = claim.until.micros();
+        let mut rows =
+            statement.query(params![channel, tenant, until, after.ready_at, kind, id, row::limit(limit)])?;
         while let Some(row) = rows.next()? {
             page.insert(Place { ready_at: row.get(3)?, key: (row.get(1)?, row.get(2)?) }, row::key(row, 0)?);
         }
@@ -213,33 +227,69 @@ fn page(
     Ok(page.into_iter().take(limit).collect())
 }
 
-pub(crate) const NEXT_TENANT: &str =
-    "SELECT tenant FROM records WHERE channel = ?1 AND tenant > ?2 ORDER BY tenant LIMIT 1";
+pub(crate) const RUN_OUT: &str =
+    "SELECT tenant, kind, id, ready_at, channel FROM records WHERE lease_until <= ?1";
 
-/// The next tenant that has anything on these channels: one step down the index for each.
-fn next_tenant(db: &Connection, channels: &[String], after: &str) -> Result<Option<String>, Fault> {
+/// What was left behind, by tenant, in the order in which it is taken.
+type Rescues = BTreeMap<String, Rescued>;
+type Rescued = BTreeMap<Place, Key>;
+
+/// What is under a lease that has run out, by tenant: as a rule nothing, and at most what the workers
+/// that ended had claimed. What is held is not looked at.
+fn rescues(db: &Connection, named: Option<&BTreeSet<ActionType>>, now: Time) -> Result<Rescues, Fault> {
+    let mut statement = db.prepare_cached(RUN_OUT)?;
+    let mut rows = statement.query([now.micros()])?;
+    let mut rescues = Rescues::default();
+    while let Some(row) = rows.next()? {
+        let (ready_at, channel): (Option<i64>, Option<String>) = (row.get(3)?, row.get(4)?);
+        let (Some(ready_at), Some(channel)) = (ready_at, channel) else { continue };
+        if named.is_none_or(|named| named.iter().any(|name| name.as_str() == channel)) {
+            let place = Place { ready_at, key: (row.get(1)?, row.get(2)?) };
+            rescues.entry(row.get(0)?).or_default().insert(place, row::key(row, 0)?);
+        }
+    }
+    Ok(rescues)
+}
+
+pub(crate) const NEXT_TENANT: &str = "SELECT tenant, ready_at FROM records
+     WHERE channel = ?1 AND tenant > ?2 AND lease_until IS NULL ORDER BY tenant, ready_at LIMIT 1";
+
+/// The next tenant that has anything on these channels, one step down the index for each; with it,
+/// when the first is ready of what nobody has claimed.
+fn next_tenant(
+    db: &Connection,
+    channels: &[String],
+    rescues: &Rescues,
+    after: &str,
+) -> Result<Option<(String, Option<i64>)>, Fault> {
     let mut statement = db.prepare_cached(NEXT_TENANT)?;
-    let mut first: Option<String> = None;
+    let later = (Bound::Excluded(after), Bound::Unbounded);
+    let left = rescues.range::<str, _>(later).next().map(|(tenant, _)| (tenant.clone(), None));
+    let mut first: Option<(String, Option<i64>)> = left;
     for channel in channels {
-        let found = statement.query_row([channel, after], |row| row.get(0)).optional()?;
-        first = first.into_iter().chain(found).min();
+        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        let Some((tenant, at)) = statement.query_row([channel, after], read).optional()? else { continue };
+        first = Some(match first {
+            Some((known, ready)) if known == tenant => (known, Some(ready.map_or(at, |ready| ready.min(at)))),
+            Some(known) if known.0 < tenant => known,
+            _ => (tenant, Some(at)),
+        });
     }
     Ok(first)
 }
 
 pub(crate) const NEXT_READY: &str = "SELECT ready_at FROM records
-     WHERE channel = ?1 AND tenant = ?2 AND ready_at > ?3 AND (lease_until IS NULL OR lease_until <= ?4)
+     WHERE channel = ?1 AND tenant = ?2 AND ready_at > ?3 AND lease_until IS NULL
      ORDER BY ready_at LIMIT 1";
 pub(crate) const NEXT_TIMER: &str =
     "SELECT due_at FROM records WHERE tenant = ?1 AND due_at > ?2 ORDER BY due_at LIMIT 1";
-/// As many rows as there are leases, which workers bound.
 pub(crate) const NEXT_LEASE: &str =
-    "SELECT min(lease_until) FROM records WHERE lease_nonce IS NOT NULL AND lease_until > ?1";
+    "SELECT lease_until FROM records WHERE lease_until > ?1 ORDER BY lease_until LIMIT 1";
 
 /// What comes next, of all tenants.
 pub(crate) fn upcoming(db: &Connection, ask: &Ahead, now: Time) -> Result<Upcoming, Fault> {
     let at = |micros: i64| Time::from_micros(micros);
-    let (mut timer, mut ready) = (None, None);
+    let mut timer = None;
     let mut next = db.prepare_cached(crate::read::NEXT_TENANT)?;
     let mut of_tenant = db.prepare_cached(NEXT_TIMER)?;
     let mut tenant = String::new();
@@ -249,32 +299,37 @@ pub(crate) fn upcoming(db: &Connection, ask: &Ahead, now: Time) -> Result<Upcomi
         timer = timer.into_iter().chain(first).min();
         tenant = found;
     }
-    let channels = channels_of(db, ask.channels.as_ref())?;
+    let rescues = rescues(db, ask.channels.as_ref(), now)?;
+    let left = rescues.values().flat_map(BTreeMap::keys).map(|place| at(place.ready_at));
+    let mut ready = left.filter(|ready| *ready > ask.after).min();
+    let channels = channels(db, ask.channels.as_ref())?;
     let mut first_ready = db.prepare_cached(NEXT_READY)?;
     let mut tenant = String::new();
-    while let Some(found) = next_tenant(db, &channels, &tenant)? {
-        for channel in &channels {
-            let values = params![channel, found, ask.after.micros(), now.micros()];
-            let first = first_ready.query_row(values, |row| row.get(0)).optional()?.map(at);
-            ready = ready.into_iter().chain(first).min();
+    while let Some((found, first)) = next_tenant(db, &channels, &Rescues::new(), &tenant)? {
+        // Where the tenant's first is to come, it is the first of those to come.
+        match first.map(at).filter(|first| *first > ask.after) {
+            Some(first) => ready = ready.into_iter().chain([first]).min(),
+            None => {
+                for channel in &channels {
+                    let values = params![channel, found, ask.after.micros()];
+                    let first = first_ready.query_row(values, |row| row.get(0)).optional()?.map(at);
+                    ready = ready.into_iter().chain(first).min();
+                }
+            }
         }
         tenant = found;
     }
     let mut leases = db.prepare_cached(NEXT_LEASE)?;
-    let lease: Option<i64> = leases.query_row([now.micros()], |row| row.get(0))?;
+    let lease: Option<i64> = leases.query_row([now.micros()], |row| row.get(0)).optional()?;
     Ok(Upcoming { timer, ready, lease: lease.map(|until| now.until(at(until))) })
 }
 
 pub(crate) const NEXT_CHANNEL: &str = "SELECT channel FROM records
-     WHERE channel IS NOT NULL AND channel > ?1 ORDER BY channel LIMIT 1";
+     WHERE channel IS NOT NULL AND channel > ?1 AND lease_until IS NULL ORDER BY channel LIMIT 1";
 
-/// The channels of a claim: those that it names, or all on which anything waits, each found by one
-/// step down the index.
-fn channels(db: &Connection, claim: &Claim) -> Result<Vec<String>, Fault> {
-    channels_of(db, claim.channels.as_ref())
-}
-
-fn channels_of(db: &Connection, named: Option<&BTreeSet<ActionType>>) -> Result<Vec<String>, Fault> {
+/// The channels that are named, or all on which anything waits that nobody has claimed, each found by
+/// one step down the index.
+fn channels(db: &Connection, named: Option<&BTreeSet<ActionType>>) -> Result<Vec<String>, Fault> {
     if let Some(channels) = named {
         return Ok(channels.iter().map(ToString::to_string).collect());
     }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::fault::Fault;
 
 /// The schemas, each as the step from the one before. Never change one that was released: append.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// The schema that this version writes, the file's `user_version`.
 pub(crate) const SCHEMA: i32 = MIGRATIONS.len() as i32;
@@ -119,7 +119,6 @@ fn settled(connection: Connection) -> rusqlite::Result<Connection> {
         "PRAGMA synchronous = FULL;
          PRAGMA fullfsync = ON;
          PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA wal_autocheckpoint = 8000;
@@ -140,7 +139,7 @@ fn judge(connection: &Connection, path: &Path) -> Result<i32, OpenError> {
     match (application, found) {
         (0, 0) if tables == 0 => Ok(0),
         (APPLICATION, 1..=SCHEMA) => Ok(found),
-        (APPLICATION, SCHEMA..) => Err(OpenError::Newer { path, found, newest: SCHEMA }),
+        (APPLICATION, newer) if newer > SCHEMA => Err(OpenError::Newer { path, found, newest: SCHEMA }),
         _ => Err(OpenError::Foreign { path }),
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 use tipstaff::{Cursor, Facet, Order, Page, Query, Record, Time};
 
 use crate::fault::Fault;
-use crate::row;
+use crate::{row, write};
 
 /// Which facet leads: those first of which one value names few records, as a rule.
 const LEADERS: [Facet; 13] = [
@@ -57,19 +57,27 @@ fn places(db: &Connection, query: &Query, limit: usize) -> Result<Vec<(i64, Stri
         None => [None].into(),
         Some((_, values)) => values.iter().map(|value| Some(value.as_str())).collect(),
     };
+    // What no record has ever had a value of names none.
+    let lane = |facet: &Facet| write::lane(db, &query.tenant, query.kind, *facet);
+    let mut lanes = Vec::new();
+    for (facet, _) in facets.iter().copied() {
+        let Some(number) = lane(facet)? else { return Ok(Vec::new()) };
+        lanes.push(number);
+    }
     let sql = sql(leader.is_some(), others.len(), query.order);
     let mut statement = db.prepare_cached(&sql)?;
     let mut places = BTreeSet::new();
     for value in values {
-        let mut bound = vec![Value::from(query.tenant.to_string()), Value::from(query.kind.to_string())];
+        // One facet leads: its lane and value stand where the tenant and the kind do without one.
+        let mut bound: Vec<Value> = match (lanes.first(), value) {
+            (Some(lane), Some(value)) => vec![(*lane).into(), value.to_owned().into()],
+            _ => vec![query.tenant.to_string().into(), query.kind.to_string().into()],
+        };
         bound.extend(range(query));
         bound.push(row::limit(limit).into());
-        if let (Some((facet, _)), Some(value)) = (leader, value) {
-            bound.extend([facet.to_string().into(), value.to_owned().into()]);
-        }
-        for (facet, accepted) in others {
+        for (lane, (_, accepted)) in lanes.iter().skip(1).zip(others) {
             let accepted = serde_json::Value::from(accepted.as_slice()).to_string();
-            bound.extend([facet.to_string().into(), accepted.into()]);
+            bound.extend([(*lane).into(), accepted.into()]);
         }
         let mut rows = statement.query(params_from_iter(bound))?;
         while let Some(row) = rows.next()? {
@@ -99,25 +107,27 @@ fn range(query: &Query) -> [Value; 3] {
 
 /// The statement for one value of the leading facet, or for all records where there is none.
 pub(crate) fn sql(leads: bool, others: usize, order: Order) -> String {
-    let (table, leader) =
-        if leads { ("facets", "AND l.facet = ?7 AND l.value = ?8") } else { ("records", "") };
+    let (table, leader) = if leads {
+        ("facets", "l.lane = ?1 AND l.value = ?2")
+    } else {
+        ("records", "l.tenant = ?1 AND l.kind = ?2")
+    };
     let (range, direction) = match order {
         Order::Newest => ("(l.at, l.id) < (?3, ?4) AND l.at >= ?5", "DESC"),
         _ => ("(l.at, l.id) > (?3, ?4) AND l.at < ?5", "ASC"),
     };
-    let first = if leads { 9 } else { 7 };
+    let first = 7;
     let others: String = (0..others)
         .map(|n| {
             let (facet, accepted) = (first + 2 * n, first + 2 * n + 1);
             format!(
-                " AND EXISTS (SELECT 1 FROM facets AS o WHERE o.tenant = ?1 AND o.kind = ?2 \
-                 AND o.facet = ?{facet} AND o.value IN (SELECT value FROM json_each(?{accepted})) \
+                " AND EXISTS (SELECT 1 FROM facets AS o WHERE o.lane = ?{facet} AND o.value IN (SELECT value FROM json_each(?{accepted})) \
                  AND o.at = l.at AND o.id = l.id)"
             )
         })
         .collect();
     format!(
-        "SELECT l.at, l.id FROM {table} AS l WHERE l.tenant = ?1 AND l.kind = ?2 {leader} AND {range}{others} \
+        "SELECT l.at, l.id FROM {table} AS l WHERE {leader} AND {range}{others} \
          ORDER BY l.at {direction}, l.id {direction} LIMIT ?6"
     )
 }

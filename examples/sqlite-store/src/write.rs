@@ -1,11 +1,12 @@
 //! What changes the file; every function here runs within a write transaction.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tipstaff::{
-    AuditDraft, AuditRecord, Commit, Committed, Facet, Key, Record, Renewal, Salt, StoreError, TenantId,
-    Time, UserId,
+    AuditDraft, AuditRecord, Commit, Committed, Facet, Head, Key, Kind, Record, Renewal, Salt, StoreError,
+    TenantId, Time, UserId,
 };
 
 use crate::fault::Fault;
@@ -28,8 +29,9 @@ pub(crate) fn commit(db: &Connection, commit: &Commit, now: Time) -> Result<Comm
             return Err(StoreError::Conflict(key.clone()).into());
         }
     }
+    let mut lanes = Lanes::default();
     for record in &commit.put {
-        put(db, record)?;
+        put(db, record, &mut lanes)?;
     }
     append(db, &commit.audit)?;
     Ok(Committed::Applied)
@@ -50,33 +52,36 @@ fn refuse_other_tenants(commit: &Commit) -> Result<(), Fault> {
 }
 
 /// Stores a record with the version after the one that it names.
-pub(crate) fn put(db: &Connection, record: &Record) -> Result<Record, Fault> {
+pub(crate) fn put(db: &Connection, record: &Record, lanes: &mut Lanes) -> Result<u64, Fault> {
     const OLD: &str = "SELECT version, at, facets FROM records WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
     const PUT: &str = concat!(
         "INSERT INTO records (",
         row::columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-         ON CONFLICT (tenant, kind, id) DO UPDATE SET
-            version = excluded.version, at = excluded.at, due_at = excluded.due_at,
-            channel = excluded.channel, ready_at = excluded.ready_at,
-            lease_worker = excluded.lease_worker, lease_nonce = excluded.lease_nonce,
-            lease_until = excluded.lease_until, token = excluded.token,
-            facets = excluded.facets, body = excluded.body"
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING"
     );
+    const REPLACE: &str = "UPDATE records SET
+            version = ?4, at = ?5, due_at = ?6, channel = ?7, ready_at = ?8, lease_worker = ?9,
+            lease_nonce = ?10, lease_until = ?11, token = ?12, facets = ?13, body = ?14
+         WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
     let Record { key, at, queue, lease, .. } = record;
     let (tenant, kind) = (key.tenant.as_str(), key.kind.as_str());
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
-    let old = db.prepare_cached(OLD)?.query_row(params![tenant, kind, key.id], read).optional()?;
+    // A new one need not be looked for: where there is one, it is not written.
+    let old = match record.version {
+        0 => None,
+        _ => db.prepare_cached(OLD)?.query_row(params![tenant, kind, key.id], read).optional()?,
+    };
     if old.as_ref().map_or(0, |(version, ..)| version.cast_unsigned()) != record.version {
         return Err(StoreError::Conflict(key.clone()).into());
     }
-    let stored = Record { version: record.version.saturating_add(1), ..record.clone() };
+    let version = record.version.saturating_add(1);
     let facets = serde_json::to_string(&record.facets).map_err(|error| Fault::corrupt(key, error))?;
-    db.prepare_cached(PUT)?.execute(params![
+    let sql = if old.is_none() { PUT } else { REPLACE };
+    let written = db.prepare_cached(sql)?.execute(params![
         tenant,
         kind,
         key.id,
-        stored.version.cast_signed(),
+        version.cast_signed(),
         at.micros(),
         record.due_at.map(Time::micros),
         queue.as_ref().map(|queue| queue.channel.as_str()),
@@ -88,31 +93,73 @@ pub(crate) fn put(db: &Connection, record: &Record) -> Result<Record, Fault> {
         facets,
         record.body,
     ])?;
-    let had = match &old {
-        Some((_, at, text)) => row::facets(key, text)?.into_iter().map(|facet| (*at, facet)).collect(),
-        None => BTreeSet::new(),
-    };
-    let has = record.facets.iter().cloned().map(|facet| (at.micros(), facet)).collect();
-    index(db, key, &had, &has)?;
-    Ok(stored)
+    if written == 0 {
+        return Err(StoreError::Conflict(key.clone()).into());
+    }
+    let (had, text) = old.map_or((0, None), |(_, at, text)| (at, Some(text)));
+    // As a rule a record is written again with the same facets.
+    if text.as_deref() == Some(&facets) && had == at.micros() {
+        return Ok(version);
+    }
+    let old = text.map(|text| row::facets(key, &text)).transpose()?.unwrap_or_default();
+    let of = |at: i64, (facet, value): &'_ (Facet, String)| (*facet, at, value.clone());
+    let had: Facets = old.iter().map(|facet| of(had, facet)).collect();
+    let has: Facets = record.facets.iter().map(|facet| of(at.micros(), facet)).collect();
+    index(db, key, &had, &has, lanes)?;
+    Ok(version)
 }
 
-type Facets = BTreeSet<(i64, (Facet, String))>;
+type Facets = BTreeSet<(Facet, i64, String)>;
 
 /// Keeps the rows of the facets: only what differs is written.
-fn index(db: &Connection, key: &Key, had: &Facets, has: &Facets) -> Result<(), Fault> {
-    const GONE: &str = "DELETE FROM facets WHERE tenant = ?1 AND kind = ?2 AND facet = ?3 AND value = ?4 \
-                        AND at = ?5 AND id = ?6";
-    const NEW: &str =
-        "INSERT INTO facets (tenant, kind, facet, value, at, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let kind = key.kind.as_str();
+fn index(db: &Connection, key: &Key, had: &Facets, has: &Facets, lanes: &mut Lanes) -> Result<(), Fault> {
+    const GONE: &str = "DELETE FROM facets WHERE lane = ?1 AND value = ?2 AND at = ?3 AND id = ?4";
+    const NEW: &str = "INSERT INTO facets (lane, value, at, id) VALUES (?1, ?2, ?3, ?4)";
     for (sql, rows) in [(GONE, had.difference(has)), (NEW, has.difference(had))] {
         let mut statement = db.prepare_cached(sql)?;
-        for (at, (facet, value)) in rows {
-            statement.execute(params![key.tenant.as_str(), kind, facet.as_str(), value, at, key.id])?;
+        for (facet, at, value) in rows {
+            statement.execute(params![lanes.of(db, key, *facet)?, value, at, key.id])?;
         }
     }
     Ok(())
+}
+
+/// The numbers of what the rows of facets begin with, that one transaction of one tenant has met.
+#[derive(Default)]
+pub(crate) struct Lanes(BTreeMap<(TenantId, Kind, Facet), i64>);
+
+impl Lanes {
+    /// The number of a tenant's facet of that kind of record; a new one where there is none.
+    fn of(&mut self, db: &Connection, key: &Key, facet: Facet) -> Result<i64, Fault> {
+        const NEW: &str =
+            "INSERT INTO facet_lanes (tenant, kind, facet) VALUES (?1, ?2, ?3) RETURNING number";
+        let place = (key.tenant.clone(), key.kind, facet);
+        if let Some(number) = self.0.get(&place) {
+            return Ok(*number);
+        }
+        let number = match lane(db, &key.tenant, key.kind, facet)? {
+            Some(number) => number,
+            None => {
+                let values = params![key.tenant.as_str(), key.kind.as_str(), facet.as_str()];
+                db.prepare_cached(NEW)?.query_row(values, |row| row.get(0))?
+            }
+        };
+        self.0.insert(place, number);
+        Ok(number)
+    }
+}
+
+pub(crate) const LANE: &str = "SELECT number FROM facet_lanes WHERE tenant = ?1 AND kind = ?2 AND facet = ?3";
+
+/// The number of a tenant's facet of that kind of record, if any has had one.
+pub(crate) fn lane(
+    db: &Connection,
+    tenant: &TenantId,
+    kind: Kind,
+    facet: Facet,
+) -> Result<Option<i64>, Fault> {
+    let values = params![tenant.as_str(), kind.as_str(), facet.as_str()];
+    Ok(db.prepare_cached(LANE)?.query_row(values, |row| row.get(0)).optional()?)
 }
 
 /// Gives each draft its place after its lane's head.
@@ -121,28 +168,37 @@ pub(crate) fn append(db: &Connection, drafts: &[AuditDraft]) -> Result<(), Fault
         "INSERT INTO audit (tenant, lane, seq, personal_of, record) VALUES (?1, ?2, ?3, ?4, ?5)";
     const HEAD: &str = "INSERT INTO heads (tenant, lane, seq, hash) VALUES (?1, ?2, ?3, ?4) \
                         ON CONFLICT (tenant, lane) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
+    let mut heads: BTreeMap<(&TenantId, u16), Head> = BTreeMap::new();
+    let mut fault = None;
+    let mut insert = db.prepare_cached(RECORD)?;
     for draft in drafts {
-        let mut fault = None;
+        let head = match heads.entry((&draft.tenant, draft.lane)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(read::head(db, &draft.tenant, draft.lane)?),
+        };
         let mut salt = || {
             random().unwrap_or_else(|error| {
                 fault = Some(error);
                 Salt::from([0; 16])
             })
         };
-        let (record, head) = read::head(db, &draft.tenant, draft.lane)?.seal(draft.clone(), &mut salt);
-        if let Some(fault) = fault {
-            return Err(fault.into());
-        }
-        let place = (record.tenant.as_str(), record.lane, head.seq.cast_signed());
+        let (record, next) = head.seal(draft.clone(), &mut salt);
+        *head = next;
         let personal = record.subject.as_ref().filter(|_| !record.personal.is_empty());
-        db.prepare_cached(RECORD)?.execute(params![
-            place.0,
-            place.1,
-            place.2,
+        insert.execute(params![
+            record.tenant.as_str(),
+            record.lane,
+            next.seq.cast_signed(),
             personal.map(|subject| subject.user.as_str()),
             json(&record)?,
         ])?;
-        db.prepare_cached(HEAD)?.execute(params![place.0, place.1, place.2, head.hash.bytes()])?;
+    }
+    if let Some(fault) = fault {
+        return Err(fault.into());
+    }
+    for ((tenant, lane), head) in heads {
+        let values = params![tenant.as_str(), lane, head.seq.cast_signed(), head.hash.bytes()];
+        db.prepare_cached(HEAD)?.execute(values)?;
     }
     Ok(())
 }
