@@ -9,8 +9,8 @@ use std::thread;
 use super::broken::{Broken, Checked, holds};
 use super::faults::is_made;
 use crate::audit::{AuditRecord, Head, Salt};
-use crate::delivery::Answer;
 use crate::id::{CommitId, TenantId, UserId, WorkerId};
+use crate::ready::Answer;
 use crate::store::{
     Ahead, Claim, Commit, Committed, DuePage, Key, Page, Query, Record, Renewal, Store, StoreError, Trail,
     Upcoming,

@@ -15,7 +15,7 @@ use super::laws::delivery::Stand;
 use super::lost::AnswersLost;
 use super::table::Law;
 use super::target::{Harness, Target};
-use crate::delivery::Answer;
+use crate::ready::Answer;
 use crate::ready::ready;
 use crate::words::words;
 

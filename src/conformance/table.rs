@@ -95,7 +95,10 @@ macro_rules! __tipstaff_store_laws {
         27, "Seen whole", together::a_commit_is_seen_whole, "records, lanes, heads and rows, read in every order while they are written";
         27, "Seen whole", together::a_lane_is_seen_without_gaps, "read while two hosts write to it";
         28, "In turn", turns::tenants_take_turns, "from the one after the last that was served, one of each before a second of any, the longest ready first";
+        28, "In turn", turns::what_is_declined_is_nobodys_turn, "what a stopped rule asked for, before and between what may be taken";
+        28, "In turn", turns::what_has_lapsed_takes_its_turn, "as what is ready since its claim, neither before all others nor after them";
         29, "Ahead", turns::what_comes_next_is_told, "timers, what is ready and leases, each the earliest after the time and on the channels";
+        29, "Ahead", turns::what_is_held_is_ahead_when_it_lapses, "held, lapsed and renewed: what is ready, which leases count, and timers all the same";
     } };
 }
 

@@ -90,27 +90,27 @@ defects! {
     NoticesStay: [a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
         what_people_stopped_stays_as_it_is], "only enforcements are claimed";
     HolderTakesAgain: [of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds a_renewal_and_a_rescue_exclude_each_other tenants_take_turns what_comes_next_is_told a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
-        a_claim_writes_what_take_made racing_claims_share_nothing what_people_stopped_stays_as_it_is],
+        a_claim_writes_what_take_made racing_claims_share_nothing what_people_stopped_stays_as_it_is what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn],
         "a worker takes what it holds a second time";
     ClaimsCheckedEarly: [racing_claims_share_nothing], "outside of the transaction that writes";
-    NoRescue: [a_lease_may_be_of_any_length a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews],
+    NoRescue: [a_lease_may_be_of_any_length a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews what_has_lapsed_takes_its_turn],
         "a lease never runs out";
     RescueKeepsHolder: [a_lapsed_record_is_taken_again], "the lease keeps the first worker's name";
     LeasesEndByDecisionTime: [a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made
         racing_claims_share_nothing only_the_stores_clock_ends_a_lease what_people_stopped_stays_as_it_is
-        a_renewal_prolongs_the_lease what_was_written_is_seen], "the claim's time judges them";
+        a_renewal_prolongs_the_lease what_was_written_is_seen what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "the claim's time judges them";
     TokensBeginAgain: [each_claim_raises_the_token], "at 1, after a settled claim";
     ClaimsWithoutAudit: [a_claim_audits_in_each_tenants_lane a_claim_writes_what_take_made what_people_stopped_stays_as_it_is
         what_makes_no_sense_holds_up_nothing what_was_written_is_seen], "the audit records of a claim are left out";
-    IgnoresControl: [what_people_stopped_stays_as_it_is what_is_declined_takes_no_place],
+    IgnoresControl: [what_people_stopped_stays_as_it_is what_is_declined_takes_no_place what_is_declined_is_nobodys_turn],
         "kill switches are not read";
     RemembersControl: [what_people_stopped_stays_as_it_is], "kill switches are read once";
-    DeclinedTakePlaces: [what_is_declined_takes_no_place], "the batch is cut before `take`";
+    DeclinedTakePlaces: [what_is_declined_takes_no_place what_is_declined_is_nobodys_turn], "the batch is cut before `take`";
     SenselessBlocks: [a_max_is_taken_within_its_bounds what_makes_no_sense_holds_up_nothing], "a record that makes no sense fails the claim";
     NoncesForgotten: [a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_repeated_claim_takes_nothing_new], "a repeat takes more";
     RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
-    MaxOfEachTenant: [a_claim_takes_at_most_its_max tenants_take_turns what_comes_next_is_told], "`max` records of each tenant";
+    MaxOfEachTenant: [a_claim_takes_at_most_its_max tenants_take_turns what_comes_next_is_told what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn what_is_held_is_ahead_when_it_lapses], "`max` records of each tenant";
     RenewalsAreWrites: [a_renewal_prolongs_the_lease], "a renewal raises the version";
     RenewsLowerTokens: [what_has_lapsed_is_renewed_until_it_is_taken nobody_else_renews], "an earlier holder renews";
     RenewsTheSettled: [nobody_else_renews], "a record without a holder is renewed";
@@ -145,13 +145,13 @@ defects! {
     TokensAreDoubles: [the_highest_tokens_are_kept], "beyond 53 bits they are rounded";
     WritesForOthers: [a_commit_is_of_one_tenant], "a commit may name any tenant's records";
     ErasureRewritesLanes: [an_erasure_loses_no_record], "as they were read before";
-    LeasesLastAMoment: [a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lease_may_be_of_any_length], "at its end a lease is not over";
+    LeasesLastAMoment: [a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lease_may_be_of_any_length what_has_lapsed_takes_its_turn], "at its end a lease is not over";
     LeasesInSeconds: [a_lease_may_be_of_any_length], "the lease of a claim is cut to seconds";
     ClaimsAuditOneTenant: [a_claim_audits_in_each_tenants_lane], "that of the first record";
     NoncesOfAll: [a_nonce_is_its_workers_own], "whose claim it is does not matter";
     ClaimRepeatsCheckedEarly: [of_one_claim_made_twice_at_once_one_is_made], "outside of the transaction";
     ClaimsWithoutBound: [a_max_is_taken_within_its_bounds], "none takes none, and any number that many";
-    RenewalsAddUp: [a_renewal_counts_from_now], "a renewal counts from the end of the lease";
+    RenewalsAddUp: [a_renewal_counts_from_now what_is_held_is_ahead_when_it_lapses], "a renewal counts from the end of the lease";
     LapsedIsLost: [what_has_lapsed_is_renewed_until_it_is_taken], "also before anybody else has taken it";
     RenewalsCheckedEarly: [a_renewal_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
     DuePagesMayBeEmpty: [a_due_page_has_its_bounds], "a page of none is none";
@@ -161,18 +161,25 @@ defects! {
     OldFacetsFind: [what_was_written_is_seen facets_follow_their_record], "a record is found by what it was";
     RemembersLanes: [what_was_renewed_or_erased_is_seen], "until their length changes";
     UniquesApart: [unique_bytes_are_no_salts], "unique bytes and salts are counted apart";
-    ClaimsByName: [nobody_waits_for_ever tenants_take_turns], "the first tenant's first";
+    ClaimsByName: [nobody_waits_for_ever tenants_take_turns what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "the first tenant's first";
     AuditsLater: [a_commit_is_seen_whole], "the records of a commit can be seen before its audit records";
     LanesFillLater: [a_lane_is_seen_without_gaps], "an audit record can be seen before the one before it";
-    LongestReadyFirst: [tenants_take_turns], "whoever's it is";
-    TurnsBeginWithTheFirst: [tenants_take_turns], "the tenant that was served last is not looked at";
-    TurnsBeginWithTheLast: [tenants_take_turns], "the tenant that was served last comes first";
-    NewestFirst: [tenants_take_turns], "of one tenant, what has been ready shortest";
-    NothingAhead: [what_comes_next_is_told],
+    LongestReadyFirst: [tenants_take_turns what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "whoever's it is";
+    TurnsBeginWithTheFirst: [tenants_take_turns what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "the tenant that was served last is not looked at";
+    TurnsBeginWithTheLast: [tenants_take_turns what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "the tenant that was served last comes first";
+    NewestFirst: [tenants_take_turns what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "of one tenant, what has been ready shortest";
+    DeclinedTakeTurns: [what_is_declined_is_nobodys_turn], "a record that is declined was its tenant's turn";
+    LapsedLast: [what_has_lapsed_takes_its_turn], "what has lapsed is taken when nothing else is left";
+    LapsedFirst: [what_has_lapsed_takes_its_turn], "what has lapsed is taken before anything else";
+    HeldIsAhead: [what_is_held_is_ahead_when_it_lapses], "what is held is told as ready";
+    LapsedIsNotAhead: [what_is_held_is_ahead_when_it_lapses], "what has lapsed is not told as ready";
+    LapsedLeasesAhead: [what_is_held_is_ahead_when_it_lapses], "a lease that has run out is told";
+    HeldHasNoTimer: [what_is_held_is_ahead_when_it_lapses], "timers of what is held are not told";
+    NothingAhead: [what_comes_next_is_told what_is_held_is_ahead_when_it_lapses],
         "nothing is told";
     WhatIsNowIsAhead: [what_comes_next_is_told], "the time that is named is taken in";
     TimersOfOneTenant: [what_comes_next_is_told], "that of the first name";
     AheadOnAllChannels: [what_comes_next_is_told], "channels are not read";
     NoChannelMeansAll: [what_comes_next_is_told], "an empty set of channels is taken for none named";
-    LastLeaseAhead: [what_comes_next_is_told], "the last lease to end is told";
+    LastLeaseAhead: [what_comes_next_is_told what_is_held_is_ahead_when_it_lapses], "the last lease to end is told";
 }

@@ -92,8 +92,14 @@ impl Faulty {
                 Defect::TurnsBeginWithTheLast => tenant < *after,
                 _ => tenant <= *after,
             });
-            turns.push(((*lap, had_its_turn, tenant), record.clone()));
-            *lap += usize::from(self.take(data, claim, &record, now)?.is_some());
+            let apart = match self.defect {
+                Defect::LapsedLast => record.lease.is_some(),
+                Defect::LapsedFirst => record.lease.is_none(),
+                _ => false,
+            };
+            turns.push(((apart, *lap, had_its_turn, tenant), record.clone()));
+            let taken = self.take(data, claim, &record, now)?.is_some();
+            *lap += usize::from(taken || self.has(Defect::DeclinedTakeTurns));
         }
         turns.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(turns.into_iter().map(|(_, record)| record).collect())

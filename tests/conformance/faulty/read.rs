@@ -20,7 +20,13 @@ impl Faulty {
         let first = records().find(|record| record.due_at.is_some()).map(|record| &record.key.tenant);
         let ours =
             |record: &&Record| !self.has(Defect::TimersOfOneTenant) || Some(&record.key.tenant) == first;
-        let free = |record: &&Record| record.lease.as_ref().is_none_or(|lease| lease.until <= now);
+        let free = |record: &&Record| match self.defect {
+            Defect::HeldIsAhead => true,
+            Defect::LapsedIsNotAhead => record.lease.is_none(),
+            _ => record.lease.as_ref().is_none_or(|lease| lease.until <= now),
+        };
+        let timed =
+            |record: &&Record| ours(record) && (!self.has(Defect::HeldHasNoTimer) || record.lease.is_none());
         let carried = |queue: &&Queue| match (&ask.channels, self.defect) {
             (None, _) | (_, Defect::AheadOnAllChannels) => true,
             (Some(channels), Defect::NoChannelMeansAll) if channels.is_empty() => true,
@@ -28,10 +34,10 @@ impl Faulty {
         };
         let queues = records().filter(free).filter_map(|record| record.queue.as_ref()).filter(carried);
         let leases = records().filter_map(|record| record.lease.as_ref()).map(|lease| lease.until);
-        let leases = leases.filter(|until| *until > now);
+        let leases = leases.filter(|until| *until > now || self.has(Defect::LapsedLeasesAhead));
         let lease = if self.has(Defect::LastLeaseAhead) { leases.max() } else { leases.min() };
         Upcoming {
-            timer: records().filter(ours).filter_map(|record| record.due_at).filter(after).min(),
+            timer: records().filter(timed).filter_map(|record| record.due_at).filter(after).min(),
             ready: queues.map(|queue| queue.ready_at).filter(after).min(),
             lease: lease.map(|until| now.until(until)),
         }
