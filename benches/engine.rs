@@ -3,14 +3,16 @@
 //! number of transactions), which is the store's own share.
 
 use std::hint::black_box;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tipstaff::{
-    Ahead, AuditRecord, Claim, Commit, Committed, Delivered, DuePage, Engine, Event, Head, Job, Key,
-    MemoryStore, Page, Query, Record, Renewal, RuleSet, Salt, Signal, Store, StoreError, TenantId, Time,
-    Trail, Upcoming, UserId, ready,
+    Commit, Committed, Delivered, Engine, Event, Job, MemoryStore, RuleSet, Signal, Store, StoreError,
+    TenantId, Time, UserId, ready,
 };
+
+#[path = "../tests/support/pass_on.rs"]
+mod pass_on;
 
 const RULES: &str = r#"{ "rules": [
   { "id": "mfa-off",
@@ -24,42 +26,11 @@ struct Recording {
 }
 
 impl Store for Recording {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.load(keys).await
-    }
+    crate::pass_on! { inner: load, claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         self.commits.lock().expect("nobody panics with it").push(commit.clone());
         self.inner.commit(commit).await
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
-        self.inner.upcoming(ask).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
     }
 }
 
@@ -83,15 +54,18 @@ fn signals(count: usize) -> Vec<Signal> {
     (0..count).map(event).collect()
 }
 
-fn engine<S: Store>(store: S) -> Engine<S, fn(&Job) -> Delivered> {
-    let engine: Engine<S, fn(&Job) -> Delivered> =
-        Engine::new(store, |_| Delivered::done(), RuleSet::from_json(RULES).expect("the rules are right"));
+fn engine(store: impl Store + 'static) -> Engine {
+    let engine = Engine::new(
+        store,
+        |_: &Job| Delivered::done(),
+        RuleSet::from_json(RULES).expect("the rules are right"),
+    );
     // The rules are in the store before anything is measured.
     done(engine.rules(&"acme".parse().expect("an id"), Time::EPOCH));
     engine
 }
 
-fn submit<S: Store>(engine: &Engine<S, fn(&Job) -> Delivered>, signals: Vec<Signal>, group: usize) -> usize {
+fn submit(engine: &Engine, signals: Vec<Signal>, group: usize) -> usize {
     let now: Time = "2026-03-02T09:00:01Z".parse().expect("a time");
     let mut signals = signals.into_iter();
     let mut decided = 0;
@@ -115,10 +89,11 @@ fn submit<S: Store>(engine: &Engine<S, fn(&Job) -> Delivered>, signals: Vec<Sign
 
 /// What those signals commit, and a store that has the rules alone.
 fn commits(count: usize, group: usize) -> (Vec<Commit>, Vec<Commit>) {
-    let engine = engine(Recording { inner: MemoryStore::default(), commits: Mutex::default() });
-    let rules = std::mem::take(&mut *engine.store().commits.lock().expect("nobody panics with it"));
+    let store = Arc::new(Recording { inner: MemoryStore::default(), commits: Mutex::default() });
+    let engine = engine(Arc::clone(&store));
+    let rules = std::mem::take(&mut *store.commits.lock().expect("nobody panics with it"));
     assert_eq!(submit(&engine, signals(count), group), count);
-    let made = std::mem::take(&mut *engine.store().commits.lock().expect("nobody panics with it"));
+    let made = std::mem::take(&mut *store.commits.lock().expect("nobody panics with it"));
     (rules, made)
 }
 

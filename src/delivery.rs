@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 
 use crate::action::{ActionType, Params};
 use crate::broken::{self, Defect};
 use crate::enforcement::{Enforcement, Holder, Origin, Outcome, Purpose, Report};
 use crate::id::{EnforcementId, Subject, TenantId};
-
-/// The future that a delivery answers with; boxed, so that deliveries can be kept in one router.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use crate::ready::Answer;
 
 /// One action to carry out.
 #[derive(Clone, Debug, PartialEq)]

@@ -76,7 +76,7 @@ pub use audit::{
     Severity, Verifier, verify,
 };
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_BYTES, MAX_DECIMAL_DIGITS};
-pub use delivery::{Answer, Delivered, Delivery, Job, Probe};
+pub use delivery::{Delivered, Delivery, Job, Probe};
 pub use effect::{EffectError, EffectInput, EffectState, EffectStatus, Held, HeldEffect, Turn as EffectTurn};
 pub use enforcement::{
     Attempt, Enforcement, Holder, Holding, Input, MAX_KEPT_ATTEMPTS, MAX_REPORT_BYTES, MAX_RETRY_AFTER,
@@ -112,7 +112,7 @@ pub use plan::{
     ActionOutcome, Decision, Effect, Facts, MAX_EVIDENCE_FIELDS, Moved, NoticeKind, Part, PartVerdict, Plan,
     PlanError, RuleAnswer, RuleRef, Why, WhyNot, explain, plan, why_not,
 };
-pub use ready::{WouldBlock, ready};
+pub use ready::{Answer, WouldBlock, ready};
 pub use rule::{
     Absent, ActionScope, ApprovalPolicy, ApprovalSetting, ApprovalStage, Audience, CATCH_UP_GRACE, Cap,
     CapLimit, CapScope, CatchUp, CommentRule, CompiledAction, CompiledRule, Cooldown, CooldownScope,
@@ -151,8 +151,8 @@ pub use state::{
 };
 pub use store::{
     Ahead, Claim, Commit, Committed, Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, Key, Kind,
-    Lease, MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, Store, StoreError, Taken, Trail,
-    Upcoming,
+    Lease, MAX_CLAIM, MAX_PAGE, Order, Page, Query, Queue, Record, Renewal, SharedStore, Store, StoreError,
+    Taken, Trail, Upcoming,
 };
 pub use time::{Span, SpanError, Time, TimeError};
 pub use watch::{Open, Watch};

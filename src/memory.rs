@@ -1,7 +1,7 @@
 //! The reference store: everything in memory, behind one lock. For tests, examples and programs
 //! that need no durability.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -127,16 +127,24 @@ impl Inner {
         if !again.is_empty() {
             return Ok(again);
         }
+        let max = claim.max.clamp(1, MAX_CLAIM);
+        let mut lines = self.lines(claim, now);
         let mut taken: Vec<Taken> = Vec::new();
-        for key in self.candidates(claim, now) {
-            if taken.len() >= claim.max.clamp(1, MAX_CLAIM) {
-                break;
-            }
-            let control = self.records.get(&Claim::control_key(&key.tenant));
-            let Some(record) = self.records.get(&key) else { continue };
-            if let Some(made) = claim.take(record, control, now) {
-                taken.push(made);
-            }
+        // Round after round, one record of each; what is declined is nobody's turn.
+        while !lines.is_empty() && taken.len() < max {
+            lines.retain_mut(|line| {
+                let tenant = line.front().map(|first| &first.key.tenant);
+                let control = tenant.and_then(|tenant| self.records.get(&Claim::control_key(tenant)));
+                while taken.len() < max
+                    && let Some(next) = line.pop_front()
+                {
+                    if let Some(made) = claim.take(next, control, now) {
+                        taken.push(made);
+                        return true;
+                    }
+                }
+                false
+            });
         }
         // By key, so that a repeat gives the same list. All takes have succeeded: now they are
         // written, and none alone.
@@ -150,24 +158,21 @@ impl Inner {
             .collect())
     }
 
-    /// What may be taken: of each tenant in turn, what has been ready longest. The whole of it, as some
-    /// may be declined.
-    fn candidates(&self, claim: &Claim, now: Time) -> Vec<Key> {
-        type Ready<'a> = Vec<(Option<Time>, &'a Key)>;
-        let mut by_tenant: BTreeMap<(bool, &TenantId), Ready<'_>> = BTreeMap::new();
+    /// What may be taken, tenant by tenant from the one whose turn it is, of each the longest ready first.
+    fn lines(&self, claim: &Claim, now: Time) -> Vec<VecDeque<&Record>> {
+        let mut by_tenant: BTreeMap<(bool, &TenantId), Vec<&Record>> = BTreeMap::new();
+        let after = claim.after.as_ref().filter(|_| !broken::is(Defect::TurnsForgotten));
         for record in self.records.values().filter(|record| claim.may_take(record, now)) {
             let tenant = &record.key.tenant;
-            let had_its_turn = claim.after.as_ref().is_some_and(|after| tenant <= after);
-            let ready = (record.queue.as_ref().map(|queue| queue.ready_at), &record.key);
-            by_tenant.entry((had_its_turn, tenant)).or_default().push(ready);
+            let had_its_turn = after.is_some_and(|after| tenant <= after);
+            by_tenant.entry((had_its_turn, tenant)).or_default().push(record);
         }
-        let mut ranked = Vec::new();
-        for (turn, (_, mut ready)) in by_tenant.into_iter().enumerate() {
-            ready.sort();
-            ranked.extend(ready.into_iter().enumerate().map(|(lap, (_, key))| ((lap, turn), key)));
-        }
-        ranked.sort();
-        ranked.into_iter().map(|(_, key)| key.clone()).collect()
+        let since = |record: &Record| record.queue.as_ref().map(|queue| queue.ready_at);
+        let lines = by_tenant.into_values().map(|mut line| {
+            line.sort_by(|a, b| (since(a), &a.key).cmp(&(since(b), &b.key)));
+            line.into()
+        });
+        lines.collect()
     }
 
     fn upcoming(&self, ask: &Ahead, now: Time) -> Upcoming {

@@ -5,8 +5,8 @@ use std::fmt;
 use std::future::ready;
 
 use crate::action::ActionType;
-use crate::delivery::Answer;
 use crate::id::{ActorId, GroupId, TenantId};
+use crate::ready::Answer;
 use crate::state::Administrators;
 
 /// The directory cannot answer now. Nothing is approved then, and nothing is lost.

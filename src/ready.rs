@@ -1,8 +1,14 @@
-//! The one-poll bridge: a host without an async runtime drives a future that never waits.
+//! Futures: the one type that all calls answer with, and the one-poll bridge, by which a host without an
+//! async runtime drives a future that never waits.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+
+/// The future that a call of the engine, of a delivery or of a directory answers with: boxed, so that a host's
+/// own can be kept in one router, and so that the engine is compiled once, with the library, and not once
+/// more by each program that awaits it.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The future had to wait, so it cannot be driven by [`ready`]: the store or the delivery behind
 /// it needs a runtime. Await the future there instead.

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use support::{Target, World, at, go, id, refused, tenant};
+use support::{World, at, go, id, refused, tenant};
 use tipstaff::*;
 
 const HOUR: i64 = 60;
@@ -131,7 +131,7 @@ fn an_exemption_that_comes_between_claim_and_answer_is_honoured() {
     assert_eq!(done(&world), ["lock_account", "unlock_account"], "it may have been there");
 
     // It is granted while the delivery is under way.
-    let slot: Arc<Mutex<Option<Engine<MemoryStore, Target>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<Engine>>> = Arc::default();
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let (inner, log) = (Arc::clone(&slot), Arc::clone(&seen));
     let delivery = move |job: &Job| {
@@ -318,7 +318,7 @@ fn an_open_ended_lock_is_warned_about_and_refused_where_the_policy_is_strict() {
 /// A process on the world's store whose delivery lets others work while it is under way, and whose
 /// claims last a minute by a clock that the test holds.
 struct Slow {
-    engine: Engine<MemoryStore, Deliver>,
+    engine: Engine,
 }
 
 type Deliver = Box<dyn Fn(&Job) -> Delivered + Send + Sync>;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use support::{at, go, id, tenant};
 use tipstaff::*;
 
@@ -86,9 +87,8 @@ impl Rough {
 }
 
 impl Store for Rough {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.load(keys).await
-    }
+    crate::pass_on! { inner: load, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         let left = self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         left.map_err(|_| StoreError::Unavailable("it fell".to_owned()))?;
@@ -98,30 +98,6 @@ impl Store for Rough {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let answer = self.inner.claim(claim).await?;
         if self.lost(claim.nonce) { Err(StoreError::Unknown("cut".to_owned())) } else { Ok(answer) }
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
     }
 }
 
@@ -211,7 +187,7 @@ struct Run {
 
 impl Run {
     /// A new process for every step: nothing is kept between them.
-    fn engine(&self, commits: usize) -> Engine<Rough, Target> {
+    fn engine(&self, commits: usize) -> Engine {
         let rules = RuleSet::from_json(&document()).unwrap();
         Engine::new(Rough::new(self.store.clone(), commits), self.target.clone(), rules)
     }
@@ -395,16 +371,15 @@ impl Run {
     }
 }
 
-proptest! {
-    // The long run takes more: `PROPTEST_CASES=20000 cargo test --release --test effects_model`.
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        cases: ProptestConfig::default().cases / 4,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn what_stands_is_what_somebody_holds(ops in prop::collection::vec(op(), 1..40)) {
+/// The long run takes more: `PROPTEST_CASES=20000 cargo test --release --test effects_model -- --nocapture`
+/// makes some 100,000 steps, and says how many.
+#[test]
+fn what_stands_is_what_somebody_holds() {
+    let cases = ProptestConfig::default().cases / 4;
+    let config = ProptestConfig { failure_persistence: None, cases, ..ProptestConfig::default() };
+    let steps = std::cell::Cell::new(0_usize);
+    let outcome = TestRunner::new(config).run(&prop::collection::vec(op(), 1..40), |ops| {
+        steps.set(steps.get() + ops.len());
         let mut run = Run {
             store: MemoryStore::default(),
             target: Target::default(),
@@ -416,6 +391,10 @@ proptest! {
         for op in &ops {
             run.step(op)?;
         }
-        run.end()?;
+        run.end()
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
+    println!("{} steps in {cases} runs", steps.get());
 }

@@ -387,6 +387,8 @@ codes! {
         "A restriction that nobody holds could not be taken back, so a person must see to it";
     EnforcementHandedBack: Info, Enforcement, "ENFORCEMENT_HANDED_BACK", Security,
         "A worker gave back what it had taken on without having begun; it counts as no attempt";
+    EnforcementPostponed: Notice, Enforcement, "ENFORCEMENT_POSTPONED", Security,
+        "An action was ready in quiet hours or during maintenance, so it waits for their end";
     EnforcementCancelAsked: Notice, Enforcement, "ENFORCEMENT_CANCEL_ASKED", Administrative,
         "Somebody called an action off while an attempt ran: no other one follows";
     EnforcementRetried: Notice, Enforcement, "ENFORCEMENT_RETRIED", Administrative,

@@ -9,6 +9,7 @@
 //!   │  └ Reject ─▶ rejected                               │
 //!   │                                                     ▼
 //!  queued ── Claim ─▶ running ◀── Claim ── retry_wait ── Elapsed (too late) ─▶ exhausted
+//!   │  │ └ Defer ─▶ scheduled, or exhausted where it would come too late then
 //!   │  └ Elapsed (start missed) ─▶ approval_expired, exhausted
 //!   └ Cancel, Supersede ─▶ cancelled, superseded (from retry_wait as well)
 //!
@@ -22,9 +23,11 @@
 //!  running ── Forgo, with the token of the running attempt only ─▶ superseded
 //!     │ HandBack, with that token as well: nothing was delivered
 //!     └▶ queued, or retry_wait after an earlier attempt
+//!  running ── Postpone, with that token: nothing was delivered, and nothing may be until then
+//!     └▶ scheduled, or retry_wait after an earlier attempt, or exhausted as with Defer
 //!
 //!  running ── Cancel ─▶ running, and called off: no attempt follows
-//!     ├ Settle retry, HandBack ─▶ cancelled
+//!     ├ Settle retry, HandBack, Postpone ─▶ cancelled
 //!     └ Settle unknown ─▶ outcome_unknown
 //!
 //!  running, retry_wait, awaiting_confirmation ── Confirm ─▶ done, permanent_error
@@ -111,6 +114,9 @@ pub enum State {
     Scheduled {
         /// When it becomes ready.
         at: Time,
+        /// Until when it must have started, where that is known before: it was held back already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start_by: Option<Time>,
     },
     /// Ready to be carried out.
     Queued {
@@ -207,6 +213,19 @@ pub enum Input {
         /// The token of the claim.
         token: u64,
     },
+    /// The worker of that claim gives it back without having delivered anything, because nothing may
+    /// be until then.
+    Postpone {
+        /// The token of the claim.
+        token: u64,
+        /// Until when.
+        until: Time,
+    },
+    /// Nobody has claimed it, and nothing may be delivered until then.
+    Defer {
+        /// Until when.
+        until: Time,
+    },
     /// The target reported: whether it is done.
     Confirm {
         /// Whether it is done.
@@ -296,10 +315,23 @@ impl State {
     /// Ready now, or when its time comes.
     fn ready(terms: &Terms, now: Time) -> Self {
         match terms.start_at {
-            Some(at) if at > now => Self::Scheduled { at },
+            Some(at) if at > now => Self::Scheduled { at, start_by: None },
             _ => {
                 let windows = terms.start_within.into_iter().chain(terms.retry.not_after);
                 Self::Queued { since: now, start_by: windows.min().map(|window| now.after(window)) }
+            }
+        }
+    }
+
+    /// Held until then. Its window to start in begins anew when it may start, from that instant and
+    /// not from when somebody comes to look; but what does harm when it comes late has no more time
+    /// than it had.
+    fn held(terms: &Terms, until: Time, latest: Option<Time>) -> Self {
+        match latest {
+            Some(by) if until >= by => Self::Exhausted,
+            latest => {
+                let window = terms.start_within.map(|window| until.after(window));
+                Self::Scheduled { at: until, start_by: latest.or(window) }
             }
         }
     }
@@ -336,7 +368,7 @@ impl State {
     #[must_use]
     pub const fn due_at(&self) -> Option<Time> {
         match self {
-            Self::Scheduled { at } => Some(*at),
+            Self::Scheduled { at, .. } => Some(*at),
             Self::Queued { start_by, .. } => *start_by,
             Self::RetryWait { retry_by, .. } => *retry_by,
             Self::AwaitingConfirmation { until } => Some(*until),
@@ -367,7 +399,13 @@ impl State {
             (Self::AwaitingApproval { .. }, Input::Reject) => Self::Rejected,
             (Self::AwaitingApproval { .. }, Input::ExpireApproval) => Self::ApprovalExpired,
 
-            (Self::Scheduled { at }, Input::Elapsed) if now >= *at => Self::ready(terms, now),
+            (Self::Scheduled { at, start_by }, Input::Elapsed) if now >= *at => match start_by {
+                Some(by) => Self::Queued { since: now, start_by: Some(*by) },
+                None => Self::ready(terms, now),
+            },
+            (Self::Queued { start_by, .. }, Input::Defer { until }) => {
+                Self::held(terms, *until, terms.retry.not_after.and(*start_by))
+            }
 
             (Self::Queued { start_by, .. }, Input::Claim { token, worker, at }) => Self::Running {
                 token: *token,
@@ -426,6 +464,16 @@ impl State {
                 0 | 1 => Self::Queued { since: now, start_by: *start_by },
                 _ => Self::RetryWait { until: now, retry_by: *retry_by },
             },
+            (Self::Running { token: held, retry_by, called_off, .. }, Input::Postpone { token, until })
+                if token == held =>
+            {
+                match terms.attempts {
+                    _ if *called_off => Self::Cancelled,
+                    0 | 1 => Self::held(terms, *until, *retry_by),
+                    _ if retry_by.is_some_and(|by| *until >= by) => Self::Exhausted,
+                    _ => Self::RetryWait { until: *until, retry_by: *retry_by },
+                }
+            }
             (
                 Self::Running { token, worker, since, retry_by, start_by, called_off: false },
                 Input::Cancel,
@@ -471,7 +519,8 @@ impl State {
                 Input::Claim { token, .. }
                 | Input::Settle { token, .. }
                 | Input::Forgo { token }
-                | Input::HandBack { token },
+                | Input::HandBack { token }
+                | Input::Postpone { token, .. },
             ) => {
                 return Err(MoveError::StaleToken { given: *token, current: *current });
             }
@@ -500,6 +549,8 @@ impl Input {
             Self::Settle { .. } => "settle",
             Self::Forgo { .. } => "forgo",
             Self::HandBack { .. } => "hand_back",
+            Self::Postpone { .. } => "postpone",
+            Self::Defer { .. } => "defer",
             Self::Confirm { .. } => "confirm",
             Self::Cancel => "cancel",
             Self::Supersede => "supersede",

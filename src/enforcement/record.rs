@@ -348,7 +348,7 @@ impl Enforcement {
             // Nothing was delivered.
             (attempt.settled_at, attempt.outcome) = (Some(now), Some(Outcome::Permanent));
         }
-        if let Input::HandBack { token } = input {
+        if let Input::HandBack { token } | Input::Postpone { token, .. } = input {
             // Nothing was tried, so no attempt is used up; the log keeps the claim.
             next.attempts = next.attempts.saturating_sub(1);
             let given_back = next.history.pop_if(|attempt| attempt.token == *token);
@@ -365,8 +365,33 @@ impl Enforcement {
             next.settled_at = Some(now);
         }
         next.state = state;
-        let audit = next.audit(self, actor, now);
+        let held = matches!(input, Input::Postpone { .. } | Input::Defer { .. });
+        let audit = next.audit(self, held, actor, now);
         Ok((next, audit))
+    }
+
+    /// The record after an input that makes it ready, held until then all the same: one change, and
+    /// one record of the log, which says why. None where the input does not make it ready.
+    pub(crate) fn step_held(
+        &self,
+        input: &Input,
+        (until, why): (Time, &str),
+        actor: Actor,
+        now: Time,
+    ) -> Result<Option<(Self, Vec<AuditDraft>)>, MoveError> {
+        let terms = self.terms();
+        let ready = self.state.step(input, &terms, now)?;
+        if ready.reason() != Reason::Queued {
+            return Ok(None);
+        }
+        let state = ready.step(&Input::Defer { until }, &terms, now)?;
+        let mut next = self.clone();
+        if state.status() != Status::Pending {
+            next.settled_at = Some(now);
+        }
+        next.state = state;
+        let audit = next.audit(self, true, actor, now);
+        Ok(Some((next, audit.into_iter().map(|draft| draft.detail("why", why)).collect())))
     }
 
     /// The record with what the target said of that attempt.
@@ -400,9 +425,9 @@ impl Enforcement {
         }
     }
 
-    fn audit(&self, before: &Self, actor: Actor, now: Time) -> Vec<AuditDraft> {
+    fn audit(&self, before: &Self, held: bool, actor: Actor, now: Time) -> Vec<AuditDraft> {
         let reason = self.reason();
-        let code = self.code(before);
+        let code = self.code(before, held);
         let draft = self
             .draft(code, actor.clone(), now)
             .detail("was", before.reason().as_str())
@@ -412,6 +437,7 @@ impl Enforcement {
                 draft.detail("attempt", i64::from(self.attempts)).detail("token", token.cast_signed())
             }
             State::RetryWait { until, .. } => draft.detail("until", *until),
+            State::Scheduled { at, .. } if held => draft.detail("until", *at),
             State::AwaitingConfirmation { until } => draft.detail("until", *until),
             _ => draft,
         };
@@ -422,13 +448,14 @@ impl Enforcement {
         std::iter::once(draft).chain(of_catalogue).collect()
     }
 
-    /// The engine's own code for the change.
-    fn code(&self, before: &Self) -> AuditCode {
+    /// The engine's own code for the change; `held` where a window holds it from now on.
+    fn code(&self, before: &Self, held: bool) -> AuditCode {
         let notice = matches!(self.purpose, Purpose::Notice { .. });
         let rule_notice = matches!(self.purpose, Purpose::RuleNotice { .. });
         let undo = matches!(self.purpose, Purpose::Undo { .. });
         match self.reason() {
             Reason::AwaitingApproval => AuditCode::EnforcementCreated,
+            Reason::Scheduled | Reason::RetryWait if held => AuditCode::EnforcementPostponed,
             Reason::Queued | Reason::RetryWait if self.attempts < before.attempts => {
                 AuditCode::EnforcementHandedBack
             }

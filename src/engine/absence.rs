@@ -9,21 +9,20 @@ use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::delivery::Delivery;
 use crate::hash::Hasher;
 use crate::id::{OccurrenceId, RuleId, Subject, TenantId, UserId};
 use crate::rule::CompiledRule;
 use crate::signal::{Absence, Signal, Turn};
 use crate::state::{SubjectState, Timer};
-use crate::store::{Key, Kind, Store};
+use crate::store::{Key, Kind};
 use crate::time::Time;
 use crate::watch::{Open, Watch};
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Notes what the watching rules among the concerned ones hear in an event.
     pub(super) async fn hear(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         concerned: &[Arc<CompiledRule>],
         signal: &Signal,
         now: Time,
@@ -68,12 +67,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// A deadline has passed: the rule fires, unless it cannot tell any more what happened.
-    pub(super) async fn step_watch(
-        &self,
-        mut tx: Tx<'_, S>,
-        key: &Key,
-        now: Time,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn step_watch(&self, mut tx: Tx<'_>, key: &Key, now: Time) -> Result<(), EngineError> {
         let tenant = &key.tenant;
         let Some(stored) = tx.get::<Watch>(key)? else { return Ok(()) };
         let id = step_id(&tx, key);
@@ -112,15 +106,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 }
 
 /// Since when a rule has listened without a gap, if it does.
-pub(super) fn listening<S: Store>(
-    tx: &Tx<'_, S>,
-    tenant: &TenantId,
-    rule: &RuleId,
-) -> Result<Option<Time>, EngineError> {
+pub(super) fn listening(tx: &Tx<'_>, tenant: &TenantId, rule: &RuleId) -> Result<Option<Time>, EngineError> {
     Ok(tx.get::<Timer>(&timer_key(tenant, rule))?.and_then(|stored| stored.body.listening))
 }
 
-fn turn<S: Store>(tx: &Tx<'_, S>, tenant: &TenantId, watch: &Watch, open: &Open) -> Signal {
+fn turn(tx: &Tx<'_>, tenant: &TenantId, watch: &Watch, open: &Open) -> Signal {
     let known = tx.get::<SubjectState>(&user_key(tenant, &watch.user)).ok().flatten();
     let occurrence = OccurrenceId::derive(|h| {
         let h = h.text("deadline").text(tenant.as_str()).text(watch.rule.as_str()).text(watch.user.as_str());

@@ -10,7 +10,6 @@ use super::timetable::{occurrence, scheduled, timer_of};
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::AuditCode;
-use crate::delivery::Delivery;
 use crate::id::{Subject, TenantId};
 use crate::pattern::Payload;
 use crate::plan::Decision;
@@ -27,9 +26,9 @@ use crate::watch::Watch;
 /// writing itself.
 const PAGES: [usize; 4] = [MAX_PAGE, 50, 10, 1];
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Visits the next page of the audience.
-    pub(super) async fn step_run(&self, tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
+    pub(super) async fn step_run(&self, tx: Tx<'_>, key: &Key, now: Time) -> Result<(), EngineError> {
         let mut tx = Some(tx);
         let mut outcome = Err(EngineError::Busy);
         for size in PAGES {
@@ -49,13 +48,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         outcome
     }
 
-    async fn visit_page(
-        &self,
-        mut tx: Tx<'_, S>,
-        key: &Key,
-        size: usize,
-        now: Time,
-    ) -> Result<(), EngineError> {
+    async fn visit_page(&self, mut tx: Tx<'_>, key: &Key, size: usize, now: Time) -> Result<(), EngineError> {
         let tenant = &key.tenant;
         let Some(stored) = tx.get::<Run>(key)?.filter(|stored| !stored.body.done) else { return Ok(()) };
         let id = step_id(&tx, key);
@@ -95,7 +88,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// The run is over: its rule's timer may begin another.
     async fn end_run(
         &self,
-        mut tx: Tx<'_, S>,
+        mut tx: Tx<'_>,
         key: &Key,
         run: Run,
         id: crate::id::CommitId,
@@ -114,7 +107,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// The turns of those of a page who belong to the audience, with what is known of them.
     async fn turns(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         run: &Run,
         rules: &RuleSet,

@@ -4,14 +4,13 @@
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::effect::{EffectStatus, HeldEffect};
 use crate::enforcement::{Enforcement, Status};
 use crate::guard::Keeping;
 use crate::id::TenantId;
 use crate::rule::RuleSet;
 use crate::state::{Administrators, Away, TakenBy};
-use crate::store::{Key, Kind, Store};
+use crate::store::{Key, Kind};
 
 /// Who the administrators are and which of them are away, as a decision sees it.
 pub(super) struct Staff {
@@ -19,12 +18,12 @@ pub(super) struct Staff {
     pub(super) away: Away,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// What a decision needs to know of the administrators: the host's word at this moment, and the
     /// record of those who are away, on whose not changing the decision then depends.
     pub(super) async fn staff(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         rules: &RuleSet,
     ) -> Result<Staff, EngineError> {
@@ -65,7 +64,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Only for a defect: writes over whatever was reserved meanwhile, without asking about it.
     pub(super) async fn join_away(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         planned: &mut Away,
         tenant: &TenantId,
     ) -> Result<(), EngineError> {
@@ -81,7 +80,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// the delivery's turn.
     pub(super) async fn take_place(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         key: &Key,
         enforcement: &Enforcement,
     ) -> Result<(), EngineError> {
@@ -96,7 +95,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// An enforcement is over: its place is given back, or passes to the effect that it left.
     pub(super) async fn away_after_end(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         next: &Enforcement,
     ) -> Result<(), EngineError> {
         if !next.administrator || next.status() == Status::Pending {
@@ -123,7 +122,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// An effect changed: while it may be there, whoever is away by it stays so.
     pub(super) async fn away_after_effect(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         next: &Enforcement,
         effect: &mut HeldEffect,
     ) -> Result<(), EngineError> {
@@ -146,7 +145,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn change_away(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         change: impl FnOnce(&mut Away) + Send,
     ) -> Result<(), EngineError> {

@@ -20,9 +20,9 @@ use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{ActorId, ScaleId, TenantId};
+use crate::ready::Answer;
 use crate::rule::{RuleSet, Settings};
 use crate::score::{BandName, Scale, Transition};
 use crate::signal::{LevelTurn, LevelWhy, MAX_REASON_BYTES};
@@ -44,7 +44,7 @@ impl fmt::Display for ScaleList {
     }
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Puts changed bands in force, as they were previewed, and begins to move the subjects; the
     /// rules and settings of the set are added as [`Engine::add_rules`] does. A set that declares
     /// scales and nothing else changes these scales, and leaves every other setting as it is.
@@ -62,35 +62,37 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// on its way, [`EngineError::Reason`], and those of [`Engine::add_rules`]. Nothing is changed
     /// then.
     #[expect(clippy::too_many_arguments, reason = "an order of that weight names all of it")]
-    pub async fn apply_bands(
-        &self,
-        tenant: &TenantId,
-        set: &RuleSet,
+    pub fn apply_bands<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        set: &'a RuleSet,
         digest: Hash,
         max_moves: u64,
-        actor: &ActorId,
-        reason: &str,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<BandRun, EngineError> {
-        if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
-            return Err(EngineError::Reason(reason.len()));
-        }
-        until_settled!({
-            match self.band_run(tenant, digest).await {
-                Err(EngineError::NotFound { .. }) => {}
-                known => return known,
+    ) -> Answer<'a, Result<BandRun, EngineError>> {
+        Box::pin(async move {
+            if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
+                return Err(EngineError::Reason(reason.len()));
             }
-            let (preview, version) = self.preview(tenant, set, now).await?;
-            if preview.digest != digest {
-                return Err(EngineError::PreviewStale { given: digest, found: preview.digest });
-            }
-            if preview.moved > max_moves {
-                return Err(EngineError::TooManyMoves { moves: preview.moved, agreed: max_moves });
-            }
-            let agreement = Agreement { preview, version, max_moves, reason: reason.to_owned() };
-            let actor = Actor::Person(actor.clone());
-            self.write_rules(tenant, set, &actor, now, Some(&agreement)).await?;
-            self.band_run(tenant, digest).await
+            until_settled!({
+                match self.band_run(tenant, digest).await {
+                    Err(EngineError::NotFound { .. }) => {}
+                    known => return known,
+                }
+                let (preview, version) = self.preview(tenant, set, now).await?;
+                if preview.digest != digest {
+                    return Err(EngineError::PreviewStale { given: digest, found: preview.digest });
+                }
+                if preview.moved > max_moves {
+                    return Err(EngineError::TooManyMoves { moves: preview.moved, agreed: max_moves });
+                }
+                let agreement = Agreement { preview, version, max_moves, reason: reason.to_owned() };
+                let actor = Actor::Person(actor.clone());
+                self.write_rules(tenant, set, &actor, now, Some(&agreement)).await?;
+                self.band_run(tenant, digest).await
+            })
         })
     }
 
@@ -98,17 +100,23 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
-    pub async fn band_run(&self, tenant: &TenantId, digest: Hash) -> Result<BandRun, EngineError> {
-        let key = change_key(tenant, digest);
-        let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
-        let record = record.ok_or_else(|| not_found("change of bands", &digest))?;
-        Ok(decode::<BandRun>(&record)?.body)
+    pub fn band_run<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        digest: Hash,
+    ) -> Answer<'a, Result<BandRun, EngineError>> {
+        Box::pin(async move {
+            let key = change_key(tenant, digest);
+            let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
+            let record = record.ok_or_else(|| not_found("change of bands", &digest))?;
+            Ok(decode::<BandRun>(&record)?.body)
+        })
     }
 
     /// Puts the change itself into the transaction that puts the bands in force.
     pub(super) async fn begin_bands(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         scales: BTreeMap<ScaleId, u32>,
         agreement: &Agreement,
@@ -144,7 +152,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Whether the last change of bands is still on its way.
     pub(super) async fn bands_are_moving(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         book: &Book,
     ) -> Result<bool, EngineError> {
@@ -167,12 +175,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// Visits the next page of subjects.
-    pub(super) async fn step_bands(
-        &self,
-        mut tx: Tx<'_, S>,
-        key: &Key,
-        now: Time,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn step_bands(&self, mut tx: Tx<'_>, key: &Key, now: Time) -> Result<(), EngineError> {
         let tenant = &key.tenant;
         let Some(stored) = tx.get::<BandRun>(key)? else { return Ok(()) };
         let id = step_id(&tx, key);
@@ -202,7 +205,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn move_by_bands(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         installed: &Installed,
         run: &mut BandRun,
         record: &Record,
@@ -260,7 +263,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// A look that somebody's score asked for before the run came to them counts for the run.
     pub(super) async fn counted(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         installed: &Installed,
         turn: LevelTurn,
     ) -> Result<LevelTurn, EngineError> {

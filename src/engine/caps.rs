@@ -5,28 +5,27 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::intake::{enforcement_key, replace};
-use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
+use crate::audit::{Actor, AuditCode};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Status};
-use crate::guard::{Cause, caps_of};
+use crate::guard::{Cause, caps_of, strictest};
 use crate::hash::Hash;
 use crate::id::{EnforcementId, TenantId};
 use crate::plan::{Facts, Plan, plan};
-use crate::rule::{CapLimit, CompiledRule, RuleSet};
+use crate::rule::{CapLimit, CompiledRule, OnExceed, RuleSet};
 use crate::signal::Signal;
 use crate::state::{CapCounter, Reserved};
 use crate::store::{Key, Kind, Store, decode};
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Plans a signal, and reads the counters that the plan asks about: a decision that makes nothing
     /// under a cap reads none, and so waits for nobody who does.
     pub(super) async fn planned(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         concerned: &[Arc<CompiledRule>],
         signal: &Signal,
         facts: &mut Facts<'_>,
@@ -49,7 +48,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Reads the counters of every cap that the actions of a rule are under.
     pub(super) async fn count_caps(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         rule: &Arc<CompiledRule>,
         signal: &Signal,
         facts: &mut Facts<'_>,
@@ -65,7 +64,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn read_counters(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         ids: impl IntoIterator<Item = Hash>,
         facts: &mut Facts<'_>,
@@ -107,7 +106,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(known.map_or(Cause::Unknown, |stored| Cause::Depth(stored.body.origin.depth)))
     }
 
-    pub(super) fn put_caps(&self, tx: &mut Tx<'_, S>, planned: &Plan) -> Result<(), EngineError> {
+    pub(super) fn put_caps(&self, tx: &mut Tx<'_>, planned: &Plan) -> Result<(), EngineError> {
         for (id, counter) in &planned.caps {
             replace(tx, cap_key(&planned.decision.tenant, *id), counter.clone())?;
         }
@@ -118,7 +117,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// keeps them.
     pub(super) async fn free_ended(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         next: &mut Enforcement,
     ) -> Result<(), EngineError> {
         match next.status() == Status::Failed && !next.may_stand() {
@@ -129,7 +128,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// Gives the places of an enforcement back: it has none from then on, so this happens once.
     /// Counters that are damaged stay so; what ended must end.
-    pub(super) async fn free(&self, tx: &mut Tx<'_, S>, of: &mut Enforcement) -> Result<(), EngineError> {
+    pub(super) async fn free(&self, tx: &mut Tx<'_>, of: &mut Enforcement) -> Result<(), EngineError> {
         let reserved = std::mem::take(&mut of.reserved);
         let keys: BTreeSet<Key> = reserved.iter().map(|place| cap_key(&of.tenant, place.counter)).collect();
         tx.load(keys).await?;
@@ -149,48 +148,70 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// Takes the places of an action that a person has tried again, as for a new one: those that it had
-    /// before went when it failed.
+    /// before went when it failed. Gives why people must be asked, where a cap beyond which it is says so;
+    /// what is asked about counts as well.
     ///
     /// # Errors
-    /// [`EngineError::CapExceeded`] where a cap has no room; nobody is asked twice about one action.
+    /// [`EngineError::CapExceeded`] where a cap has no room and asks nobody.
     pub(super) async fn reserve_again(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         next: &mut Enforcement,
         now: Time,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<String>, EngineError> {
         let installed = self.rules_in(tx, &next.tenant, now).await?;
         let rules = &installed.rules;
-        let Some(spec) = rules.catalog().get(&next.action) else { return Ok(()) };
+        let Some(spec) = rules.catalog().get(&next.action) else { return Ok(Vec::new()) };
         let asking: Vec<_> =
             next.holders.iter().filter_map(|holder| rules.rule(&holder.rule).cloned()).collect();
         let population = self.population(&next.tenant, rules, &asking).await?;
         let user = &next.subject.user;
-        let of_rules =
-            asking.iter().flat_map(|rule| caps_of(Some(rule), rules.settings(), spec, user, false));
-        let caps: Vec<_> = of_rules.chain(caps_of(None, rules.settings(), spec, user, false)).collect();
-        for capped in caps {
+        let own = asking.iter().flat_map(|rule| {
+            let caps = caps_of(Some(rule), rules.settings(), spec, user, false);
+            caps.into_iter().map(|capped| (rule.rule.id.as_str(), capped))
+        });
+        let of_tenant = caps_of(None, rules.settings(), spec, user, false);
+        let caps: Vec<_> = own.chain(of_tenant.into_iter().map(|capped| ("tenant", capped))).collect();
+        let (mut exceeded, mut told) = (Vec::new(), Vec::new());
+        for (owner, capped) in caps {
             if next.reserved.iter().any(|place| place.counter == capped.counter) {
                 continue;
             }
             let key = cap_key(&next.tenant, capped.counter);
             tx.load([key.clone()]).await?;
             let known = tx.get::<CapCounter>(&key)?.map(|stored| stored.body);
-            if let Some(held) = capped.exceeded(known.as_ref(), population, now) {
-                return Err(EngineError::CapExceeded(held.told()));
-            }
+            let held = capped.exceeded(known.as_ref(), population, now);
             let mut counter = known.unwrap_or_else(|| CapCounter::new(capped.of.clone(), capped.cap.span));
+            if let Some(held) = held {
+                let answer = capped.cap.answer(spec);
+                if counter.tell(now) {
+                    let draft = next.draft(AuditCode::PolicyCapExceeded, Actor::Engine, now).target(owner);
+                    let draft = draft.detail("answer", answer.as_str());
+                    let draft = draft.detail("cap", held.detail.clone().unwrap_or_default());
+                    told.push(
+                        held.until.into_iter().fold(draft, |draft, until| draft.detail("until", until)),
+                    );
+                }
+                exceeded.push((answer, held));
+            }
             let window = counter.take(now);
             next.reserved.push(Reserved { counter: capped.counter, window });
             replace(tx, key, counter)?;
         }
-        Ok(())
+        match strictest(&exceeded) {
+            None => Ok(Vec::new()),
+            Some((OnExceed::Ask, held)) => {
+                tx.log(told);
+                Ok(vec![held.told()])
+            }
+            Some((_, held)) => Err(EngineError::CapExceeded(held.told())),
+        }
     }
 
     /// Gives the places of a stored enforcement back whose effect is taken back before its time.
     pub(super) async fn free_stored(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         id: EnforcementId,
     ) -> Result<(), EngineError> {
@@ -208,19 +229,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// Forgets the windows of a cap that are over. Nothing is audited, as nothing that was decided
     /// changes.
-    pub(super) async fn forget_windows(
-        &self,
-        mut tx: Tx<'_, S>,
-        key: &Key,
-        now: Time,
-    ) -> Result<(), EngineError> {
-        let Some(stored) = tx.get::<CapCounter>(key)? else { return Ok(()) };
-        let id = step_id(&tx, key);
+    pub(super) fn forget_windows(&self, tx: &mut Tx<'_>, key: &Key, now: Time) -> Result<bool, EngineError> {
+        let Some(stored) = tx.get::<CapCounter>(key)? else { return Ok(false) };
         let mut counter = stored.body.clone();
         counter.forget(now);
         tx.put(key.clone(), &stored.with(counter));
-        tx.commit(id).await?;
-        Ok(())
+        Ok(true)
     }
 }
 

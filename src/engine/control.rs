@@ -9,9 +9,9 @@ use super::{Engine, EngineError, until_settled};
 use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Reason, State};
 use crate::id::{ActorId, CommitId, EnforcementId, RuleId, Subject, TenantId, WorkerId};
+use crate::ready::Answer;
 use crate::signal::MAX_REASON_BYTES;
 use crate::state::{Control, KillScope, Stop};
 use crate::store::{Claim, Facet, Filter, Kind, MAX_PAGE, Order, Query, Record, Store, decode};
@@ -51,7 +51,7 @@ impl fmt::Display for InFlight {
     }
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Stops everything, a tenant, a rule or an action type, for one tenant: no new enforcement of that
     /// scope is made, and none is claimed, from the moment this returns. What was claimed before, and
     /// may still reach its target, is given back. Notices go on, and so does the undoing of effects:
@@ -62,24 +62,26 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Reason`] without a reason.
-    pub async fn engage_kill_switch(
-        &self,
-        tenant: &TenantId,
-        scope: &KillScope,
-        actor: &ActorId,
-        reason: &str,
+    pub fn engage_kill_switch<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        scope: &'a KillScope,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<Vec<InFlight>, EngineError> {
-        let stop = Stop { by: actor.clone(), at: now, reason: reason.to_owned() };
-        let before = match broken::is(Defect::FlightListedBefore) {
-            true => Some(self.in_flight(tenant, scope).await?),
-            false => None,
-        };
-        until_settled!({ self.switch(tenant, scope, Some(stop.clone()), actor, reason, now).await })?;
-        match before {
-            Some(listed) => Ok(listed),
-            None => self.in_flight(tenant, scope).await,
-        }
+    ) -> Answer<'a, Result<Vec<InFlight>, EngineError>> {
+        Box::pin(async move {
+            let stop = Stop { by: actor.clone(), at: now, reason: reason.to_owned() };
+            let before = match broken::is(Defect::FlightListedBefore) {
+                true => Some(self.in_flight(tenant, scope).await?),
+                false => None,
+            };
+            until_settled!({ self.switch(tenant, scope, Some(stop.clone()), actor, reason, now).await })?;
+            match before {
+                Some(listed) => Ok(listed),
+                None => self.in_flight(tenant, scope).await,
+            }
+        })
     }
 
     /// Stops everything of all these tenants, one after the other, and returns after the last: the host
@@ -88,33 +90,47 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// As [`Engine::engage_kill_switch`]; the tenants before the one that failed are stopped.
-    pub async fn engage_everywhere(
-        &self,
+    pub fn engage_everywhere<'a>(
+        &'a self,
         tenants: impl IntoIterator<Item = TenantId>,
-        actor: &ActorId,
-        reason: &str,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<Vec<InFlight>, EngineError> {
-        let mut found = Vec::new();
-        for tenant in tenants {
-            found.extend(self.engage_kill_switch(&tenant, &KillScope::Global, actor, reason, now).await?);
-        }
-        Ok(found)
+    ) -> Answer<'a, Result<Vec<InFlight>, EngineError>> {
+        self.engage_all(tenants.into_iter().collect(), actor, reason, now)
+    }
+
+    fn engage_all<'a>(
+        &'a self,
+        tenants: Vec<TenantId>,
+        actor: &'a ActorId,
+        reason: &'a str,
+        now: Time,
+    ) -> Answer<'a, Result<Vec<InFlight>, EngineError>> {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for tenant in tenants {
+                found.extend(self.engage_kill_switch(&tenant, &KillScope::Global, actor, reason, now).await?);
+            }
+            Ok(found)
+        })
     }
 
     /// Lets go what a kill switch stopped. What is not stopped stays as it is.
     ///
     /// # Errors
     /// As [`Engine::engage_kill_switch`].
-    pub async fn release_kill_switch(
-        &self,
-        tenant: &TenantId,
-        scope: &KillScope,
-        actor: &ActorId,
-        reason: &str,
+    pub fn release_kill_switch<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        scope: &'a KillScope,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<(), EngineError> {
-        until_settled!({ self.switch(tenant, scope, None, actor, reason, now).await })
+    ) -> Answer<'a, Result<(), EngineError>> {
+        Box::pin(
+            async move { until_settled!({ self.switch(tenant, scope, None, actor, reason, now).await }) },
+        )
     }
 
     /// Lets go what was stopped everywhere, of all these tenants. What was stopped for one of them alone
@@ -122,27 +138,32 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// As [`Engine::engage_everywhere`].
-    pub async fn release_everywhere(
-        &self,
+    pub fn release_everywhere<'a>(
+        &'a self,
         tenants: impl IntoIterator<Item = TenantId>,
-        actor: &ActorId,
-        reason: &str,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<(), EngineError> {
-        for tenant in tenants {
-            self.release_kill_switch(&tenant, &KillScope::Global, actor, reason, now).await?;
-        }
-        Ok(())
+    ) -> Answer<'a, Result<(), EngineError>> {
+        let tenants: Vec<TenantId> = tenants.into_iter().collect();
+        Box::pin(async move {
+            for tenant in tenants {
+                self.release_kill_switch(&tenant, &KillScope::Global, actor, reason, now).await?;
+            }
+            Ok(())
+        })
     }
 
     /// What people have stopped.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn control(&self, tenant: &TenantId) -> Result<Control, EngineError> {
-        let mut tx = self.tx(tenant);
-        tx.load([Claim::control_key(tenant)]).await?;
-        Ok(tx.get::<Control>(&Claim::control_key(tenant))?.map(|stored| stored.body).unwrap_or_default())
+    pub fn control<'a>(&'a self, tenant: &'a TenantId) -> Answer<'a, Result<Control, EngineError>> {
+        Box::pin(async move {
+            let mut tx = self.tx(tenant);
+            tx.load([Claim::control_key(tenant)]).await?;
+            Ok(tx.get::<Control>(&Claim::control_key(tenant))?.map(|stored| stored.body).unwrap_or_default())
+        })
     }
 
     /// The attempts of a scope that are under way, the oldest enforcement first. Attempts of which the
@@ -150,25 +171,27 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Store`].
-    pub async fn in_flight(
-        &self,
-        tenant: &TenantId,
-        scope: &KillScope,
-    ) -> Result<Vec<InFlight>, EngineError> {
-        let mut found = Vec::new();
-        let running = Filter::new(tenant).reason(Reason::Running).order(Order::Oldest).limit(MAX_PAGE);
-        let mut query = running.query(Kind::Enforcement);
-        if let KillScope::Rule(rule) = scope {
-            query.facets.push((Facet::Rule, vec![rule.to_string()]));
-        }
-        loop {
-            let page = self.store.query(&query).await?;
-            found.extend(page.rows.iter().filter_map(|record| flying(record, scope)));
-            match page.next {
-                None => return Ok(found),
-                after => query = Query { after, ..query },
+    pub fn in_flight<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        scope: &'a KillScope,
+    ) -> Answer<'a, Result<Vec<InFlight>, EngineError>> {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            let running = Filter::new(tenant).reason(Reason::Running).order(Order::Oldest).limit(MAX_PAGE);
+            let mut query = running.query(Kind::Enforcement);
+            if let KillScope::Rule(rule) = scope {
+                query.facets.push((Facet::Rule, vec![rule.to_string()]));
             }
-        }
+            loop {
+                let page = self.store.query(&query).await?;
+                found.extend(page.rows.iter().filter_map(|record| flying(record, scope)));
+                match page.next {
+                    None => return Ok(found),
+                    after => query = Query { after, ..query },
+                }
+            }
+        })
     }
 
     async fn switch(

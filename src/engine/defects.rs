@@ -4,20 +4,23 @@
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
+use crate::action::Params;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::{Delivery, Job};
-use crate::enforcement::{Enforcement, Reason};
+use crate::delivery::Job;
+use crate::enforcement::{Enforcement, Holder, Reason};
 use crate::id::{CommitId, TenantId};
 use crate::state::Timer;
-use crate::store::{Commit, Committed, Facet, Key, Kind, Order, Query, Store, StoreError, Stored, decode};
+use crate::store::{
+    Commit, Committed, Facet, Key, Kind, Order, Query, SharedStore, Store, StoreError, Stored, decode,
+};
 use crate::time::Time;
 
 /// How often a commit is sent again under another id.
 const AGAIN: u64 = 8;
 
 /// Commits in a wrong way; none where no defect of a commit is switched on.
-pub(super) async fn commit<S: Store>(store: &S, commit: &Commit) -> Option<Result<Committed, StoreError>> {
+pub(super) async fn commit(store: &SharedStore, commit: &Commit) -> Option<Result<Committed, StoreError>> {
     if broken::is(Defect::NewIdAfterUnknown) {
         let mut commit = commit.clone();
         let mut answer = store.commit(&commit).await;
@@ -74,12 +77,12 @@ pub(super) async fn commit<S: Store>(store: &S, commit: &Commit) -> Option<Resul
 }
 
 /// Moves the mark of a timetable before what it waits for has begun.
-pub(super) async fn move_mark<'s, S: Store>(
-    tx: Tx<'s, S>,
-    fresh: Tx<'s, S>,
+pub(super) async fn move_mark<'s>(
+    tx: Tx<'s>,
+    fresh: Tx<'s>,
     key: &Key,
     timer: &Timer,
-) -> Result<(Tx<'s, S>, Stored<Timer>), EngineError> {
+) -> Result<(Tx<'s>, Stored<Timer>), EngineError> {
     let id = step_id(&tx, key);
     let mut tx = tx;
     tx.put_new(key.clone(), Timer { waiting: Vec::new(), ..timer.clone() });
@@ -91,8 +94,8 @@ pub(super) async fn move_mark<'s, S: Store>(
 }
 
 /// Writes down what is refused, although a refusal leaves nothing behind.
-pub(super) async fn write_refusal<S: Store>(
-    mut tx: Tx<'_, S>,
+pub(super) async fn write_refusal(
+    mut tx: Tx<'_>,
     tenant: &TenantId,
     target: &str,
     now: Time,
@@ -104,7 +107,18 @@ pub(super) async fn write_refusal<S: Store>(
     Ok(())
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
+    /// The parameters of a rule that was edited since, in the place of those that were decided on.
+    pub(super) async fn params_by_now(&self, of: &Enforcement, now: Time) -> Result<Params, EngineError> {
+        let installed = self.rules_of(&of.tenant, now).await?;
+        let edited = |holder: &Holder| {
+            let rule = installed.rules.rule(&holder.rule)?;
+            let action = rule.actions.iter().find(|action| action.action.key == holder.key)?;
+            (rule.revision != holder.revision).then(|| action.action.params.clone())
+        };
+        Ok(of.holders.iter().find_map(edited).unwrap_or_else(|| of.params.clone()))
+    }
+
     /// Delivers the first that is queued, before anybody has claimed it.
     pub(super) async fn deliver_unclaimed(&self) -> Result<(), EngineError> {
         let Some(tenant) = self.lock(&self.installed).keys().next().cloned() else { return Ok(()) };

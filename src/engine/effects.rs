@@ -2,27 +2,25 @@
 //! Every change is in the commit that leads to it.
 
 use super::intake::{enforcement_key, replace, stats_key, subject_key};
-use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, State, Status};
 use crate::id::{ActorId, EffectId, EnforcementId, TenantId};
 use crate::rule::Mode;
 use crate::signal::TriggerKind;
 use crate::state::{Offences, RuleStats, SubjectState};
-use crate::store::{Key, Kind, Store, StoreError, Stored};
+use crate::store::{Key, Kind, StoreError, Stored};
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// What follows for the effect when an enforcement moved. `ran` is the state in which a delivery
     /// came back, where one did.
     pub(super) async fn effect_after(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         next: &Enforcement,
         ran: Option<&State>,
         now: Time,
@@ -71,7 +69,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// what is asked for now comes once more.
     pub(super) async fn effect_after_stale(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         stale: &Enforcement,
         outcome: Outcome,
         now: Time,
@@ -106,7 +104,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// An action is over whose effect is there, or may be.
     async fn brought_about(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         mut effect: HeldEffect,
         done: &Enforcement,
         own: bool,
@@ -152,7 +150,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// An undo is over.
     async fn undone(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         mut effect: HeldEffect,
         undo: &Enforcement,
         own: bool,
@@ -195,7 +193,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// A holder joins, or holds longer: with an undo for the end of their time.
     async fn hold(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         effect: &HeldEffect,
         held: Held,
         now: Time,
@@ -235,7 +233,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// A holder lets go before their time; the last one has the effect taken back at once.
     pub(super) async fn release(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         effect: &HeldEffect,
         holder: &Holding,
         by: &By<'_>,
@@ -263,7 +261,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// for minutes could act on everybody within the hour.
     pub(super) async fn release_early(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         effect: &HeldEffect,
         holder: &Holding,
         by: &By<'_>,
@@ -279,11 +277,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// The timer of an undo ran out: its holder's time is over, or its confirmation did not come.
-    pub(super) async fn undo_due(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
-        let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
-        let commit = step_id(&tx, key);
+    pub(super) async fn undo_due(&self, tx: &mut Tx<'_>, key: &Key, now: Time) -> Result<bool, EngineError> {
+        let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(false) };
         let undo = &stored.body;
-        let Purpose::Undo { effect: id, holder, generation } = &undo.purpose else { return Ok(()) };
+        let Purpose::Undo { effect: id, holder, generation } = &undo.purpose else { return Ok(false) };
         let mut input = Input::Elapsed;
         if undo.reason() == Reason::Scheduled {
             let place = effect_key(&undo.tenant, *id);
@@ -310,16 +307,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
         let (next, audit) = undo.step(&input, Actor::Engine, now)?;
         tx.log(audit);
-        self.effect_after(&mut tx, &next, None, now).await?;
+        self.effect_after(tx, &next, None, now).await?;
         tx.put(key.clone(), &stored.with(next));
-        tx.commit(commit).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Calls off an undo that waits. One that runs finds for itself that it is not wanted.
     async fn supersede(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         id: EnforcementId,
         now: Time,
@@ -338,7 +334,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// exempt.
     async fn may_hold(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         done: &Enforcement,
         holder: &Holding,
         now: Time,
@@ -359,7 +355,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// An effect that came about takes its subject up the ladders of the rules that asked for it.
-    async fn count_offences(&self, tx: &mut Tx<'_, S>, done: &Enforcement) -> Result<(), EngineError> {
+    async fn count_offences(&self, tx: &mut Tx<'_>, done: &Enforcement) -> Result<(), EngineError> {
         let rungs: Vec<_> =
             done.holders.iter().filter_map(|holder| Some((&holder.rule, holder.rung?))).collect();
         if rungs.is_empty() {
@@ -426,7 +422,7 @@ fn released(effect: &HeldEffect, held: &Held, actor: Actor, now: Time) -> AuditD
         .detail("generation", i64::from(held.generation))
 }
 
-pub(super) fn create<S: Store>(tx: &mut Tx<'_, S>, made: Enforcement, actor: &Actor, now: Time) {
+pub(super) fn create(tx: &mut Tx<'_>, made: Enforcement, actor: &Actor, now: Time) {
     let rules: Vec<&str> = made.holders.iter().map(|holder| holder.rule.as_str()).collect();
     let draft = made
         .draft(AuditCode::EnforcementCreated, actor.clone(), now)

@@ -4,14 +4,14 @@ use super::intake::enforcement_key;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditDraft};
-use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Input, Purpose};
 use crate::id::{ActorId, CommitId, EnforcementId, TenantId, UserId};
+use crate::ready::Answer;
 use crate::signal::MAX_REASON_BYTES;
 use crate::store::{Key, Store};
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Calls off what has not been carried out. A request for its approval is withdrawn with it. What
     /// runs at this moment goes on, and is not tried again: it is given back as running, and ends as
     /// its attempt does, or as `cancelled` where that came to nothing. Where a worker died with it, the
@@ -20,41 +20,43 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// # Errors
     /// [`EngineError::Move`] for what is over, waits for its confirmation, or was called off before; [`EngineError::UndoStands`] for an undo;
     /// [`EngineError::NotFound`]; [`EngineError::Reason`].
-    pub async fn cancel(
-        &self,
-        tenant: &TenantId,
+    pub fn cancel<'a>(
+        &'a self,
+        tenant: &'a TenantId,
         id: EnforcementId,
-        actor: &ActorId,
-        reason: &str,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<Enforcement, EngineError> {
-        if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
-            return Err(EngineError::Reason(reason.len()));
-        }
-        until_settled!({
-            let mut tx = self.tx(tenant);
-            let key = enforcement_key(tenant, id);
-            tx.load([key.clone()]).await?;
-            let stored = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
-            let commit = CommitId::derive(|h| {
-                let h = h.text("cancel").bytes(id.bytes()).number(tx.version(&key));
-                h.text(actor.as_str()).text(reason)
-            });
-            if matches!(stored.body.purpose, Purpose::Undo { .. }) {
-                return Err(EngineError::UndoStands(id));
+    ) -> Answer<'a, Result<Enforcement, EngineError>> {
+        Box::pin(async move {
+            if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
+                return Err(EngineError::Reason(reason.len()));
             }
-            self.cancel_in(&mut tx, &key, Actor::Person(actor.clone()), now).await?;
-            tx.give_reason(reason);
-            let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
-            tx.commit(commit).await?;
-            Ok(cancelled.body)
+            until_settled!({
+                let mut tx = self.tx(tenant);
+                let key = enforcement_key(tenant, id);
+                tx.load([key.clone()]).await?;
+                let stored = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
+                let commit = CommitId::derive(|h| {
+                    let h = h.text("cancel").bytes(id.bytes()).number(tx.version(&key));
+                    h.text(actor.as_str()).text(reason)
+                });
+                if matches!(stored.body.purpose, Purpose::Undo { .. }) {
+                    return Err(EngineError::UndoStands(id));
+                }
+                self.cancel_in(&mut tx, &key, Actor::Person(actor.clone()), now).await?;
+                tx.give_reason(reason);
+                let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
+                tx.commit(commit).await?;
+                Ok(cancelled.body)
+            })
         })
     }
 
     /// Calls off an enforcement that the transaction has read, and withdraws the request for it.
     pub(super) async fn cancel_in(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         key: &Key,
         actor: Actor,
         now: Time,
@@ -74,28 +76,30 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Move`] for what was not delivered or is over; [`EngineError::NotFound`].
-    pub async fn confirm(
-        &self,
-        tenant: &TenantId,
+    pub fn confirm<'a>(
+        &'a self,
+        tenant: &'a TenantId,
         key: EnforcementId,
         done: bool,
         now: Time,
-    ) -> Result<Enforcement, EngineError> {
-        until_settled!({
-            let mut tx = self.tx(tenant);
-            let place = enforcement_key(tenant, key);
-            tx.load([place.clone()]).await?;
-            let stored = tx.get::<Enforcement>(&place)?.ok_or_else(|| not_found("enforcement", &key))?;
-            let commit = CommitId::derive(|h| {
-                h.text("confirm").bytes(key.bytes()).number(tx.version(&place)).number(done.into())
-            });
-            let (mut next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
-            tx.log(audit);
-            self.count_end(&mut tx, &mut next).await?;
-            self.effect_after(&mut tx, &next, None, now).await?;
-            tx.put(place, &stored.with(next.clone()));
-            tx.commit(commit).await?;
-            Ok(next)
+    ) -> Answer<'a, Result<Enforcement, EngineError>> {
+        Box::pin(async move {
+            until_settled!({
+                let mut tx = self.tx(tenant);
+                let place = enforcement_key(tenant, key);
+                tx.load([place.clone()]).await?;
+                let stored = tx.get::<Enforcement>(&place)?.ok_or_else(|| not_found("enforcement", &key))?;
+                let commit = CommitId::derive(|h| {
+                    h.text("confirm").bytes(key.bytes()).number(tx.version(&place)).number(done.into())
+                });
+                let (mut next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
+                tx.log(audit);
+                self.count_end(&mut tx, &mut next).await?;
+                self.effect_after(&mut tx, &next, None, now).await?;
+                tx.put(place, &stored.with(next.clone()));
+                tx.commit(commit).await?;
+                Ok(next)
+            })
         })
     }
 
@@ -103,11 +107,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Audit`] for a record that is refused.
-    pub async fn record(&self, draft: AuditDraft, commit: CommitId) -> Result<(), EngineError> {
-        let mut tx = self.tx(&draft.tenant);
-        tx.log([draft]);
-        tx.commit(commit).await?;
-        Ok(())
+    pub fn record(&self, draft: AuditDraft, commit: CommitId) -> Answer<'_, Result<(), EngineError>> {
+        Box::pin(async move {
+            let mut tx = self.tx(&draft.tenant);
+            tx.log([draft]);
+            tx.commit(commit).await?;
+            Ok(())
+        })
     }
 
     /// Removes what is personal from the audit records about a user, and audits that. The chain
@@ -115,21 +121,27 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn erase(
-        &self,
-        tenant: &TenantId,
-        user: &UserId,
-        actor: &ActorId,
+    pub fn erase<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        user: &'a UserId,
+        actor: &'a ActorId,
         now: Time,
-    ) -> Result<u64, EngineError> {
-        let erased = self.store.erase(tenant, user).await?;
-        let salt = self.store.unique().await?;
-        let person = Actor::Person(actor.clone());
-        let draft =
-            AuditDraft::new(tenant.clone(), crate::audit::AuditCode::PolicyPersonalDataErased, person, now)
-                .subject(crate::id::Subject::user(user.clone()))
-                .detail("records", erased);
-        self.record(draft, CommitId::derive(|h| h.text("erased").bytes(salt.bytes()))).await?;
-        Ok(erased)
+    ) -> Answer<'a, Result<u64, EngineError>> {
+        Box::pin(async move {
+            let erased = self.store.erase(tenant, user).await?;
+            let salt = self.store.unique().await?;
+            let person = Actor::Person(actor.clone());
+            let draft = AuditDraft::new(
+                tenant.clone(),
+                crate::audit::AuditCode::PolicyPersonalDataErased,
+                person,
+                now,
+            )
+            .subject(crate::id::Subject::user(user.clone()))
+            .detail("records", erased);
+            self.record(draft, CommitId::derive(|h| h.text("erased").bytes(salt.bytes()))).await?;
+            Ok(erased)
+        })
     }
 }

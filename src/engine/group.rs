@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::intake::{Decided, subject_key, trigger_key};
 use super::settle::is_down;
 use super::{Engine, EngineError, until_settled};
-use crate::delivery::Delivery;
 use crate::id::{CommitId, TenantId, UserId};
 use crate::plan::Decision;
+use crate::ready::Answer;
 use crate::signal::Signal;
-use crate::store::{Committed, Store, StoreError};
+use crate::store::{Committed, StoreError};
 use crate::time::Time;
 
 /// The most signals of one transaction. More would gain little, hold the tenant's records for longer,
@@ -18,9 +18,9 @@ pub const SUBMIT_GROUP: usize = 100;
 /// The most bytes of payloads of one transaction, but for a single signal.
 const GROUP_BYTES: usize = 4 << 20;
 
-type Answer = Result<Decision, EngineError>;
+type Told = Result<Decision, EngineError>;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Decides on many signals, in as few transactions as may be: up to [`SUBMIT_GROUP`] of one tenant in
     /// one, each on what those before it leave behind. The answers come in the order of the signals, each
     /// as [`Engine::submit`] would have given it, and as there, every signal may be submitted again.
@@ -28,21 +28,26 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// One that is refused holds up no other: it is decided on alone, after those of its group, and so
     /// are later signals of its user. Where the store does not answer, what is left is not tried, and has
     /// the same error.
-    pub async fn submit_all(
+    pub fn submit_all(
         &self,
         signals: impl IntoIterator<Item = Signal>,
         now: Time,
-    ) -> Vec<Result<Decision, EngineError>> {
-        let signals: Vec<Signal> = signals.into_iter().collect();
-        let mut answers: Vec<Option<Answer>> = signals.iter().map(|_| None).collect();
-        let mut down = None;
-        for group in groups(&signals) {
-            if down.is_none() {
-                down = self.submit_group(&signals, &group, &mut answers, now).await.err();
+    ) -> Answer<'_, Vec<Result<Decision, EngineError>>> {
+        self.submit_many(signals.into_iter().collect(), now)
+    }
+
+    fn submit_many(&self, signals: Vec<Signal>, now: Time) -> Answer<'_, Vec<Told>> {
+        Box::pin(async move {
+            let mut answers: Vec<Option<Told>> = signals.iter().map(|_| None).collect();
+            let mut down = None;
+            for group in groups(&signals) {
+                if down.is_none() {
+                    down = self.submit_group(&signals, &group, &mut answers, now).await.err();
+                }
             }
-        }
-        let rest = Err(down.unwrap_or(EngineError::Busy));
-        answers.into_iter().map(|answer| answer.unwrap_or_else(|| rest.clone())).collect()
+            let rest = Err(down.unwrap_or(EngineError::Busy));
+            answers.into_iter().map(|answer| answer.unwrap_or_else(|| rest.clone())).collect()
+        })
     }
 
     /// Answers the signals of a group; an error where the store does not answer.
@@ -50,7 +55,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         &self,
         signals: &[Signal],
         group: &[usize],
-        answers: &mut [Option<Answer>],
+        answers: &mut [Option<Told>],
         now: Time,
     ) -> Result<(), EngineError> {
         if group.len() > 1 {

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use super::settle::Answered;
 use super::{Engine, EngineError};
-use crate::delivery::{Answer, Delivery};
+use crate::ready::Answer;
 use crate::store::{Key, Record, Renewal, Store, StoreError};
 use crate::time::{Span, Time};
 
@@ -143,7 +143,7 @@ impl Holdings {
     }
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Renews the leases of everything that this engine holds. A host whose deliveries may take
     /// longer than a lease calls it from another task or thread, every
     /// [`Engine::renew_every`], while [`Engine::run_due`] is under way.
@@ -154,32 +154,34 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Store`] where the store does not renew; the leases run on as they are.
-    pub async fn renew_held(&self) -> Result<Renewals, EngineError> {
-        let held: Vec<(Key, u64)> =
-            self.holdings.claims().iter().map(|(key, held)| (key.clone(), held.token)).collect();
-        let mut renewals = Renewals::default();
-        for (key, token) in held {
-            let renewal = Renewal { key: key.clone(), token, lease: self.lease };
-            match self.store.renew(&renewal).await {
-                Ok(until) => {
-                    renewals.renewed += 1;
-                    let store_now = until.before(self.lease);
-                    let since = self.holdings.asked_since(&key, token, store_now);
-                    let late = since.is_some_and(|since| since.after(self.patience) <= store_now);
-                    if late && self.holdings.give_up(&key, token, GivenUp::Late) {
-                        renewals.late.push(key);
+    pub fn renew_held(&self) -> Answer<'_, Result<Renewals, EngineError>> {
+        Box::pin(async move {
+            let held: Vec<(Key, u64)> =
+                self.holdings.claims().iter().map(|(key, held)| (key.clone(), held.token)).collect();
+            let mut renewals = Renewals::default();
+            for (key, token) in held {
+                let renewal = Renewal { key: key.clone(), token, lease: self.lease };
+                match self.store.renew(&renewal).await {
+                    Ok(until) => {
+                        renewals.renewed += 1;
+                        let store_now = until.before(self.lease);
+                        let since = self.holdings.asked_since(&key, token, store_now);
+                        let late = since.is_some_and(|since| since.after(self.patience) <= store_now);
+                        if late && self.holdings.give_up(&key, token, GivenUp::Late) {
+                            renewals.late.push(key);
+                        }
                     }
-                }
-                // Settled meanwhile, it is not held any more, and nothing is lost.
-                Err(StoreError::Fenced(_)) => {
-                    if self.holdings.give_up(&key, token, GivenUp::Lost) {
-                        renewals.lost.push(key);
+                    // Settled meanwhile, it is not held any more, and nothing is lost.
+                    Err(StoreError::Fenced(_)) => {
+                        if self.holdings.give_up(&key, token, GivenUp::Lost) {
+                            renewals.lost.push(key);
+                        }
                     }
+                    Err(error) => return Err(error.into()),
                 }
-                Err(error) => return Err(error.into()),
             }
-        }
-        Ok(renewals)
+            Ok(renewals)
+        })
     }
 
     /// How often [`Engine::renew_held`] is to be called: three times a lease.

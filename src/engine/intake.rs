@@ -15,17 +15,17 @@ use crate::action::ActionSpec;
 use crate::approval::Approval;
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
 use crate::plan::{Decision, Facts, Plan, PlanError};
+use crate::ready::Answer;
 use crate::rule::{CompiledRule, RuleSet};
 use crate::signal::{ManualOrder, ManualStart, Signal};
 use crate::state::{Away, Control, Roster, SubjectState};
-use crate::store::{Claim, Committed, Key, Kind, Store};
+use crate::store::{Claim, Committed, Key, Kind};
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Decides on a signal and commits what follows. `now` is the decision time: the present, or
     /// the signal's own time when the past is replayed.
     ///
@@ -37,17 +37,20 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError`]; nothing has been written then, except that a reused id is audited.
-    pub async fn submit(&self, signal: impl Into<Signal>, now: Time) -> Result<Decision, EngineError> {
-        let signal = signal.into();
-        until_settled!({ self.decide(&signal, now).await })
+    pub fn submit(&self, signal: impl Into<Signal>, now: Time) -> Answer<'_, Result<Decision, EngineError>> {
+        self.submit_one(signal.into(), now)
+    }
+
+    fn submit_one(&self, signal: Signal, now: Time) -> Answer<'_, Result<Decision, EngineError>> {
+        Box::pin(async move { until_settled!({ self.decide(&signal, now).await }) })
     }
 
     /// Starts what a person orders; the same as [`Engine::submit`] of the order.
     ///
     /// # Errors
     /// As [`Engine::submit`].
-    pub async fn start(&self, order: ManualStart, now: Time) -> Result<Decision, EngineError> {
-        self.submit(order, now).await
+    pub fn start(&self, order: ManualStart, now: Time) -> Answer<'_, Result<Decision, EngineError>> {
+        self.submit_one(order.into(), now)
     }
 
     pub(super) async fn decide(&self, signal: &Signal, now: Time) -> Result<Decision, EngineError> {
@@ -101,7 +104,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// follows into it.
     pub(super) async fn decide_in(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         installed: &Installed,
         concerned: &[Arc<CompiledRule>],
         signal: &Signal,
@@ -173,7 +176,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Plans a signal on what the transaction sees, and puts all that follows into it.
     pub(super) async fn plan_into(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         rules: &RuleSet,
         concerned: &[Arc<CompiledRule>],
         signal: &Signal,
@@ -199,7 +202,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// What a plan needs to know, as the transaction sees it.
     pub(super) async fn facts<'r>(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         rules: &'r RuleSet,
         concerned: &[Arc<CompiledRule>],
         signal: &Signal,
@@ -250,7 +253,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     fn put_plan(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         planned: &Plan,
         facts: &Facts<'_>,
         new_subject: bool,
@@ -322,11 +325,7 @@ pub(super) enum Decided {
 }
 
 /// Puts a body in the place of what was read, keeping what this version does not know of it.
-pub(super) fn replace<T: crate::store::Body, S: Store>(
-    tx: &mut Tx<'_, S>,
-    key: Key,
-    body: T,
-) -> Result<(), EngineError> {
+pub(super) fn replace<T: crate::store::Body>(tx: &mut Tx<'_>, key: Key, body: T) -> Result<(), EngineError> {
     match tx.get::<T>(&key)? {
         Some(stored) => tx.put(key, &stored.with(body)),
         None => tx.put_new(key, body),

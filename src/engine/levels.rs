@@ -5,16 +5,16 @@ use super::rules::Installed;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
-use crate::delivery::Delivery;
 use crate::id::{CommitId, ScaleId};
 use crate::plan::{Decision, Plan};
+use crate::ready::Answer;
 use crate::score::{Level, Scale};
 use crate::signal::{Dismissal, LevelTurn, LevelWhy, ScoreReading, Signal};
 use crate::state::SubjectState;
-use crate::store::{Committed, Key, Store, StoreError};
+use crate::store::{Committed, Key, StoreError};
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Resets a subject's level on a scale to the band where the last score lies, and ends the hold
     /// (Purview: a level resets when its alert is dismissed or its case resolved). Rules that look at
     /// better bands may fire on the move. The same order twice gives the first decision back.
@@ -23,50 +23,51 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// [`EngineError::NotFound`] where the subject has no score on the scale;
     /// [`EngineError::Plan`] without a reason, or where the operator is the subject;
     /// [`EngineError::SignalReused`] where the id came with another order.
-    pub async fn dismiss_level(&self, order: &Dismissal, now: Time) -> Result<Decision, EngineError> {
-        let why = LevelWhy::Dismissed {
-            id: order.id.clone(),
-            operator: order.operator.clone(),
-            reason: order.reason.clone(),
-        };
-        let key = subject_key(&order.tenant, &order.subject);
-        until_settled!({
-            let mut tx = self.tx(&order.tenant);
-            let installed = self.rules_in(&mut tx, &order.tenant, now).await?;
-            tx.load([key.clone()]).await?;
-            let state = tx.get::<SubjectState>(&key)?.map(|stored| stored.body);
-            let level = state.as_ref().and_then(|state| state.scores.get(&order.scale));
-            let scale = installed.rules.settings().scale(&order.scale);
-            let (Some(state), Some(level), Some(scale)) = (&state, level, scale) else {
-                return Err(not_found("score of the subject on scale", &order.scale));
+    pub fn dismiss_level<'a>(
+        &'a self,
+        order: &'a Dismissal,
+        now: Time,
+    ) -> Answer<'a, Result<Decision, EngineError>> {
+        Box::pin(async move {
+            let why = LevelWhy::Dismissed {
+                id: order.id.clone(),
+                operator: order.operator.clone(),
+                reason: order.reason.clone(),
             };
-            let turn = turn(order, level, why.clone());
-            let trigger = trigger_key(&order.tenant, turn.trigger_id());
-            tx.load([trigger.clone()]).await?;
-            if let Some(known) = tx.get::<Decision>(&trigger)? {
-                return self.repeated(&turn, known.body, now).await;
-            }
-            if let Some(turn) = overdue(&installed, state, &scale, level, order.at) {
-                self.make_up(tx, &installed, turn, now).await?;
-                return Err(StoreError::Conflict(key.clone()).into());
-            }
-            let concerned = installed.rules.concerned(&turn);
-            let planned = self.plan_into(&mut tx, &installed.rules, &concerned, &turn, now).await?;
-            let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
-            match tx.commit(commit).await? {
-                Committed::Applied => Ok(planned.decision),
-                Committed::AlreadyApplied => Err(StoreError::Conflict(trigger).into()),
-            }
+            let key = subject_key(&order.tenant, &order.subject);
+            until_settled!({
+                let mut tx = self.tx(&order.tenant);
+                let installed = self.rules_in(&mut tx, &order.tenant, now).await?;
+                tx.load([key.clone()]).await?;
+                let state = tx.get::<SubjectState>(&key)?.map(|stored| stored.body);
+                let level = state.as_ref().and_then(|state| state.scores.get(&order.scale));
+                let scale = installed.rules.settings().scale(&order.scale);
+                let (Some(state), Some(level), Some(scale)) = (&state, level, scale) else {
+                    return Err(not_found("score of the subject on scale", &order.scale));
+                };
+                let turn = turn(order, level, why.clone());
+                let trigger = trigger_key(&order.tenant, turn.trigger_id());
+                tx.load([trigger.clone()]).await?;
+                if let Some(known) = tx.get::<Decision>(&trigger)? {
+                    return self.repeated(&turn, known.body, now).await;
+                }
+                if let Some(turn) = overdue(&installed, state, &scale, level, order.at) {
+                    self.make_up(tx, &installed, turn, now).await?;
+                    return Err(StoreError::Conflict(key.clone()).into());
+                }
+                let concerned = installed.rules.concerned(&turn);
+                let planned = self.plan_into(&mut tx, &installed.rules, &concerned, &turn, now).await?;
+                let commit = CommitId::derive(|h| h.text("decide").bytes(planned.decision.id.bytes()));
+                match tx.commit(commit).await? {
+                    Committed::Applied => Ok(planned.decision),
+                    Committed::AlreadyApplied => Err(StoreError::Conflict(trigger).into()),
+                }
+            })
         })
     }
 
     /// Makes the move of a subject whose dwell or hold has ended: the first that is due.
-    pub(super) async fn step_levels(
-        &self,
-        mut tx: Tx<'_, S>,
-        key: &Key,
-        now: Time,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn step_levels(&self, mut tx: Tx<'_>, key: &Key, now: Time) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<SubjectState>(key)? else { return Ok(()) };
         let installed = self.rules_in(&mut tx, &key.tenant, now).await?;
         let Some((id, _)) = stored.body.next_due() else { return Ok(()) };
@@ -83,7 +84,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn wait_no_more(
         &self,
-        mut tx: Tx<'_, S>,
+        mut tx: Tx<'_>,
         key: &Key,
         scale: &ScaleId,
         mut state: SubjectState,
@@ -101,7 +102,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// force, and moves that were due before the score are made. The caller begins anew then.
     pub(super) async fn before_score(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         installed: &Installed,
         reading: &ScoreReading,
         now: Time,
@@ -124,7 +125,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Decides on a look at a level, in a commit of its own.
     async fn make_up(
         &self,
-        mut tx: Tx<'_, S>,
+        mut tx: Tx<'_>,
         installed: &Installed,
         turn: LevelTurn,
         now: Time,
@@ -143,7 +144,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Puts what follows from a look at a level into the transaction.
     pub(super) async fn look(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         installed: &Installed,
         turn: LevelTurn,
         now: Time,

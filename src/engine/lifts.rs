@@ -5,34 +5,42 @@ use super::intake::enforcement_key;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::Actor;
-use crate::delivery::Delivery;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Origin};
 use crate::id::{ActorId, CommitId, EffectId, EnforcementId, TenantId};
+use crate::ready::Answer;
 use crate::signal::MAX_REASON_BYTES;
 use crate::store::{Filter, Kind, Page, Store, decode};
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// A page of the effects that rules and people brought about, those that are gone included;
     /// [`Filter::effect`] names a state.
     ///
     /// # Errors
     /// [`EngineError::Store`].
-    pub async fn effects(&self, filter: Filter) -> Result<Page<HeldEffect>, EngineError> {
-        let page = self.store.query(&filter.query(Kind::Effect)).await?;
-        page.try_map(|record| Ok(decode::<HeldEffect>(&record)?.body))
+    pub fn effects(&self, filter: Filter) -> Answer<'_, Result<Page<HeldEffect>, EngineError>> {
+        Box::pin(async move {
+            let page = self.store.query(&filter.query(Kind::Effect)).await?;
+            page.try_map(|record| Ok(decode::<HeldEffect>(&record)?.body))
+        })
     }
 
     /// One effect.
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
-    pub async fn effect(&self, tenant: &TenantId, id: EffectId) -> Result<HeldEffect, EngineError> {
-        let mut tx = self.tx(tenant);
-        let key = effect_key(tenant, id);
-        tx.load([key.clone()]).await?;
-        Ok(tx.get::<HeldEffect>(&key)?.ok_or_else(|| not_found("effect", &id))?.body)
+    pub fn effect<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: EffectId,
+    ) -> Answer<'a, Result<HeldEffect, EngineError>> {
+        Box::pin(async move {
+            let mut tx = self.tx(tenant);
+            let key = effect_key(tenant, id);
+            tx.load([key.clone()]).await?;
+            Ok(tx.get::<HeldEffect>(&key)?.ok_or_else(|| not_found("effect", &id))?.body)
+        })
     }
 
     /// Lets go of an effect by hand: for one holder, or for all of them. When nobody holds it any
@@ -42,52 +50,57 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Reason`] without a reason.
-    pub async fn lift(
-        &self,
-        tenant: &TenantId,
+    pub fn lift<'a>(
+        &'a self,
+        tenant: &'a TenantId,
         id: EffectId,
-        holder: Option<&Holding>,
-        actor: &ActorId,
-        reason: &str,
+        holder: Option<&'a Holding>,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<HeldEffect, EngineError> {
-        if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
-            return Err(EngineError::Reason(reason.len()));
-        }
-        until_settled!({
-            let mut tx = self.tx(tenant);
-            let key = effect_key(tenant, id);
-            tx.load([key.clone()]).await?;
-            let stored = tx.get::<HeldEffect>(&key)?.ok_or_else(|| not_found("effect", &id))?;
-            let commit = CommitId::derive(|h| {
-                let h = h.text("lift").bytes(id.bytes()).number(tx.version(&key));
-                h.text(actor.as_str()).text(reason).text(&holder.map(ToString::to_string).unwrap_or_default())
-            });
-            let by = By { actor: Actor::Person(actor.clone()), person: Some(actor), reason: Some(reason) };
-            let mut effect = stored.body.clone();
-            let wanted = |held: &&Held| holder.is_none_or(|holder| held.holder == *holder);
-            let gone: Vec<Holding> =
-                effect.holders().iter().filter(wanted).map(|held| held.holder.clone()).collect();
-            for holder in &gone {
-                effect = self.release_early(&mut tx, &effect, holder, &by, now).await?;
+    ) -> Answer<'a, Result<HeldEffect, EngineError>> {
+        Box::pin(async move {
+            if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
+                return Err(EngineError::Reason(reason.len()));
             }
-            if let (EffectState::Stuck { undo }, None) = (&effect.state, holder) {
-                effect = self.lift_again(&mut tx, &effect, *undo, actor, reason, now).await?;
-            }
-            if effect == stored.body {
-                return Ok(effect);
-            }
-            tx.give_reason(reason);
-            tx.put(key, &stored.with(effect.clone()));
-            tx.commit(commit).await?;
-            Ok(effect)
+            until_settled!({
+                let mut tx = self.tx(tenant);
+                let key = effect_key(tenant, id);
+                tx.load([key.clone()]).await?;
+                let stored = tx.get::<HeldEffect>(&key)?.ok_or_else(|| not_found("effect", &id))?;
+                let commit = CommitId::derive(|h| {
+                    let h = h.text("lift").bytes(id.bytes()).number(tx.version(&key));
+                    h.text(actor.as_str())
+                        .text(reason)
+                        .text(&holder.map(ToString::to_string).unwrap_or_default())
+                });
+                let by =
+                    By { actor: Actor::Person(actor.clone()), person: Some(actor), reason: Some(reason) };
+                let mut effect = stored.body.clone();
+                let wanted = |held: &&Held| holder.is_none_or(|holder| held.holder == *holder);
+                let gone: Vec<Holding> =
+                    effect.holders().iter().filter(wanted).map(|held| held.holder.clone()).collect();
+                for holder in &gone {
+                    effect = self.release_early(&mut tx, &effect, holder, &by, now).await?;
+                }
+                if let (EffectState::Stuck { undo }, None) = (&effect.state, holder) {
+                    effect = self.lift_again(&mut tx, &effect, *undo, actor, reason, now).await?;
+                }
+                if effect == stored.body {
+                    return Ok(effect);
+                }
+                tx.give_reason(reason);
+                tx.put(key, &stored.with(effect.clone()));
+                tx.commit(commit).await?;
+                Ok(effect)
+            })
         })
     }
 
     /// Another undo in place of one that failed.
     async fn lift_again(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         effect: &HeldEffect,
         failed: EnforcementId,
         actor: &ActorId,

@@ -16,10 +16,12 @@ mod exemptions;
 mod explain;
 mod group;
 mod held;
+mod hours;
 mod intake;
 mod judge;
 mod levels;
 mod lifts;
+mod looks;
 mod pauses;
 mod preview;
 mod queries;
@@ -28,6 +30,7 @@ mod rules;
 mod run;
 mod schedules;
 mod settle;
+mod steps;
 mod sweeps;
 mod tallies;
 mod timetable;
@@ -53,7 +56,7 @@ use crate::id::{ActorId, CommitId, EnforcementId, IdError, RuleId, TenantId, Tri
 use crate::people::{People, PeopleError, Right};
 use crate::plan::PlanError;
 use crate::rule::{DocumentError, RuleSet};
-use crate::store::{Claim, MAX_CLAIM, Store, StoreError};
+use crate::store::{Claim, MAX_CLAIM, SharedStore, Store, StoreError};
 use crate::time::{Span, Time};
 
 pub use approvals::{ApprovalView, BatchOutcome, IfUnanswered, Reassign, Reply, StageView};
@@ -91,9 +94,9 @@ const POLL: Span = Span::secs(5);
 /// [`Engine::worker`] names one.
 ///
 /// Every call may be repeated; see [`EngineError`] for what an error asks of the caller.
-pub struct Engine<S, D> {
-    store: S,
-    delivery: D,
+pub struct Engine {
+    store: SharedStore,
+    delivery: Arc<dyn Delivery>,
     seed: RuleSet,
     people: Option<Arc<dyn People>>,
     lease: Span,
@@ -103,8 +106,8 @@ pub struct Engine<S, D> {
     stopped: AtomicBool,
     worker: Mutex<Option<WorkerId>>,
     claims: AtomicU64,
-    /// A claim that may have been made, but whose answer was lost.
-    unanswered: Mutex<Option<Claim>>,
+    /// Claims that may have been made, but whose answers were lost.
+    unanswered: Mutex<Vec<Claim>>,
     /// The tenant from which a claim took last.
     served: Mutex<Option<TenantId>>,
     holdings: Holdings,
@@ -232,15 +235,15 @@ pub enum EngineError {
     Busy,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// An engine on this store and delivery. The rules are those of every tenant that has none in
     /// the store yet; from then on the store's rules are in force, and
     /// [`Engine::add_rules`] changes them.
     #[must_use]
-    pub fn new(store: S, delivery: D, rules: RuleSet) -> Self {
+    pub fn new(store: impl Store + 'static, delivery: impl Delivery + 'static, rules: RuleSet) -> Self {
         Self {
-            store,
-            delivery,
+            store: SharedStore::new(store),
+            delivery: Arc::new(delivery),
             seed: rules,
             people: None,
             lease: LEASE,
@@ -250,7 +253,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             stopped: AtomicBool::new(false),
             worker: Mutex::new(None),
             claims: AtomicU64::new(0),
-            unanswered: Mutex::new(None),
+            unanswered: Mutex::new(Vec::new()),
             served: Mutex::new(None),
             holdings: Holdings::default(),
             installed: Mutex::new(BTreeMap::new()),
@@ -308,8 +311,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// Ends the work of this engine in good order; a run that is under way finishes the deliveries that
     /// have begun, writes them down, gives back what it has claimed and not begun, and returns. From then
-    /// on [`Engine::run_due`] only writes down what an earlier call could not, so that a host calls it
-    /// once more before it ends. Signals and orders are taken as before.
+    /// on [`Engine::run_due`] only writes down what an earlier call could not, and hands back what a claim
+    /// whose answer was lost may have taken: a host calls it until it succeeds, and holds nothing then.
+    /// Signals and orders are taken as before.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }
@@ -321,13 +325,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// The store.
-    pub const fn store(&self) -> &S {
+    #[must_use]
+    pub const fn store(&self) -> &SharedStore {
         &self.store
     }
 
     /// The delivery.
-    pub const fn delivery(&self) -> &D {
-        &self.delivery
+    #[must_use]
+    pub fn delivery(&self) -> &dyn Delivery {
+        &*self.delivery
     }
 
     /// A poisoned lock is taken all the same: what is behind it is replaced as a whole.
@@ -336,7 +342,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tx(&self, tenant: &TenantId) -> Tx<'_, S> {
+    fn tx(&self, tenant: &TenantId) -> Tx<'_> {
         Tx::new(&self.store, tenant)
     }
 

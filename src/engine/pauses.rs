@@ -4,30 +4,32 @@ use super::intake::replace;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::delivery::Delivery;
 use crate::id::{ActorId, CommitId, RuleId, TenantId};
 use crate::plan::Plan;
+use crate::ready::Answer;
 use crate::signal::MAX_REASON_BYTES;
 use crate::state::{Control, Pause};
-use crate::store::{Claim, Store};
+use crate::store::Claim;
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Lets a rule rest until somebody resumes it: it counts, and what it would do is held back, orders
     /// by hand included. What it asked for before goes on, and it lets go of nothing; a kill switch
     /// stops that as well. A new revision of the rule rests on. One that rests already stays as it is.
     ///
     /// # Errors
     /// [`EngineError::Reason`] without a reason; [`EngineError::NotFound`].
-    pub async fn pause_rule(
-        &self,
-        tenant: &TenantId,
-        rule: &RuleId,
-        actor: &ActorId,
-        reason: &str,
+    pub fn pause_rule<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        rule: &'a RuleId,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<(), EngineError> {
-        until_settled!({ self.set_paused(tenant, rule, true, actor, reason, now).await })
+    ) -> Answer<'a, Result<(), EngineError>> {
+        Box::pin(
+            async move { until_settled!({ self.set_paused(tenant, rule, true, actor, reason, now).await }) },
+        )
     }
 
     /// Lets a rule act again that rests. Its caps stay as they are: one that is still exceeded pauses it
@@ -35,15 +37,17 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// As [`Engine::pause_rule`].
-    pub async fn resume_rule(
-        &self,
-        tenant: &TenantId,
-        rule: &RuleId,
-        actor: &ActorId,
-        reason: &str,
+    pub fn resume_rule<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        rule: &'a RuleId,
+        actor: &'a ActorId,
+        reason: &'a str,
         now: Time,
-    ) -> Result<(), EngineError> {
-        until_settled!({ self.set_paused(tenant, rule, false, actor, reason, now).await })
+    ) -> Answer<'a, Result<(), EngineError>> {
+        Box::pin(
+            async move { until_settled!({ self.set_paused(tenant, rule, false, actor, reason, now).await }) },
+        )
     }
 
     async fn set_paused(
@@ -92,7 +96,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// Writes down which rules rest from a decision on.
-    pub(super) fn put_pauses(&self, tx: &mut Tx<'_, S>, planned: &Plan) -> Result<(), EngineError> {
+    pub(super) fn put_pauses(&self, tx: &mut Tx<'_>, planned: &Plan) -> Result<(), EngineError> {
         if planned.pauses.is_empty() {
             return Ok(());
         }

@@ -6,12 +6,12 @@ use super::bands::{Reread, band_sets, numbered, reread, subjects};
 use super::rules::{Installed, next_settings};
 use super::{Engine, EngineError, until_settled};
 use crate::action::ActionType;
-use crate::delivery::Delivery;
 use crate::guard::{Cause, Suppression};
 use crate::hash::{Hash, Hasher};
 use crate::id::{RuleId, ScaleId, Subject, TenantId};
 use crate::pattern::Payload;
 use crate::plan::{Effect, Facts, plan};
+use crate::ready::Answer;
 use crate::rule::{Rule, RuleSet};
 use crate::score::BandName;
 use crate::signal::Signal;
@@ -101,7 +101,7 @@ pub(super) struct Agreement {
     pub(super) reason: String,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Counts what adding this set would do to subjects whose scale's bands it changes: who moves
     /// from where to where, what follows by which rule, and how many approvals that asks for.
     /// Nothing is written. All subjects are read, in pages.
@@ -120,14 +120,16 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::Rules`] where the rules do not fit the new bands.
-    pub async fn preview_bands(
-        &self,
-        tenant: &TenantId,
-        set: &RuleSet,
+    pub fn preview_bands<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        set: &'a RuleSet,
         now: Time,
-    ) -> Result<BandPreview, EngineError> {
-        let (preview, _) = until_settled!({ self.preview(tenant, set, now).await })?;
-        Ok(preview)
+    ) -> Answer<'a, Result<BandPreview, EngineError>> {
+        Box::pin(async move {
+            let (preview, _) = until_settled!({ self.preview(tenant, set, now).await })?;
+            Ok(preview)
+        })
     }
 
     /// The preview, and the version of the book that it saw.

@@ -13,9 +13,9 @@ use super::winding::Wound;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::hash::{Hash, Hasher};
 use crate::id::{ActorId, CommitId, RuleId, ScaleId, TenantId};
+use crate::ready::Answer;
 use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings};
 use crate::score::Scale;
 use crate::state::{BandSet, Book, Entry, Pause, RuleStats};
@@ -99,14 +99,16 @@ pub struct RuleRow {
     pub paused: Option<Pause>,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// The rules of a tenant that are in force.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn rules(&self, tenant: &TenantId, now: Time) -> Result<RuleSet, EngineError> {
-        let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
-        Ok(installed.rules.clone())
+    pub fn rules<'a>(&'a self, tenant: &'a TenantId, now: Time) -> Answer<'a, Result<RuleSet, EngineError>> {
+        Box::pin(async move {
+            let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
+            Ok(installed.rules.clone())
+        })
     }
 
     /// Adds rules, new or as new revisions of known ones, and replaces the settings if the set
@@ -120,29 +122,31 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// those that stay; [`EngineError::BandsChanged`] where the settings change the bands of a scale
     /// on which anybody has a score: [`Engine::preview_bands`] tells what that would do, and
     /// [`Engine::apply_bands`] does it. Nothing is changed then.
-    pub async fn add_rules(
-        &self,
-        tenant: &TenantId,
-        rules: &RuleSet,
-        actor: &Actor,
+    pub fn add_rules<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        rules: &'a RuleSet,
+        actor: &'a Actor,
         now: Time,
-    ) -> Result<RuleChange, EngineError> {
-        self.rules_of(tenant, now).await?;
-        until_settled!({ self.write_rules(tenant, rules, actor, now, None).await })
+    ) -> Answer<'a, Result<RuleChange, EngineError>> {
+        Box::pin(async move {
+            self.rules_of(tenant, now).await?;
+            until_settled!({ self.write_rules(tenant, rules, actor, now, None).await })
+        })
     }
 
     /// Makes a rule active again. It acts then as its mode says.
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
-    pub async fn activate(
-        &self,
-        tenant: &TenantId,
-        rule: &RuleId,
-        actor: &ActorId,
+    pub fn activate<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        rule: &'a RuleId,
+        actor: &'a ActorId,
         now: Time,
-    ) -> Result<(), EngineError> {
-        until_settled!({ self.set_active(tenant, rule, true, actor, now).await })
+    ) -> Answer<'a, Result<(), EngineError>> {
+        Box::pin(async move { until_settled!({ self.set_active(tenant, rule, true, actor, now).await }) })
     }
 
     /// Makes a rule inactive: it does nothing until it is activated again. It lets go of the effects
@@ -151,39 +155,45 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
-    pub async fn deactivate(
-        &self,
-        tenant: &TenantId,
-        rule: &RuleId,
-        actor: &ActorId,
+    pub fn deactivate<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        rule: &'a RuleId,
+        actor: &'a ActorId,
         now: Time,
-    ) -> Result<(), EngineError> {
-        until_settled!({ self.set_active(tenant, rule, false, actor, now).await })
+    ) -> Answer<'a, Result<(), EngineError>> {
+        Box::pin(async move { until_settled!({ self.set_active(tenant, rule, false, actor, now).await }) })
     }
 
     /// Every rule of a tenant, by id, with what it has done.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn rule_rows(&self, tenant: &TenantId, now: Time) -> Result<Vec<RuleRow>, EngineError> {
-        let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
-        let ids: Vec<&RuleId> = installed.rules.rules().map(|rule| &rule.rule.id).collect();
-        let keys: Vec<Key> =
-            ids.iter().flat_map(|id| [entry_key(tenant, id), stats_key(tenant, id)]).collect();
-        let records = self.store.load(&keys).await?;
-        let control = self.control(tenant).await?;
-        let mut rows = Vec::new();
-        for (rule, pair) in installed.rules.rules().zip(records.chunks(2)) {
-            let entry = pair.first().and_then(Option::as_ref).map(decode::<Entry>).transpose()?;
-            let stats = pair.get(1).and_then(Option::as_ref).map(decode::<RuleStats>).transpose()?;
-            rows.push(RuleRow {
-                rule: Arc::clone(rule),
-                since: entry.map_or(Time::EPOCH, |stored| stored.body.since),
-                stats: stats.map(|stored| stored.body).unwrap_or_default(),
-                paused: control.paused.get(&rule.rule.id).cloned(),
-            });
-        }
-        Ok(rows)
+    pub fn rule_rows<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        now: Time,
+    ) -> Answer<'a, Result<Vec<RuleRow>, EngineError>> {
+        Box::pin(async move {
+            let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
+            let ids: Vec<&RuleId> = installed.rules.rules().map(|rule| &rule.rule.id).collect();
+            let keys: Vec<Key> =
+                ids.iter().flat_map(|id| [entry_key(tenant, id), stats_key(tenant, id)]).collect();
+            let records = self.store.load(&keys).await?;
+            let control = self.control(tenant).await?;
+            let mut rows = Vec::new();
+            for (rule, pair) in installed.rules.rules().zip(records.chunks(2)) {
+                let entry = pair.first().and_then(Option::as_ref).map(decode::<Entry>).transpose()?;
+                let stats = pair.get(1).and_then(Option::as_ref).map(decode::<RuleStats>).transpose()?;
+                rows.push(RuleRow {
+                    rule: Arc::clone(rule),
+                    since: entry.map_or(Time::EPOCH, |stored| stored.body.since),
+                    stats: stats.map(|stored| stored.body).unwrap_or_default(),
+                    paused: control.paused.get(&rule.rule.id).cloned(),
+                });
+            }
+            Ok(rows)
+        })
     }
 
     /// The compiled rules: from the cache, from the store, or, for a tenant that has none, the
@@ -212,7 +222,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// commits then depends on their staying so.
     pub(super) async fn rules_in(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         now: Time,
     ) -> Result<Arc<Installed>, EngineError> {
@@ -503,8 +513,8 @@ fn document_key(tenant: &TenantId, entry: &Entry) -> Key {
 }
 
 /// The rule at an earlier revision, compiled beside the settings of today.
-pub(super) async fn rule_at<S: Store, D: Delivery>(
-    engine: &Engine<S, D>,
+pub(super) async fn rule_at(
+    engine: &Engine,
     tenant: &TenantId,
     installed: &Installed,
     rule: &RuleId,

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use super::approvals::approval_key;
 use super::intake::{replace, stats_key};
 use super::rules::rule_at;
-use super::settle::is_down;
+use super::settle::{Answered, End, is_down};
+use super::steps::{is_due, is_plain, together};
 use super::tx::Tx;
 use super::{Engine, EngineError, until_settled};
-use crate::approval::{Approval, ApprovalInput, ApprovalState};
+use crate::approval::{Approval, ApprovalState};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::delivery::Delivery;
-use crate::enforcement::{Enforcement, Input, Purpose, Status};
+use crate::broken::{self, Defect};
+use crate::enforcement::{Enforcement, Input, Status};
 use crate::id::{CommitId, TenantId};
+use crate::ready::Answer;
 use crate::state::RuleStats;
-use crate::store::{DuePage, Key, Kind, Store, StoreError};
+use crate::store::{DuePage, Key, Kind, Record, Store, StoreError};
 use crate::time::Time;
 
 /// How many due records are read at once, and how many of one tenant are stepped before it is
@@ -82,11 +85,13 @@ struct Round {
     stepped: usize,
     /// What could not be stepped since the round began.
     report: RunReport,
+    /// Somebody else was at it: what they have stepped is carried out before any more is.
+    crossed: bool,
 }
 
 type Place = (TenantId, Time, Kind, String);
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Does what is due at `now`: steps timers that ran out, then claims, delivers and settles
     /// what is ready, until nothing is. Whatever any process left unfinished is taken up when its
     /// lease has run out. Tenants are served in turn, so that one with a hundred thousand open records
@@ -98,19 +103,40 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// before it claims anything; where the process ends first, the lease runs out, and what was
     /// delivered is delivered again under the same key. A fault of one record is reported, and holds
     /// up no other.
-    pub async fn run_due(&self, now: Time) -> Result<RunReport, EngineError> {
-        let mut report = RunReport::default();
-        self.settle_owed(now, &mut report).await?;
-        let mut round = Round::default();
-        loop {
-            let stepped = self.run_timers(now, &mut round, &mut report).await?;
-            let taken = self.run_ready(now, TURN, &mut report).await?;
-            if self.is_stopped() || (stepped < TURN && taken < TURN) {
-                report.faults.append(&mut round.report.faults);
-                report.more_faults += round.report.more_faults;
+    pub fn run_due(&self, now: Time) -> Answer<'_, Result<RunReport, EngineError>> {
+        Box::pin(async move {
+            let mut report = RunReport::default();
+            if self.is_stopped() {
+                self.give_back(now, &mut report).await?;
                 return Ok(report);
             }
+            self.settle_owed(now, &mut report).await?;
+            let mut round = Round::default();
+            loop {
+                let stepped = self.run_timers(now, &mut round, &mut report).await?;
+                let taken = self.run_ready(now, TURN, &mut report).await?;
+                if self.is_stopped() || (stepped < TURN && taken < TURN && !round.crossed) {
+                    report.faults.append(&mut round.report.faults);
+                    report.more_faults += round.report.more_faults;
+                    return Ok(report);
+                }
+            }
+        })
+    }
+
+    /// The last work of an engine that was stopped: what it owes is written down, and a claim that may
+    /// have been made, but whose answer was lost, is made once more to be handed back.
+    async fn give_back(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
+        if broken::is(Defect::OwedForgotten) {
+            return Ok(());
         }
+        self.settle_owed(now, report).await?;
+        while let Some(claimed) = self.claim_again().await? {
+            let end = || End::HandBack("the worker ends");
+            let answers = claimed.into_iter().map(|claimed| Answered { claimed, end: end(), again: false });
+            self.settle(answers.collect(), now, report).await?;
+        }
+        Ok(())
     }
 
     /// Steps timers until none is due, or so many were that it is the turn of what is ready. One step
@@ -123,18 +149,21 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         report: &mut RunReport,
     ) -> Result<usize, EngineError> {
         let before = report.timers;
-        while report.timers - before < TURN && !self.is_stopped() {
+        // Whoever has stood aside once does not do so again: the others may have ended since.
+        let aside = round.crossed;
+        round.crossed = false;
+        while report.timers - before < TURN && !self.is_stopped() && !round.crossed {
             let first = round.places.is_empty();
             if first {
                 *round = Round::default();
             }
             let stepped = match first {
-                true => self.first_pages(now, round).await?,
-                false => self.next_pages(now, round).await?,
+                true => self.first_pages(now, aside, round).await?,
+                false => self.next_pages(now, aside, round).await?,
             };
             report.timers += stepped;
             round.stepped += stepped;
-            if round.places.is_empty() && round.stepped == 0 {
+            if round.places.is_empty() && round.stepped == 0 && !round.crossed {
                 break;
             }
         }
@@ -142,7 +171,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// A page of each tenant that has anything due.
-    async fn first_pages(&self, now: Time, round: &mut Round) -> Result<usize, EngineError> {
+    async fn first_pages(&self, now: Time, aside: bool, round: &mut Round) -> Result<usize, EngineError> {
         let (mut stepped, mut after) = (0, None);
         loop {
             let page = DuePage { until: now, after: after.clone(), limit: DUE_PAGE };
@@ -155,12 +184,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 round.places.extend(after.map(|place| (tenant.clone(), place)));
                 after = Some((tenant, Time::MAX, Kind::Watch, String::new()));
             }
-            stepped += self.step_all(due.into_iter().map(|record| record.key), now, round).await?;
+            stepped += self.step_all(due, now, aside, round).await?;
+            if round.crossed {
+                return Ok(stepped);
+            }
         }
     }
 
     /// One more page of each tenant that has more.
-    async fn next_pages(&self, now: Time, round: &mut Round) -> Result<usize, EngineError> {
+    async fn next_pages(&self, now: Time, aside: bool, round: &mut Round) -> Result<usize, EngineError> {
         let mut stepped = 0;
         for (tenant, place) in std::mem::take(&mut round.places) {
             let page = DuePage { until: now, after: Some(place), limit: DUE_PAGE };
@@ -169,26 +201,59 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             if due.len() == DUE_PAGE {
                 round.places.extend(due.last().and_then(DuePage::place).map(|place| (tenant, place)));
             }
-            stepped += self.step_all(due.into_iter().map(|record| record.key), now, round).await?;
+            stepped += self.step_all(due, now, aside, round).await?;
         }
         Ok(stepped)
     }
 
+    /// Steps a page of timers, in as few commits as may be. Where somebody else is at the same ones, and
+    /// nobody stood aside before, it leaves off.
     async fn step_all(
         &self,
-        due: impl Iterator<Item = Key>,
+        due: Vec<Record>,
         now: Time,
+        aside: bool,
         round: &mut Round,
     ) -> Result<usize, EngineError> {
-        let mut stepped = 0;
-        for key in due {
-            if self.is_stopped() {
-                break;
+        let keys: Vec<Key> = due.iter().map(|record| record.key.clone()).collect();
+        let mut due = due.into_iter();
+        let (mut stepped, mut rest) = (0, keys.as_slice());
+        while !rest.is_empty() && !self.is_stopped() {
+            let (group, later) = rest.split_at(together(rest));
+            rest = later;
+            let read = due.by_ref().take(group.len());
+            let read = read.map(|record| (record.key.clone(), Some(record))).collect();
+            let mut alone = group.to_vec();
+            if group.len() > 1 {
+                let done = match self.step_together(group, read, now).await {
+                    Err(EngineError::Store(StoreError::Conflict(_))) if aside => {
+                        until_settled!({ self.step_together(group, BTreeMap::new(), now).await })
+                    }
+                    done => done,
+                };
+                match done {
+                    Ok(done) => {
+                        stepped += done.count;
+                        alone = done.alone;
+                    }
+                    Err(error) if is_down(&error) => return Err(error),
+                    Err(EngineError::Store(StoreError::Conflict(_))) => {
+                        round.crossed = true;
+                        return Ok(stepped);
+                    }
+                    // What stands in the way of the others shows when each is alone.
+                    Err(_) => {}
+                }
             }
-            match until_settled!({ self.step_timer(&key, now).await }) {
-                Ok(()) => stepped += 1,
-                Err(error) if is_down(&error) => return Err(error),
-                Err(error) => round.report.fault(Fault { key, error }),
+            for key in alone {
+                if self.is_stopped() {
+                    break;
+                }
+                match until_settled!({ self.step_timer(&key, now).await }) {
+                    Ok(()) => stepped += 1,
+                    Err(error) if is_down(&error) => return Err(error),
+                    Err(error) => round.report.fault(Fault { key, error }),
+                }
             }
         }
         Ok(stepped)
@@ -200,15 +265,17 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         loop {
             let mut tx = self.tx(&key.tenant);
             tx.load([key.clone()]).await?;
-            let due = tx.record(key).and_then(|record| record.due_at).is_some_and(|due| due <= now);
-            if !due {
+            if !is_due(&tx, key, now) {
                 return Ok(());
             }
             match key.kind {
-                Kind::Approval => self.expire(tx, key, now).await?,
-                Kind::Enforcement | Kind::Notice => self.elapse(tx, key, now).await?,
-                Kind::Cap => self.forget_windows(tx, key, now).await?,
-                Kind::Tally => self.forget_tally(tx, key).await?,
+                kind if is_plain(kind) => {
+                    let id = step_id(&tx, key);
+                    if !self.step_in(&mut tx, key, now).await? {
+                        return Ok(());
+                    }
+                    tx.commit(id).await?;
+                }
                 Kind::Timer => self.step_timetable(tx, key, now).await?,
                 Kind::Run => self.step_run(tx, key, now).await?,
                 Kind::Sweep => self.step_sweep(tx, key, now).await?,
@@ -223,35 +290,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         }
     }
 
-    async fn expire(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
-        let Some(stored) = tx.get::<Approval>(key)? else { return Ok(()) };
-        let next = stored.body.step(&ApprovalInput::Elapsed, now)?;
-        let id = step_id(&tx, key);
-        self.follow(&mut tx, &stored.body, next, Actor::Engine, now).await?;
-        tx.commit(id).await?;
-        Ok(())
-    }
-
-    async fn elapse(&self, mut tx: Tx<'_, S>, key: &Key, now: Time) -> Result<(), EngineError> {
-        let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
-        if matches!(stored.body.purpose, Purpose::Undo { .. }) {
-            return self.undo_due(tx, key, now).await;
-        }
-        let id = step_id(&tx, key);
-        let (mut next, audit) = stored.body.step(&Input::Elapsed, Actor::Engine, now)?;
-        tx.log(audit);
-        self.count_end(&mut tx, &mut next).await?;
-        self.effect_after(&mut tx, &next, None, now).await?;
-        replace(&mut tx, key.clone(), next)?;
-        tx.commit(id).await?;
-        Ok(())
-    }
-
     /// What follows for the enforcement when its request is over: the log, the next state, the
     /// counters of its rules. The caller writes the request itself.
     pub(super) async fn decided(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         approval: &Approval,
         actor: Actor,
         now: Time,
@@ -284,7 +327,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if approval.state == ApprovalState::Expired && stored.body.status() != Status::Pending {
             return Ok(());
         }
-        let (mut next, audit) = stored.body.step(&input, actor, now)?;
+        let stepped = self.step_outside_hours(tx, &stored.body, &input, &actor, now).await;
+        if let Err(EngineError::Move(_)) = stepped {
+            // The request and its enforcement were read one after the other: where somebody else was faster
+            // in between, it is their answer that stands, and the request says so when it is read again.
+            tx.unchanged(&approval_key(&approval.tenant, approval.id)).await?;
+        }
+        let (mut next, audit) = stepped?;
         next.votes.clone_from(&approval.votes);
         tx.log(audit);
         self.count_end(tx, &mut next).await?;
@@ -304,7 +353,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// The rules as they were when a run began.
     pub(super) async fn rules_at(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         key: &Key,
         rule: &crate::id::RuleId,
         revision: u32,
@@ -316,7 +365,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 }
 
 /// The id of a step of one record: the same step is made once.
-pub(super) fn step_id<S: Store>(tx: &Tx<'_, S>, key: &Key) -> CommitId {
+pub(super) fn step_id(tx: &Tx<'_>, key: &Key) -> CommitId {
     let version = tx.version(key);
     CommitId::derive(|h| h.text("step").text(key.kind.as_str()).text(&key.id).number(version))
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::rules::timer_key;
 use super::{Engine, EngineError, until_settled};
-use crate::delivery::Delivery;
 use crate::id::TenantId;
+use crate::ready::Answer;
 use crate::rule::{CompiledRule, Trigger};
 use crate::state::{Run, Timer};
 use crate::store::{Key, Kind, Store, decode};
@@ -22,31 +22,37 @@ pub struct TimetableRow {
     pub running: Option<Run>,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Every rule of a tenant that runs on a timetable, by id, active or not.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn timetables(&self, tenant: &TenantId, now: Time) -> Result<Vec<TimetableRow>, EngineError> {
-        let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
-        let timed = |rule: &&Arc<CompiledRule>| matches!(rule.rule.trigger, Trigger::Schedule { .. });
-        let rules: Vec<_> = installed.rules.rules().filter(timed).collect();
-        let keys: Vec<Key> = rules.iter().map(|rule| timer_key(tenant, &rule.rule.id)).collect();
-        let timers = self.store.load(&keys).await?;
-        let mut rows = Vec::new();
-        for (rule, timer) in rules.into_iter().zip(timers) {
-            let timer = timer.as_ref().map(decode::<Timer>).transpose()?;
-            let timer = timer.map_or_else(|| Timer::new(rule.rule.id.clone()), |stored| stored.body);
-            let running = match &timer.running {
-                None => None,
-                Some(id) => {
-                    let key = Key::new(tenant, Kind::Run, id.to_string());
-                    let record = self.store.load(&[key]).await?.pop().flatten();
-                    record.as_ref().map(decode::<Run>).transpose()?.map(|stored| stored.body)
-                }
-            };
-            rows.push(TimetableRow { rule: Arc::clone(rule), timer, running });
-        }
-        Ok(rows)
+    pub fn timetables<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        now: Time,
+    ) -> Answer<'a, Result<Vec<TimetableRow>, EngineError>> {
+        Box::pin(async move {
+            let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
+            let timed = |rule: &&Arc<CompiledRule>| matches!(rule.rule.trigger, Trigger::Schedule { .. });
+            let rules: Vec<_> = installed.rules.rules().filter(timed).collect();
+            let keys: Vec<Key> = rules.iter().map(|rule| timer_key(tenant, &rule.rule.id)).collect();
+            let timers = self.store.load(&keys).await?;
+            let mut rows = Vec::new();
+            for (rule, timer) in rules.into_iter().zip(timers) {
+                let timer = timer.as_ref().map(decode::<Timer>).transpose()?;
+                let timer = timer.map_or_else(|| Timer::new(rule.rule.id.clone()), |stored| stored.body);
+                let running = match &timer.running {
+                    None => None,
+                    Some(id) => {
+                        let key = Key::new(tenant, Kind::Run, id.to_string());
+                        let record = self.store.load(&[key]).await?.pop().flatten();
+                        record.as_ref().map(decode::<Run>).transpose()?.map(|stored| stored.body)
+                    }
+                };
+                rows.push(TimetableRow { rule: Arc::clone(rule), timer, running });
+            }
+            Ok(rows)
+        })
     }
 }

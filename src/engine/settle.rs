@@ -7,12 +7,12 @@ use super::tx::Tx;
 use super::{Engine, EngineError, Fault, RunReport, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::{Delivered, Delivery};
+use crate::delivery::Delivered;
 use crate::enforcement::{Enforcement, Input, Outcome, Purpose, Reason, Report, State, Status};
 use crate::hash::Hasher;
 use crate::id::{CommitId, TenantId, WorkerId};
 use crate::state::RuleStats;
-use crate::store::{Key, Record, Store, StoreError, decode};
+use crate::store::{Key, Record, StoreError, decode};
 use crate::time::Time;
 
 /// How an attempt ended.
@@ -24,6 +24,8 @@ pub(super) enum End {
     Forgo(String),
     /// It was not begun, and why; it waits again.
     HandBack(&'static str),
+    /// It must not begin before then, and why.
+    Postpone(Time, String),
 }
 
 /// An attempt that ended, and is to be written down.
@@ -41,6 +43,7 @@ impl Answered {
             End::Settle(delivered, _) => Input::Settle { token, outcome: delivered.outcome },
             End::Forgo(_) => Input::Forgo { token },
             End::HandBack(_) => Input::HandBack { token },
+            End::Postpone(until, _) => Input::Postpone { token, until: *until },
         }
     }
 
@@ -49,6 +52,7 @@ impl Answered {
             End::Settle(..) => "settle",
             End::Forgo(_) => "forgo",
             End::HandBack(_) => "hand back",
+            End::Postpone(..) => "postpone",
         };
         hasher.text(verb).text(&self.claimed.key.id).number(self.claimed.token)
     }
@@ -61,7 +65,7 @@ impl Answered {
     }
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Writes down what an earlier call could not. What the store does not take now either stays.
     pub(super) async fn settle_owed(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
         let owed = self.holdings.take_owed();
@@ -109,7 +113,9 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let settled = match self.settle_together(&group, worker, now).await {
             Ok(settled) => settled,
             Err(error) if is_down(&error) => return Err((error, group)),
-            Err(error) if group.len() == 1 => {
+            // Where many hosts count for one rule, singly they would be in each other's way all the more:
+            // the next run writes it.
+            Err(error) if group.len() == 1 || error == EngineError::Busy => {
                 let key = group[0].claimed.key.clone();
                 if error == EngineError::Busy {
                     self.holdings.owe(group);
@@ -189,7 +195,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Puts one end into a transaction, with what follows from it.
     async fn settle_in<'a>(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         answer: &'a Answered,
         actor: &Actor,
         now: Time,
@@ -213,6 +219,10 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             End::Forgo(why) => {
                 tx.log(audit.into_iter().map(|draft| draft.detail("why", why.as_str())));
                 next.reported(token, Report { message: Some(why.clone()), ..Report::default() })
+            }
+            End::Postpone(_, why) => {
+                tx.log(audit.into_iter().map(|draft| draft.detail("why", why.as_str())));
+                next
             }
             End::HandBack(why) => {
                 tx.log(audit.into_iter().map(|draft| draft.detail("why", *why)));
@@ -250,11 +260,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// What the end of an enforcement means beside its effect: the places that it took are given back,
     /// and it counts for the rules that asked for it. Counters that are damaged stay so: what was carried out must be settled, or it is carried out again.
-    pub(super) async fn count_end(
-        &self,
-        tx: &mut Tx<'_, S>,
-        next: &mut Enforcement,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn count_end(&self, tx: &mut Tx<'_>, next: &mut Enforcement) -> Result<(), EngineError> {
         let status = next.status();
         if status == Status::Pending || next.purpose != Purpose::Action {
             return Ok(());

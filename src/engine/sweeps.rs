@@ -8,7 +8,6 @@ use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::Actor;
-use crate::delivery::Delivery;
 use crate::effect::{Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Purpose, State, Status};
 use crate::exemption::Exempt;
@@ -22,14 +21,9 @@ use crate::time::Time;
 /// How many records one commit of a sweep looks at.
 const PAGE: usize = 20;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Works through the next page.
-    pub(super) async fn step_sweep(
-        &self,
-        mut tx: Tx<'_, S>,
-        key: &Key,
-        now: Time,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn step_sweep(&self, mut tx: Tx<'_>, key: &Key, now: Time) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<Sweep>(key)? else { return Ok(()) };
         let id = step_id(&tx, key);
         let sweep = &stored.body;
@@ -86,7 +80,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// Whether a record is about somebody whom the sweep is about.
     async fn concerns(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         record: &Record,
         cause: &SweepCause,
     ) -> Result<bool, EngineError> {
@@ -102,7 +96,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn let_go(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         key: &Key,
         sweep: &Sweep,
         by: &By<'_>,
@@ -137,7 +131,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// exemption before it is delivered, or when it is settled.
     async fn call_off(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         key: &Key,
         sweep: &Sweep,
         by: &By<'_>,
@@ -196,11 +190,7 @@ const fn sweep(cause: SweepCause, by: Option<ActorId>, reason: Option<String>, n
 }
 
 /// Puts a sweep into the transaction; one that is under way begins anew.
-pub(super) async fn begin_sweep<S: Store>(
-    tx: &mut Tx<'_, S>,
-    tenant: &TenantId,
-    sweep: Sweep,
-) -> Result<(), EngineError> {
+pub(super) async fn begin_sweep(tx: &mut Tx<'_>, tenant: &TenantId, sweep: Sweep) -> Result<(), EngineError> {
     let key = match &sweep.cause {
         SweepCause::Rule(rule) => Key::new(tenant, Kind::Sweep, format!("rule:{rule}")),
         SweepCause::Exempt { subject, scope } => {

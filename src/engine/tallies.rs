@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::intake::{enforcement_key, replace};
-use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
-use crate::delivery::Delivery;
 use crate::enforcement::Enforcement;
 use crate::hash::Hasher;
 use crate::id::{RuleId, Subject, TenantId};
@@ -14,13 +12,13 @@ use crate::plan::Plan;
 use crate::rule::CompiledRule;
 use crate::signal::Signal;
 use crate::state::Tally;
-use crate::store::{Key, Kind, Store};
+use crate::store::{Key, Kind};
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Loads what the concerned rules remember of the subject: only those that remember anything.
     pub(super) async fn tallies(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         concerned: &[std::sync::Arc<CompiledRule>],
         signal: &Signal,
     ) -> Result<BTreeMap<RuleId, Tally>, EngineError> {
@@ -39,7 +37,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 
     /// Puts what rules remember from now on, and raises the counts of the storms' records.
-    pub(super) async fn put_counts(&self, tx: &mut Tx<'_, S>, planned: &Plan) -> Result<(), EngineError> {
+    pub(super) async fn put_counts(&self, tx: &mut Tx<'_>, planned: &Plan) -> Result<(), EngineError> {
         let tenant = &planned.decision.tenant;
         for tally in planned.tallies.values() {
             let key = tally_key(tenant, &tally.rule, &tally.subject, tally.shadow);
@@ -64,13 +62,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// Forgets a tally when nothing in it can count any more. The record stays, empty, because a
     /// store keeps what it has; nothing is audited, as nothing that was decided changes.
-    pub(super) async fn forget_tally(&self, mut tx: Tx<'_, S>, key: &Key) -> Result<(), EngineError> {
-        let Some(stored) = tx.get::<Tally>(key)? else { return Ok(()) };
-        let id = step_id(&tx, key);
+    pub(super) fn forget_tally(&self, tx: &mut Tx<'_>, key: &Key) -> Result<bool, EngineError> {
+        let Some(stored) = tx.get::<Tally>(key)? else { return Ok(false) };
         let emptied = stored.body.emptied();
         tx.put(key.clone(), &stored.with(emptied));
-        tx.commit(id).await?;
-        Ok(())
+        Ok(true)
     }
 }
 

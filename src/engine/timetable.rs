@@ -7,12 +7,11 @@ use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::id::{OccurrenceId, RuleId, TenantId};
 use crate::rule::{Audience, CATCH_UP_GRACE, CatchUp, CompiledRule, MAX_CATCH_UP, Trigger};
 use crate::schedule::Timetable;
 use crate::state::{Run, Timer};
-use crate::store::{Key, Kind, Store};
+use crate::store::{Key, Kind};
 use crate::time::Time;
 use crate::watch::too_young;
 
@@ -20,11 +19,11 @@ use crate::watch::too_young;
 /// this bounds a commit: a day of a line that runs every minute takes three.
 const OCCURRENCES: usize = 500;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Begins the occurrence whose turn it is; those that are left out are audited.
     pub(super) async fn step_timetable(
         &self,
-        mut tx: Tx<'_, S>,
+        mut tx: Tx<'_>,
         key: &Key,
         now: Time,
     ) -> Result<(), EngineError> {

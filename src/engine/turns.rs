@@ -2,13 +2,17 @@
 //! is another delivery for the same effect under way?
 
 use super::effects::effect_key;
+use super::exemptions::exemption_keys;
+use super::hours::Held;
 use super::intake::subject_key;
-use super::rules::rule_at;
+use super::looks::Look;
+use super::rules::{book_key, rule_at};
 use super::tx::Tx;
+use super::waivers::waiver_key;
 use super::{Engine, EngineError, until_settled};
 use crate::action::{Category, RetrySafety};
 use crate::broken::{self, Defect};
-use crate::delivery::{Delivered, Delivery};
+use crate::delivery::Delivered;
 use crate::effect::{EffectState, EffectStatus, HeldEffect, Turn};
 use crate::enforcement::{Enforcement, Holder, Outcome, Purpose, State};
 use crate::guard::{Suppressed, protected};
@@ -31,22 +35,28 @@ pub(super) enum Before {
     Known(Delivered),
     /// What led to it no longer holds, and why.
     Outdated(String),
+    /// Not before then, and why.
+    Later(Time, String),
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
-    /// Takes the turn of an effect, on the condition that what the decision rests on has not changed.
+impl Engine {
+    /// Takes the turn of an effect, on the condition that what the decision rests on has not changed
+    /// since the look.
     pub(super) async fn take_turn(
         &self,
         claimed: &Record,
         enforcement: &Enforcement,
+        look: Look,
         now: Time,
     ) -> Result<Before, EngineError> {
+        let mut look = look.into_records();
         let begun = until_settled!({
             let mut tx = self.tx(&claimed.key.tenant);
+            tx.offer(std::mem::take(&mut look));
             let mut taking = false;
             if enforcement.purpose == Purpose::Action {
-                if let Some(why) = self.outdated(&mut tx, enforcement, now).await? {
-                    return Ok(Before::Outdated(why));
+                if let Some(before) = self.outdated(&mut tx, enforcement, now).await? {
+                    return Ok(before);
                 }
                 match self.may_touch(&mut tx, enforcement, now).await? {
                     Err(why) => return Ok(Before::Outdated(why)),
@@ -117,21 +127,24 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(matches!(other.body.state, State::Running { token, .. } if token == turn.token))
     }
 
-    /// Why an action is not to be carried out any more; none where any of those who ask for it still
-    /// does.
+    /// Why an action is not to be carried out any more, or not yet; none where any of those who ask for
+    /// it still does, and may have it now.
     async fn outdated(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         enforcement: &Enforcement,
         now: Time,
-    ) -> Result<Option<String>, EngineError> {
+    ) -> Result<Option<Before>, EngineError> {
         let exemptions = self.exemptions_of(tx, &enforcement.tenant, &enforcement.subject, None).await?;
         let exempt =
             |rule| exemptions.iter().any(|known| known.covering(rule, &enforcement.action, now).is_some());
         if enforcement.holders.is_empty() {
-            return Ok(exempt(None).then(|| "the subject is exempt from it".to_owned()));
+            return Ok(match exempt(None) {
+                true => Some(Before::Outdated("the subject is exempt from it".to_owned())),
+                false => self.held(tx, enforcement, None, now, now).await?.map(Before::from),
+            });
         }
-        let mut why = None;
+        let (mut why, mut later) = (None, None);
         for holder in &enforcement.holders {
             let fault = match exempt(Some(&holder.rule)) {
                 true => Some("the subject is exempt from it".to_owned()),
@@ -140,19 +153,27 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 }
                 false => None,
             };
-            match fault {
+            let held = match fault {
+                Some(fault) => Some(Held::ForGood(fault)),
+                None => self.held(tx, enforcement, Some(&holder.rule), now, now).await?,
+            };
+            match held {
                 None => return Ok(None),
-                fault => why = fault,
+                Some(Held::ForGood(fault)) => why = Some(fault),
+                Some(Held::Until(until, told)) => {
+                    later = later.into_iter().chain([(until, told)]).min();
+                }
             }
         }
-        Ok(why)
+        let later = later.map(|(until, told)| Before::Later(until, told));
+        Ok(later.or(why.map(Before::Outdated)))
     }
 
     /// Whether the subject may be touched at all at this moment, whoever agreed to it before: or why
     /// not. Where they may, whether that takes an administrator away.
     async fn may_touch(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         enforcement: &Enforcement,
         now: Time,
     ) -> Result<Result<bool, String>, EngineError> {
@@ -190,7 +211,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// is none that it asks about. A rule of which this cannot be told does not act.
     async fn recovered(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         enforcement: &Enforcement,
         holder: &Holder,
         now: Time,
@@ -221,6 +242,30 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             false => Some(format!("the subject's band is none that rule `{}` asks about", holder.rule)),
         })
     }
+}
+
+impl From<Held> for Before {
+    fn from(held: Held) -> Self {
+        match held {
+            Held::Until(until, why) => Self::Later(until, why),
+            Held::ForGood(why) => Self::Outdated(why),
+        }
+    }
+}
+
+/// What the last look before a delivery asks about, as far as can be told before it.
+pub(super) fn rests_on(enforcement: &Enforcement) -> Vec<Key> {
+    let tenant = &enforcement.tenant;
+    let mut keys: Vec<Key> = enforcement.effect().map(|id| effect_key(tenant, id)).into_iter().collect();
+    if enforcement.purpose == Purpose::Action {
+        keys.extend(exemption_keys(tenant, &enforcement.subject));
+        keys.push(waiver_key(tenant));
+        let restricts = enforcement.category == Category::AccessControl;
+        if restricts || enforcement.holders.iter().any(|holder| holder.recheck) {
+            keys.extend([book_key(tenant), subject_key(tenant, &enforcement.subject)]);
+        }
+    }
+    keys
 }
 
 /// A suppression as a report tells it.

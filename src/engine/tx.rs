@@ -7,17 +7,21 @@ use std::collections::BTreeMap;
 use super::{EngineError, defects};
 use crate::audit::AuditDraft;
 use crate::id::{CommitId, TenantId};
-use crate::store::{Body, Commit, Committed, Key, Lease, Record, Store, StoreError, Stored, decode, encode};
+use crate::store::{
+    Body, Commit, Committed, Key, Lease, Record, SharedStore, Store, StoreError, Stored, decode, encode,
+};
 
 /// How often a call whose answer was lost is repeated before the caller is told.
 const REPEATS: usize = 8;
 
 /// Reads through to the store, collects writes, and commits them on the condition that nothing
 /// that was read has changed.
-pub(super) struct Tx<'s, S> {
-    store: &'s S,
+pub(super) struct Tx<'s> {
+    store: &'s SharedStore,
     tenant: TenantId,
     seen: BTreeMap<Key, Option<Record>>,
+    /// What was read for this transaction before it began, until it asks for it.
+    offered: BTreeMap<Key, Option<Record>>,
     /// The bodies of what was read, each decoded once.
     parsed: RefCell<BTreeMap<Key, Box<dyn Any + Send>>>,
     /// What is to be written, encoded once, at the end.
@@ -57,12 +61,13 @@ pub(super) struct Mark {
     audit: usize,
 }
 
-impl<'s, S: Store> Tx<'s, S> {
-    pub(super) fn new(store: &'s S, tenant: &TenantId) -> Self {
+impl<'s> Tx<'s> {
+    pub(super) fn new(store: &'s SharedStore, tenant: &TenantId) -> Self {
         Self {
             store,
             tenant: tenant.clone(),
             seen: BTreeMap::new(),
+            offered: BTreeMap::new(),
             parsed: RefCell::default(),
             dirty: BTreeMap::new(),
             undo: Vec::new(),
@@ -72,17 +77,42 @@ impl<'s, S: Store> Tx<'s, S> {
         }
     }
 
+    /// Gives what was read a moment ago: what the transaction asks for of it is not read again. The
+    /// commit finds what has changed since.
+    pub(super) fn offer(&mut self, records: BTreeMap<Key, Option<Record>>) {
+        self.offered = records;
+    }
+
     /// Reads those of the keys that were not read before.
     pub(super) async fn load(&mut self, keys: impl IntoIterator<Item = Key>) -> Result<(), EngineError> {
         let mut missing: Vec<Key> = keys.into_iter().filter(|key| !self.seen.contains_key(key)).collect();
         missing.sort();
         missing.dedup();
+        missing.retain(|key| match self.offered.remove_entry(key) {
+            Some((key, record)) => {
+                self.seen.insert(key, record);
+                false
+            }
+            None => true,
+        });
         if missing.is_empty() {
             return Ok(());
         }
         let found = self.store.load(&missing).await?;
         self.seen.extend(missing.into_iter().zip(found));
         Ok(())
+    }
+
+    /// Looks at a record once more.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where it has changed since it was read.
+    pub(super) async fn unchanged(&mut self, key: &Key) -> Result<(), EngineError> {
+        let now = self.store.load(std::slice::from_ref(key)).await?.pop().flatten();
+        match now.map_or(0, |record| record.version) == self.version(key) {
+            true => Ok(()),
+            false => Err(StoreError::Conflict(key.clone()).into()),
+        }
     }
 
     /// The version of a record that was read; 0 where there is none.

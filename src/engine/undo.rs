@@ -6,13 +6,11 @@ use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::action::Success;
 use crate::audit::{Actor, AuditCode};
-use crate::delivery::Delivery;
 use crate::effect::{EffectState, HeldEffect};
 use crate::enforcement::{
     Enforcement, Input, MoveError, Origin, Outcome, Purpose, Reason, State, Status, Terms,
 };
 use crate::id::EnforcementId;
-use crate::store::Store;
 use crate::time::Time;
 
 /// What taking an enforcement back came to.
@@ -28,7 +26,7 @@ pub(super) enum TakenBack {
     Irreversible,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Takes an enforcement back within a transaction: calls off what waits, and makes the inverse
     /// of what was, or may have been, carried out. The same enforcement is taken back once.
     ///
@@ -36,7 +34,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// [`EngineError::Move`] while it runs: what is under way can be neither called off nor undone.
     pub(super) async fn take_back(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         of: &Enforcement,
         why: &str,
         actor: Actor,
@@ -122,12 +120,12 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     }
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Lets go of the effect for those who hold it because of this enforcement. A holder that qualified
     /// again since holds because of a later one, and goes on.
     async fn let_go_of(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         of: &Enforcement,
         why: &str,
         actor: Actor,

@@ -1,15 +1,18 @@
 //! When a host must look again.
 
 use super::{Engine, EngineError};
-use crate::delivery::Delivery;
+use crate::broken::{self, Defect};
 use crate::hash::Hasher;
+use crate::ready::Answer;
 use crate::store::{Ahead, Store};
 use crate::time::{Span, Time};
 
 /// Which part of the poll interval workers are spread over when they wake for the same instant.
 const SPREAD: u64 = 50;
+/// And how far at most, in milliseconds: whoever looks once a day is no reason to be half an hour late.
+const MOST_SPREAD: u64 = 500;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// When to call [`Engine::run_due`] again, after a run at `now` that found nothing more to do: at the
     /// earliest timer, retry or end of a lease that the store knows, and not later than the poll
     /// interval ([`Engine::poll`]), as other processes may bring about anything meanwhile. A host that
@@ -19,23 +22,28 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// reason to wake at once, and is looked at again after the poll interval.
     ///
     /// The interval differs from worker to worker by up to a quarter, and so does, by up to a fiftieth of
-    /// it, the moment at which they wake for one instant: a share that is derived from the worker's id.
+    /// it and half a second at most, the moment at which they wake for one instant: a share that is
+    /// derived from the worker's id.
     ///
     /// # Errors
     /// [`EngineError::Store`]: then look again after the poll interval.
-    pub async fn next_wakeup(&self, now: Time) -> Result<Time, EngineError> {
-        let worker = self.worker_id().await?;
-        let hash = Hasher::new("tipstaff/poll").text(worker.as_str()).finish();
-        let share = u64::from(u16::from_be_bytes([hash.bytes()[0], hash.bytes()[1]]));
-        let part = |whole: u64| whole.saturating_mul(share) / u64::from(u16::MAX);
-        let poll = self.poll.as_millis();
-        // Three quarters to one and a quarter of the interval.
-        let latest = now.after(Span::millis(poll - poll / 4 + part(poll / 2)));
-        let spread = Span::millis(part(poll / SPREAD));
-        let ask = Ahead { after: now, channels: self.delivery.channels() };
-        let upcoming = self.store.upcoming(&ask).await?;
-        let lease = upcoming.lease.map(|span| now.after(span));
-        let first = [upcoming.timer, upcoming.ready, lease].into_iter().flatten().min();
-        Ok(first.map_or(latest, |first| first.after(spread).min(latest)))
+    pub fn next_wakeup(&self, now: Time) -> Answer<'_, Result<Time, EngineError>> {
+        Box::pin(async move {
+            let worker = self.worker_id().await?;
+            let hash = Hasher::new("tipstaff/poll").text(worker.as_str()).finish();
+            let share = u64::from(u16::from_be_bytes([hash.bytes()[0], hash.bytes()[1]]));
+            let part = |whole: u64| whole.saturating_mul(share) / u64::from(u16::MAX);
+            let poll = self.poll.as_millis();
+            // Three quarters to one and a quarter of the interval.
+            let latest = now.after(Span::millis(poll - poll / 4 + part(poll / 2)));
+            let spread = Span::millis(part((poll / SPREAD).min(MOST_SPREAD)));
+            let ask = Ahead { after: now, channels: self.delivery.channels() };
+            let upcoming = self.store.upcoming(&ask).await?;
+            let lease = upcoming.lease.filter(|_| !broken::is(Defect::LeasesSleptThrough));
+            let lease = lease.map(|span| now.after(span));
+            let timer = upcoming.timer.filter(|_| !broken::is(Defect::TimersSleptThrough));
+            let first = [timer, upcoming.ready, lease].into_iter().flatten().min();
+            Ok(first.map_or(latest, |first| first.after(spread).min(latest)))
+        })
     }
 }

@@ -9,11 +9,10 @@ use super::run::step_id;
 use super::timetable::{scheduled, skips, step};
 use super::tx::Tx;
 use super::{Engine, EngineError};
-use crate::delivery::Delivery;
 use crate::id::TenantId;
 use crate::rule::{CompiledRule, Mode, Rule, Trigger};
 use crate::state::Timer;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::time::Time;
 
 /// What became of a timer that was to be wound up.
@@ -25,13 +24,13 @@ pub(super) enum Wound {
     Behind,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Winds the timer of a scheduled rule up, or stops it. What came due before the change is dealt
     /// with as `before` says, the rule that was in force: nothing of it is lost, and the new
     /// timetable answers for nothing that lies before it.
     pub(super) async fn set_timer(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         before: Option<&Arc<CompiledRule>>,
         rule: &Rule,

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
-use super::approvals::voided;
+use super::approvals::{approval_keys, voided};
 use super::held::{GivenUp, Hold};
+use super::looks::{Look, Looks};
 use super::run::Fault;
 use super::settle::{Answered, End, is_down, lost};
-use super::turns::Before;
+use super::turns::{Before, rests_on};
 use super::{Engine, EngineError, RunReport};
 use crate::action::RetrySafety;
 use crate::broken::{self, Defect};
-use crate::delivery::{Delivered, Delivery, Job, Probe};
-use crate::enforcement::{Attempt, Enforcement, Outcome, State};
+use crate::delivery::{Delivered, Job, Probe};
+use crate::enforcement::{Attempt, Enforcement, Outcome, Purpose, State};
 use crate::id::{EffectId, TenantId, WorkerId};
 use crate::state::Control;
 use crate::store::{Claim, Record, Renewal, Store, StoreError, decode};
@@ -37,7 +38,22 @@ struct Carried {
     delivered: bool,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+/// A claim whose answer is waited for. Where that comes to nothing, also because nobody waits any longer,
+/// the claim is made again by a later run.
+struct Asked<'e> {
+    engine: &'e Engine,
+    claim: Option<Claim>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            self.engine.lock(&self.engine.unanswered).push(claim);
+        }
+    }
+}
+
+impl Engine {
     /// Claims, delivers and settles what is ready, until nothing is or so many attempts were made.
     pub(super) async fn run_ready(
         &self,
@@ -48,12 +64,13 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         let worker = self.worker_id().await?;
         let mut taken = 0;
         while room > 0 && !self.is_stopped() {
-            let again = self.lock(&self.unanswered).is_some();
+            let again = !self.lock(&self.unanswered).is_empty();
             if broken::is(Defect::EffectBeforeClaim) {
                 self.deliver_unclaimed().await?;
             }
             let batch = self.claim(&worker, room, now).await?;
-            if batch.is_empty() {
+            // A claim that is made once more asks for what was ready then.
+            if batch.is_empty() && !again {
                 break;
             }
             taken += batch.len();
@@ -66,29 +83,47 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// A claim whose answer is lost may have been made: it is repeated as it was, by the next run if
     /// need be, so that nothing waits for its lease to run out.
     async fn claim(&self, worker: &WorkerId, room: usize, now: Time) -> Result<Vec<Record>, EngineError> {
-        let unanswered = self.lock(&self.unanswered).take();
-        let claim = match unanswered {
-            Some(claim) => claim,
-            None => Claim {
-                worker: worker.clone(),
-                nonce: self.nonce().await?,
-                channels: self.delivery.channels().filter(|_| !broken::is(Defect::UnknownTypesFailed)),
-                max: self.batch.min(room),
-                until: now,
-                lease: self.lease,
-                after: self.lock(&self.served).clone(),
-            },
+        if let Some(batch) = self.claim_again().await? {
+            return Ok(batch);
+        }
+        let claim = Claim {
+            worker: worker.clone(),
+            nonce: self.nonce().await?,
+            channels: self.delivery.channels().filter(|_| !broken::is(Defect::UnknownTypesFailed)),
+            max: self.batch.min(room),
+            until: now,
+            lease: self.lease,
+            after: self.lock(&self.served).clone(),
         };
+        self.ask(claim, false).await
+    }
+
+    /// Makes a claim of which nobody knows whether it was made; none where there is no such claim.
+    pub(super) async fn claim_again(&self) -> Result<Option<Vec<Record>>, EngineError> {
+        let unanswered = self.lock(&self.unanswered).pop();
+        match unanswered {
+            Some(claim) => self.ask(claim, true).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a claim, and remembers it until it is certain what became of it. One that may have been made
+    /// before stays in doubt when the store cannot be reached after that.
+    async fn ask(&self, claim: Claim, mut doubtful: bool) -> Result<Vec<Record>, EngineError> {
+        let mut asked = Asked { engine: self, claim: Some(claim.clone()) };
         let mut answer = self.store.claim(&claim).await;
         for _ in 0..REPEATS {
             match answer {
-                Err(StoreError::Unknown(_)) => answer = self.store.claim(&claim).await,
+                Err(StoreError::Unknown(_)) => {
+                    doubtful = true;
+                    answer = self.store.claim(&claim).await;
+                }
                 _ => break,
             }
         }
-        if let Err(StoreError::Unknown(_)) = answer {
-            *self.lock(&self.unanswered) = Some(claim);
-            return Ok(answer?);
+        doubtful |= matches!(answer, Err(StoreError::Unknown(_)));
+        if answer.is_ok() || !doubtful {
+            asked.claim = None;
         }
         let batch = answer?;
         if let Some(last) = served_last(&batch, claim.after.as_ref()) {
@@ -99,7 +134,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     /// Carries a batch out. Where the delivery waits, all of it is under way at the same time, but
     /// for what concerns the same effect: that goes one after the other. Whatever has ended is settled
-    /// together.
+    /// together, while the others go on.
     async fn carry_out(
         &self,
         batch: Vec<Record>,
@@ -120,8 +155,19 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 Err(error) => report.fault(Fault { key: record.key, error: error.into() }),
             }
         }
+        // All of a tenant's deliveries ask for its rules: they are compiled once, before. Where they cannot
+        // be, each of them says so.
+        let tenants: BTreeSet<&TenantId> = waiting
+            .iter()
+            .filter(|claimed| !fresh && claimed.enforcement.purpose == Purpose::Action)
+            .map(|claimed| &claimed.record.key.tenant)
+            .collect();
+        for tenant in tenants {
+            drop(self.rules_of(tenant, now).await);
+        }
+        let looks = Looks::new(&self.store);
         let mut busy: BTreeSet<EffectId> = BTreeSet::new();
-        let mut under_way = Vec::new();
+        let mut crowd = Crowd { looks: &looks, under_way: Vec::new(), ended: Vec::new() };
         let mut down = None;
         loop {
             for _ in 0..waiting.len() {
@@ -130,14 +176,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                 if effect.is_some_and(|effect| !busy.insert(effect)) {
                     waiting.push_back(next);
                 } else {
-                    under_way.push(Box::pin(self.carry(next, fresh, now)));
+                    crowd.under_way.push(Box::pin(self.carry(next, fresh, &looks, now)));
                 }
             }
-            if under_way.is_empty() {
+            let ended = crowd.next().await;
+            if ended.is_empty() {
                 return down.map_or(Ok(()), Err);
             }
             let mut answers = Vec::new();
-            for carried in first_ended(&mut under_way).await {
+            for carried in ended {
                 if let Some(effect) = carried.effect {
                     busy.remove(&effect);
                 }
@@ -153,17 +200,18 @@ impl<S: Store, D: Delivery> Engine<S, D> {
                     Err(error) => report.fault(Fault { key: carried.record.key, error }),
                 }
             }
-            if let Err(error) = self.settle(answers, now, report).await {
+            if let Err(error) = crowd.beside(self.settle(answers, now, report)).await {
                 down = Some(error);
             }
         }
     }
 
-    async fn carry(&self, claimed: Claimed, fresh: bool, now: Time) -> Carried {
+    async fn carry(&self, claimed: Claimed, fresh: bool, looks: &Looks<'_>, now: Time) -> Carried {
         let Claimed { record, enforcement } = claimed;
         let effect = enforcement.effect();
         let hold = self.holdings.hold(&record);
-        let (end, delivered) = match self.before(&record, enforcement, fresh, &hold, now).await {
+        let before = self.before(&record, enforcement, fresh, looks, &hold, now).await;
+        let (end, delivered) = match before {
             Ok(Ready::Deliver(enforcement)) => {
                 (Ok(End::Settle(self.attempt(&enforcement, &hold).await, None)), true)
             }
@@ -179,51 +227,68 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         record: &Record,
         mut enforcement: Enforcement,
         fresh: bool,
+        looks: &Looks<'_>,
         hold: &Hold<'_>,
         now: Time,
     ) -> Result<Ready, EngineError> {
         if self.is_stopped() {
             return Ok(Ready::Over(End::HandBack("the worker ends")));
         }
+        // All of what is asked below, in one call.
+        let mut keys = rests_on(&enforcement);
+        keys.extend(approval_keys(&enforcement).into_iter().flatten());
         if !fresh {
-            match self.look_again(record).await? {
+            keys.extend([record.key.clone(), Claim::control_key(&record.key.tenant)]);
+        }
+        let mut look = looks.look(keys, !fresh).await?;
+        if !fresh {
+            match self.look_again(record, &look).await? {
                 Ok(now) => enforcement = *now,
                 Err(end) => return Ok(Ready::Over(end)),
             }
         }
-        let void = self.approval_fault(&enforcement).await?;
+        let void = self.approval_fault(&enforcement, looks, &look).await?;
+        if asks_first(&enforcement) {
+            // The target's answer may take its time.
+            look = Look::default();
+        }
         let known = match &void {
             Some(void) => Some(Delivered::permanent(void.to_string())),
             None => self.verdict(&enforcement, hold, now).await?,
         };
         let before = match known {
             Some(known) => Before::Known(known),
-            None => self.take_turn(record, &enforcement, now).await?,
+            None => self.take_turn(record, &enforcement, look, now).await?,
         };
         Ok(match before {
+            Before::Deliver if broken::is(Defect::EditedParamsDelivered) => {
+                let params = self.params_by_now(&enforcement, now).await?;
+                Ready::Deliver(Box::new(Enforcement { params, ..enforcement }))
+            }
             Before::Deliver => Ready::Deliver(Box::new(enforcement)),
             Before::Known(known) => {
                 let voided = void.map(|void| Box::new(voided(&enforcement, &void, now)));
                 Ready::Over(End::Settle(known, voided))
             }
             Before::Outdated(why) => Ready::Over(End::Forgo(why)),
+            Before::Later(until, why) => Ready::Over(End::Postpone(until, why)),
         })
     }
 
     /// What a member of a batch is by now: claimed still, under a lease that lasts, called off or
     /// stopped by a kill switch meanwhile.
-    async fn look_again(&self, record: &Record) -> Result<Result<Box<Enforcement>, End>, EngineError> {
+    async fn look_again(
+        &self,
+        record: &Record,
+        look: &Look,
+    ) -> Result<Result<Box<Enforcement>, End>, EngineError> {
         let gone =
             || Ok(Err(End::Settle(Delivered::retry("the claim was lost before it was delivered"), None)));
-        let keys = [record.key.clone(), Claim::control_key(&record.key.tenant)];
-        let mut found = self.store.load(&keys).await?;
-        let control = found.pop().flatten();
-        let Some(fresh) = found.pop().flatten().filter(|fresh| fresh.token == record.token) else {
-            return gone();
-        };
-        let Ok(enforcement) = sound(&fresh) else { return gone() };
+        let fresh = look.record(&record.key).filter(|fresh| fresh.token == record.token);
+        let Some(fresh) = fresh else { return gone() };
+        let Ok(enforcement) = sound(fresh) else { return gone() };
         // Where what people stopped cannot be read, nothing is carried out.
-        let control = match control.as_ref().map(decode::<Control>) {
+        let control = match look.record(&Claim::control_key(&record.key.tenant)).map(decode::<Control>) {
             None => Control::default(),
             Some(Ok(stored)) => stored.body,
             Some(Err(_)) => return Ok(Err(End::HandBack("what people stopped cannot be read"))),
@@ -232,7 +297,11 @@ impl<S: Store, D: Delivery> Engine<S, D> {
             return Ok(Err(End::HandBack("a kill switch was engaged")));
         }
         let Some(lease) = &fresh.lease else { return gone() };
-        if lease.until <= self.store.now().await?.after(self.renew_every()) {
+        let store_now = match look.store_now {
+            Some(store_now) => store_now,
+            None => self.store.now().await?,
+        };
+        if lease.until <= store_now.after(self.renew_every()) {
             let renewal = Renewal { key: record.key.clone(), token: record.token, lease: self.lease };
             match self.store.renew(&renewal).await {
                 Ok(_) => {}
@@ -257,10 +326,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         if let Some(by) = retry_by.filter(|by| now >= *by) {
             return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
         }
-        let earlier = enforcement.history.iter().rev().nth(1);
-        let unanswered = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
-        let unanswered = unanswered && !broken::is(Defect::BlindRescue);
-        if unanswered && (called_off || enforcement.retry.safety == RetrySafety::NotIdempotent) {
+        if asks_first(enforcement) {
             match self.probe(&Job::from(enforcement), hold).await {
                 Probe::NotDone => {}
                 Probe::Done => {
@@ -308,6 +374,17 @@ enum Ready {
     Over(End),
 }
 
+/// Whether the target is asked before a delivery what became of an earlier attempt: one that was lost
+/// with its process, where a repeat would do harm or is not wanted any more.
+fn asks_first(enforcement: &Enforcement) -> bool {
+    let State::Running { called_off, .. } = enforcement.state else { return false };
+    let earlier = enforcement.history.iter().rev().nth(1);
+    let unanswered = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
+    unanswered
+        && !broken::is(Defect::BlindRescue)
+        && (called_off || enforcement.retry.safety == RetrySafety::NotIdempotent)
+}
+
 /// The enforcement of a claimed record. A claim takes what makes no sense as it is, so that it is
 /// found here and nowhere delivered.
 fn sound(record: &Record) -> Result<Enforcement, StoreError> {
@@ -325,18 +402,59 @@ fn served_last(batch: &[Record], after: Option<&TenantId>) -> Option<TenantId> {
     tenants.max_by_key(|tenant| (after.is_some_and(|after| *tenant <= after), *tenant)).cloned()
 }
 
-/// Waits until any of the futures has ended, and takes out all that have, in their order.
-async fn first_ended<F: Future>(under_way: &mut Vec<Pin<Box<F>>>) -> Vec<F::Output> {
-    poll_fn(|context| {
-        let mut ended = Vec::new();
-        under_way.retain_mut(|future| match future.as_mut().poll(context) {
-            Poll::Ready(output) => {
-                ended.push(output);
-                false
+/// Deliveries that are under way at the same time, and those that have ended.
+///
+/// None of them is left alone while anything else waits for the store: one that has a connection in
+/// hand, or stands in line for one, gives it back only when it is polled.
+struct Crowd<'l, F: Future> {
+    looks: &'l Looks<'l>,
+    under_way: Vec<Pin<Box<F>>>,
+    ended: Vec<F::Output>,
+}
+
+impl<F: Future> Crowd<'_, F> {
+    /// What has ended, in its order; waits until anything has. Nothing when none is under way.
+    async fn next(&mut self) -> Vec<F::Output> {
+        poll_fn(|context| {
+            if self.ended.is_empty() && !self.under_way.is_empty() {
+                self.poll(context);
             }
-            Poll::Pending => true,
-        });
-        if ended.is_empty() { Poll::Pending } else { Poll::Ready(ended) }
-    })
-    .await
+            match self.ended.is_empty() && !self.under_way.is_empty() {
+                true => Poll::Pending,
+                false => Poll::Ready(std::mem::take(&mut self.ended)),
+            }
+        })
+        .await
+    }
+
+    /// Waits for something else while they go on.
+    async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        poll_fn(|context| {
+            let done = other.as_mut().poll(context);
+            if done.is_pending() {
+                self.poll(context);
+            }
+            done
+        })
+        .await
+    }
+
+    /// What one of them has read, others may wait for: they are polled until nobody reads any more.
+    fn poll(&mut self, context: &mut Context<'_>) {
+        let Self { looks, under_way, ended } = self;
+        loop {
+            let answered = looks.answered();
+            under_way.retain_mut(|future| match future.as_mut().poll(context) {
+                Poll::Ready(output) => {
+                    ended.push(output);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if looks.answered() == answered {
+                break;
+            }
+        }
+    }
 }

@@ -28,6 +28,7 @@ pub(crate) use cooldown::{RestKey, digest_at, rest_key, resting};
 pub use loops::Cause;
 pub(crate) use protected::{Keeping, protected};
 pub(crate) use subject::exempted;
+pub(crate) use times::held as held_by_times;
 
 words! {
     /// Why an action was not taken.

@@ -10,7 +10,7 @@ const MAX_CHAIN: usize = 1_000;
 
 /// Why nothing of that type may be done now, by the times of the rule, where one asks, and of the
 /// tenant; and when it may, whatever of them holds it until then.
-pub(super) fn held(own: Option<&Times>, tenant: &Times, spec: &ActionSpec, now: Time) -> Option<Suppressed> {
+pub(crate) fn held(own: Option<&Times>, tenant: &Times, spec: &ActionSpec, now: Time) -> Option<Suppressed> {
     let times = || own.into_iter().chain([tenant]);
     let held = |reason, detail: Option<String>| Suppressed {
         detail,

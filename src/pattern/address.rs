@@ -12,7 +12,7 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Network {
     base: IpAddr,
-    bits: u32,
+    bits: u8,
 }
 
 impl Network {
@@ -23,24 +23,24 @@ impl Network {
         if bits.is_empty() || bits.len() > 3 || !bits.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let bits: u32 = bits.parse().ok()?;
+        let bits: u8 = bits.parse().ok()?;
         let network = match base.parse().ok()? {
             IpAddr::V6(v6) if bits >= 96 && v6.to_ipv4_mapped().is_some() => {
                 Self { base: v6.to_canonical(), bits: bits - 96 }
             }
             base => Self { base, bits },
         };
-        (network.bits <= network.width()).then_some(network)
+        (u32::from(network.bits) <= network.width()).then_some(network)
     }
 
     /// One of its addresses, and how many leading bits all of them share with it.
     pub(crate) fn parts(self) -> (IpAddr, u32) {
-        (self.base, self.bits)
+        (self.base, self.bits.into())
     }
 
     /// Whether one address only lies in it.
     pub(super) fn is_point(self) -> bool {
-        self.bits == self.width()
+        u32::from(self.bits) == self.width()
     }
 
     pub(crate) fn contains(self, text: &str) -> bool {
@@ -57,6 +57,6 @@ impl Network {
             IpAddr::V4(v4) => u128::from(v4.to_bits()),
             IpAddr::V6(v6) => Ipv6Addr::to_bits(v6),
         };
-        number.checked_shr(self.width() - self.bits).unwrap_or(0)
+        number.checked_shr(self.width() - u32::from(self.bits)).unwrap_or(0)
     }
 }

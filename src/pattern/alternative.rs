@@ -5,25 +5,18 @@ use super::number::{Number, Range};
 use super::text::TextTest;
 use crate::json::Value;
 
-/// One alternative as its author wrote it (compact), and as it is judged.
-#[derive(Clone, Debug)]
-pub(crate) struct Alternative {
-    pub(super) text: Box<str>,
-    pub(crate) test: Test,
-}
-
 /// What an alternative asks of a value: a text, a number, a boolean or null.
 #[derive(Clone, Debug)]
 pub(crate) enum Test {
     Null,
     Bool(bool),
-    Number(Number),
+    /// Boxed, as it would make all others larger.
+    Number(Box<Number>),
     Text(TextTest),
     /// No text of these; every other value passes.
-    ButTexts(Vec<TextTest>),
+    ButTexts(Box<[TextTest]>),
     /// No number of these; every other value passes.
-    ButNumbers(Vec<Number>),
-    /// Boxed, as it is by far the largest.
+    ButNumbers(Box<[Number]>),
     Numeric(Box<Range>),
     Network(Network),
     Exists,

@@ -9,7 +9,7 @@ use super::judge::Judge;
 use super::read::Field;
 use super::tree::Tree;
 use super::{Inner, Pattern, Payload};
-use crate::json::{Node, Value};
+use crate::json::{self, Node, Value};
 
 /// The longest text of one seen value or one wanted list, in bytes.
 pub const MAX_SEEN_BYTES: usize = 256;
@@ -99,14 +99,22 @@ fn verdict(field: &Field, satisfied: bool, event: &Node<'_>) -> FieldVerdict {
     let holds = |test: &Test| values.iter().any(|node| test.passes(&node.value));
     // Where no value does, the list is satisfied by absence: from the event, or from the array
     // elements that the rest of the pattern picked.
-    let by = field.alternatives.iter().find(|a| holds(&a.test));
-    let by = by.or_else(|| field.alternatives.iter().find(|a| matches!(a.test, Test::Absent)));
+    let by = field.alternatives.iter().position(holds);
+    let by = by.or_else(|| field.alternatives.iter().position(|test| matches!(test, Test::Absent)));
     FieldVerdict {
         pointer: field.pointer.to_string(),
         seen: seen(field, &values),
-        wanted: cut(field.wanted()),
+        wanted: cut(field.wanted.to_string()),
         satisfied,
-        by: by.filter(|_| satisfied).map(|alternative| cut(alternative.text.to_string())),
+        by: by.filter(|_| satisfied).and_then(|i| item(&field.wanted, i)).map(cut),
+    }
+}
+
+/// One of a list's alternatives, compact.
+fn item(list: &str, i: usize) -> Option<String> {
+    match json::parse(list.as_bytes()).ok()?.value {
+        Value::Array(items) => items.get(i).map(Node::to_string),
+        _ => None,
     }
 }
 
@@ -120,26 +128,27 @@ fn seen(field: &Field, values: &[&Node<'_>]) -> Seen {
 
 /// Every text, number and boolean at a dotted path, in the order of the event.
 pub(crate) fn values_at<'e, 'a>(event: &'e Node<'a>, path: &str) -> Vec<&'e Node<'a>> {
-    let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+    let path: Vec<Box<str>> = path.split('.').map(Box::from).collect();
     let mut values = all_at(event, &path);
     values.retain(|node| !matches!(node.value, Value::Null));
     values
 }
 
 /// Every text, number, boolean and null at a path, in the order of the event.
-fn all_at<'e, 'a>(event: &'e Node<'a>, path: &[String]) -> Vec<&'e Node<'a>> {
+fn all_at<'e, 'a>(event: &'e Node<'a>, path: &[Box<str>]) -> Vec<&'e Node<'a>> {
     let mut values = Vec::new();
     collect(event, path, &mut values);
     values
 }
 
-fn collect<'e, 'a>(node: &'e Node<'a>, path: &[String], values: &mut Vec<&'e Node<'a>>) {
+fn collect<'e, 'a>(node: &'e Node<'a>, path: &[Box<str>], values: &mut Vec<&'e Node<'a>>) {
     match &node.value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, path, values)),
         Value::Object(members) => {
             for member in members {
                 let steps = member.name.split('.').count();
-                if steps <= path.len() && member.name.split('.').eq(path[..steps].iter()) {
+                if steps <= path.len() && member.name.split('.').eq(path[..steps].iter().map(|step| &**step))
+                {
                     collect(&member.node, &path[steps..], values);
                 }
             }

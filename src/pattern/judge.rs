@@ -160,7 +160,7 @@ impl<'p> Judge<'p> {
         for (met, field) in met.iter_mut().zip(&tree.fields) {
             let passes = self.fields[*field].alternatives.iter().any(|alternative| {
                 self.steps += 1;
-                alternative.test.passes(value)
+                alternative.passes(value)
             });
             wanted |= passes;
             if passes {

@@ -1,7 +1,7 @@
 //! Reads one alternative of a field's list: a literal, or an object that names an operator.
 
 use super::address::{Network, address};
-use super::alternative::{Alternative, Test};
+use super::alternative::Test;
 use super::choice::Choice;
 use super::error::PatternFault;
 use super::number::{End, Number, Range, Reading};
@@ -20,11 +20,13 @@ type Fault = (usize, PatternFault);
 
 impl Reader {
     /// Reads one member of a field's list; faults are noted, at the places where they stand.
-    pub(super) fn alternative(&mut self, node: &Node<'_>) -> Option<Alternative> {
+    pub(super) fn alternative(&mut self, node: &Node<'_>) -> Option<Test> {
         let test = match &node.value {
             Value::Null => Ok(Test::Null),
             Value::Bool(wanted) => Ok(Test::Bool(*wanted)),
-            Value::Number(text) => self.number(node, text, false).map(Test::Number),
+            Value::Number(text) => {
+                self.number(node, text, false).map(|number| Test::Number(Box::new(number)))
+            }
             Value::Text(text) => Ok(Test::Text(self.literal(text))),
             Value::Array(_) => Err((node.at, PatternFault::NotAnAlternative { found: node.kind() })),
             Value::Object(members) => match members.as_slice() {
@@ -43,7 +45,7 @@ impl Reader {
             },
         };
         match test {
-            Ok(test) => Some(Alternative { text: node.to_string().into(), test }),
+            Ok(test) => Some(test),
             Err((at, fault)) => {
                 self.fault(at, fault);
                 None
@@ -74,7 +76,7 @@ impl Reader {
 
     fn literal(&self, text: &str) -> TextTest {
         match address(text) {
-            Some(address) if self.peer_has(Choice::Addresses) => TextTest::Address(address),
+            Some(address) if self.peer_has(Choice::Addresses) => TextTest::Address(Box::new(address)),
             _ => TextTest::Equals(text.into()),
         }
     }
@@ -142,7 +144,7 @@ impl Reader {
             let [member] = members.as_slice() else {
                 return Err((node.at, PatternFault::OneOperator(members.len())));
             };
-            return self.unwanted(member).map(Test::ButTexts);
+            return self.unwanted(member).map(|texts| Test::ButTexts(texts.into()));
         }
         let items = self.one_or_many(node)?;
         let (mut texts, mut numbers) = (Vec::new(), Vec::new());
@@ -155,8 +157,8 @@ impl Reader {
         }
         match (texts.is_empty(), numbers.is_empty()) {
             (false, false) => Err((node.at, PatternFault::Mixed)),
-            (_, true) => Ok(Test::ButTexts(texts)),
-            (true, false) => Ok(Test::ButNumbers(numbers)),
+            (_, true) => Ok(Test::ButTexts(texts.into())),
+            (true, false) => Ok(Test::ButNumbers(numbers.into())),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::alternative::{Alternative, Test};
+use super::alternative::Test;
 use super::choice::Choice;
 use super::error::{PatternError, PatternFault};
 use super::tree::Tree;
@@ -42,10 +42,12 @@ const RESERVED: &[&str] = &[
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     /// The steps of its path; a dotted name is several.
-    pub(crate) path: Vec<String>,
+    pub(crate) path: Box<[Box<str>]>,
     /// Where its list stands, as JSON pointer.
     pub(super) pointer: Box<str>,
-    pub(crate) alternatives: Box<[Alternative]>,
+    /// The list as its author wrote it, compact.
+    pub(super) wanted: Box<str>,
+    pub(crate) alternatives: Box<[Test]>,
     /// Whether one alternative is that there is no value.
     pub(crate) absent: bool,
 }
@@ -53,12 +55,6 @@ pub(crate) struct Field {
 impl Field {
     pub(super) fn dotted(&self) -> String {
         self.path.join(".")
-    }
-
-    /// The list as its author wrote it, compact.
-    pub(super) fn wanted(&self) -> String {
-        let texts: Vec<&str> = self.alternatives.iter().map(|a| &*a.text).collect();
-        format!("[{}]", texts.join(","))
     }
 }
 
@@ -187,9 +183,10 @@ impl Reader {
             alternatives.extend(self.alternative(item));
             self.leave(back);
         }
-        let absent = alternatives.iter().any(|a| matches!(a.test, Test::Absent));
-        let (path, pointer) = (self.path.clone(), self.pointer.as_str().into());
-        let field = Field { path, pointer, alternatives: alternatives.into(), absent };
+        let absent = alternatives.iter().any(|test| matches!(test, Test::Absent));
+        let path = self.path.iter().map(|step| step.as_str().into()).collect();
+        let (pointer, wanted) = (self.pointer.as_str().into(), member.node.to_string().into());
+        let field = Field { path, pointer, wanted, alternatives: alternatives.into(), absent };
         let same = |item: &Item| matches!(item, Item::Field(i) if self.fields[*i].path == field.path);
         if let Some(earlier) = scope.items.iter().position(same) {
             if !self.peer_has(Choice::RepeatedKeys) {

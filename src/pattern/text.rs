@@ -9,7 +9,7 @@ use super::address::address;
 pub(crate) enum TextTest {
     Equals(Box<str>),
     /// Equal as addresses: never ours, only the peer's reading of a literal.
-    Address(IpAddr),
+    Address(Box<IpAddr>),
     EqualsIgnoreCase(Folded),
     Prefix(Box<str>),
     PrefixIgnoreCase(Folded),
@@ -22,12 +22,12 @@ impl TextTest {
     pub(crate) fn passes(&self, text: &str) -> bool {
         match self {
             Self::Equals(wanted) => **wanted == *text,
-            Self::Address(wanted) => address(text) == Some(*wanted),
+            Self::Address(wanted) => address(text) == Some(**wanted),
             Self::EqualsIgnoreCase(wanted) => Folded::new(text) == *wanted,
             Self::Prefix(wanted) => text.starts_with(&**wanted),
-            Self::PrefixIgnoreCase(wanted) => Folded::new(text).0.starts_with(&wanted.0),
+            Self::PrefixIgnoreCase(wanted) => Folded::new(text).0.starts_with(&*wanted.0),
             Self::Suffix(wanted) => text.ends_with(&**wanted),
-            Self::SuffixIgnoreCase(wanted) => Folded::new(text).0.ends_with(&wanted.0),
+            Self::SuffixIgnoreCase(wanted) => Folded::new(text).0.ends_with(&*wanted.0),
             Self::Wildcard(wildcard) => wildcard.passes(text),
         }
     }
@@ -40,11 +40,11 @@ impl TextTest {
 /// `ẞ`/`ß`/`ss` or `ſ`/`s` apart; after three, every spelling of a character in another case has
 /// one form, so that straße = STRASSE, Σ = σ = ς and K (kelvin) = k.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Folded(String);
+pub(crate) struct Folded(Box<str>);
 
 impl Folded {
     pub(super) fn new(text: &str) -> Self {
-        Self(fold(text).collect())
+        Self(fold(text).collect::<String>().into())
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -62,7 +62,7 @@ pub(crate) fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> {
 #[derive(Clone, Debug)]
 pub(crate) struct Wildcard {
     /// The literal parts between the stars; one part without any star.
-    parts: Vec<String>,
+    parts: Box<[Box<str>]>,
 }
 
 /// Why a text is no wildcard; with the byte offset in the text.
@@ -90,7 +90,7 @@ impl Wildcard {
                 }
             }
         }
-        Ok(Self { parts })
+        Ok(Self { parts: parts.into_iter().map(String::into_boxed_str).collect() })
     }
 
     pub(super) fn stars(&self) -> usize {
@@ -98,21 +98,20 @@ impl Wildcard {
     }
 
     /// The literal parts between the stars, of which the first opens the text and the last closes it.
-    pub(crate) fn parts(&self) -> &[String] {
+    pub(crate) fn parts(&self) -> &[Box<str>] {
         &self.parts
     }
 
     /// The first part opens the text, the last one closes it, and those between stand in order:
     /// the leftmost place of each leaves most room for the next, so nothing is ever tried twice.
     fn passes(&self, text: &str) -> bool {
-        let [first, middle @ .., last] = self.parts.as_slice() else {
-            return self.parts.first().is_some_and(|only| only == text);
+        let [first, middle @ .., last] = &*self.parts else {
+            return self.parts.first().is_some_and(|only| &**only == text);
         };
-        let Some(rest) = text.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
-        else {
+        let Some(rest) = text.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last)) else {
             return false;
         };
-        let step = |rest: &'_ str, part: &String| rest.find(part.as_str()).map(|at| at + part.len());
+        let step = |rest: &'_ str, part: &str| rest.find(part).map(|at| at + part.len());
         let mut from = 0;
         middle.iter().all(|part| match step(&rest[from..], part) {
             Some(length) => {
@@ -134,7 +133,9 @@ mod tests {
     fn every_character_folds_as_its_other_cases_do() {
         for c in '\0'..=char::MAX {
             let folded = Folded::new(&c.to_string());
-            for other in [c.to_lowercase().to_string(), c.to_uppercase().to_string(), folded.0.clone()] {
+            for other in
+                [c.to_lowercase().to_string(), c.to_uppercase().to_string(), folded.text().to_owned()]
+            {
                 assert_eq!(Folded::new(&other), folded, "{c:?} and {other:?}");
             }
         }

@@ -16,7 +16,9 @@
 //! ```
 //!
 //! All of it is judged by decision time: what a signal asks for meanwhile is held back for good, and
-//! its record says when the next one would pass.
+//! its record says when the next one would pass. What was decided on before, and was approved, delayed or
+//! is tried again meanwhile, waits for the end, and has its whole window to start in from then on; one
+//! that is time-sensitive has no more time than it had, and nothing comes after the end of its rule.
 
 use std::collections::BTreeSet;
 

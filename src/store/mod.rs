@@ -4,6 +4,7 @@ mod claim;
 mod codec;
 mod query;
 mod record;
+mod shared;
 mod unknown;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub use query::{
     Cursor, CursorError, DEFAULT_PAGE, DuePage, Facet, Filter, MAX_PAGE, Order, Page, Query, Trail,
 };
 pub use record::{Key, Kind, Lease, Queue, Record};
+pub use shared::SharedStore;
 
 /// Why a store did not do what was asked, and what to do about it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -202,12 +204,8 @@ pub trait Store: Send + Sync {
     /// The next page of records whose timer has run out.
     fn due(&self, page: &DuePage) -> impl Future<Output = Result<Vec<Record>, StoreError>> + Send;
 
-    /// What comes next. A store that cannot tell answers with nothing, and hosts look every
-    /// [`Engine::poll`](crate::Engine::poll).
-    fn upcoming(&self, ask: &Ahead) -> impl Future<Output = Result<Upcoming, StoreError>> + Send {
-        let _ = ask;
-        async { Ok(Upcoming::default()) }
-    }
+    /// What comes next: hosts sleep until then.
+    fn upcoming(&self, ask: &Ahead) -> impl Future<Output = Result<Upcoming, StoreError>> + Send;
 
     /// A page of the records that a query names.
     fn query(&self, query: &Query) -> impl Future<Output = Result<Page<Record>, StoreError>> + Send;

@@ -50,6 +50,9 @@ fn an_approver_sees_what_it_rests_on_and_what_happens_next() {
     ] {
         assert!(text.contains(line), "`{line}` is not in\n{text}");
     }
+    // Nobody is told to hurry when it is too late.
+    let late = view(&world, &asked, at(121)).to_string();
+    assert!(late.contains("its time ran out at 2026-03-02T14:01:00Z; no answer is taken"), "{late}");
     // The same as data.
     let data: Value = serde_json::to_value(&seen).unwrap();
     for pointer in [

@@ -52,6 +52,28 @@ fn what_is_started_runs_at_once_and_people_are_asked_afterwards() {
 }
 
 #[test]
+fn what_broke_glass_and_failed_is_not_tried_again_before_people_agree() {
+    let (world, _) = world();
+    world.target.answers("lock_account", [Delivered::permanent("no such account")]);
+    go(world.engine.break_glass(order(&world, BuiltinAction::LockAccount), at(0)));
+    world.run(at(0));
+    let failed = world.the("lock_account").id;
+    let again = go(world.engine.retry(&world.tenant, failed, &id("mia"), "it exists now", at(1)));
+    assert_eq!(again.reason(), Reason::AwaitingApproval);
+    world.run(at(2));
+    assert_eq!(world.target.jobs("lock_account").len(), 1, "only the first, which broke glass");
+    let asked = world.requests().into_iter().find(|asked| asked.enforcement == again.id).unwrap();
+    assert!(!asked.ratifies);
+    for orderer in ["olga", "mia"] {
+        world.denied(&asked, orderer, at(2));
+    }
+    world.approve(&asked, "bo", at(3));
+    world.run(at(3));
+    assert_eq!(world.target.jobs("lock_account").len(), 2);
+    world.verified();
+}
+
+#[test]
 fn what_nobody_ratifies_in_time_is_taken_back() {
     let (world, asked) = locked();
     world.run(at(24 * 60 - 1));

@@ -2,12 +2,12 @@
 //! happens twice.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tipstaff::*;
 
 use crate::support::people::Directory;
-use crate::support::{Frail, World, at, content, go, id};
+use crate::support::{Between, Frail, Target, World, at, content, go, id, refused};
 
 const RULES: &str = r#"{ "approvers": { "default": "sec" }, "rules": [
   { "id": "lock", "author": "arne", "trigger": { "event": { "pattern": { "do": ["lock"] } } },
@@ -30,7 +30,7 @@ fn people() -> Directory {
 }
 
 /// One story with every new commit in it; a step that was done already may say so.
-fn story<S: Store>(world: &World, engine: &Engine<S, crate::support::Target>) -> Result<(), EngineError> {
+fn story(world: &World, engine: &Engine) -> Result<(), EngineError> {
     let tenant = &world.tenant;
     let call = |answer: Result<Approval, EngineError>| match answer {
         Err(EngineError::Approval(ApprovalError::AnsweredAlready(_) | ApprovalError::Over(_))) | Ok(_) => {
@@ -128,40 +128,12 @@ struct Deaf {
 }
 
 impl Store for Deaf {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.load(keys).await
-    }
+    crate::pass_on! { inner: load, claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         let first = self.heard.lock().unwrap().insert(commit.id);
         let answer = self.inner.commit(commit).await;
         if first && answer.is_ok() { Err(StoreError::Unknown("cut".to_owned())) } else { answer }
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
     }
 }
 
@@ -170,10 +142,11 @@ fn answers_that_are_lost_change_nothing() {
     let whole = World::of_people(RULES, &people());
     story(&whole, &whole.engine).unwrap();
     let world = World::of_people(RULES, &people());
-    let deaf = Deaf { inner: world.store.clone(), heard: Mutex::default() };
-    let engine = Engine::new(deaf, world.target.clone(), RuleSet::from_json(RULES).unwrap()).people(people());
+    let deaf = Arc::new(Deaf { inner: world.store.clone(), heard: Mutex::default() });
+    let engine = Engine::new(Arc::clone(&deaf), world.target.clone(), RuleSet::from_json(RULES).unwrap())
+        .people(people());
     story(&world, &engine).unwrap();
-    assert!(engine.store().heard.lock().unwrap().len() > 20);
+    assert!(deaf.heard.lock().unwrap().len() > 20);
     assert_eq!(outcome(&world), outcome(&whole));
     let codes = |world: &World| world.trail().into_iter().map(|record| record.code).collect::<Vec<_>>();
     assert_eq!(codes(&world), codes(&whole), "and nothing is logged twice");
@@ -187,4 +160,32 @@ fn the_same_call_again_is_the_same_commit() {
     let lock = world.log().into_iter().find(|row| row.judged.is_some()).unwrap();
     go(world.engine.judge(&world.tenant, lock.id, Finding::FalsePositive, &id("rob"), None, at(3_000)));
     assert_eq!(content(&world.store, &world.tenant), before);
+}
+
+/// Somebody else agrees, and it is carried out, between the two records that an answer reads: the answer
+/// comes too late, and says so as any that does.
+#[test]
+fn who_is_slower_than_another_approver_is_told_so() {
+    let people = Directory::default().hire("sec", &["bo", "cy"]);
+    let rules = RULES.replace(
+        r#"{ "stages": [
+      { "groups": [{ "name": "help" }], "within": "2h",
+        "fallback": { "groups": [{ "name": "board" }], "within": "1h" } },
+      { "groups": [{ "name": "sec", "need": 2 }], "within": "4h" } ] }"#,
+        "{}",
+    );
+    let world = Arc::new(World::of_people(&rules, &people));
+    let asked = crate::ask(&world, "s1", "ana", at(0));
+    let (others, same) = (Arc::clone(&world), asked.clone());
+    let faster = move || {
+        others.approve(&same, "cy", at(1));
+        others.run(at(1));
+    };
+    let store = Between::new(world.store.clone(), faster).before(Kind::Enforcement);
+    let none = RuleSet::from_json("[]").unwrap();
+    let engine = Engine::new(store, Target::default(), none).people(people.clone());
+    let error = refused(engine.approve(&world.tenant, asked.id, &id("bo"), asked.digest, None, at(1)));
+    assert_eq!(error, EngineError::Approval(ApprovalError::Over(ApprovalState::Granted)));
+    assert_eq!(world.reason("lock_account"), "done");
+    world.verified();
 }

@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use tipstaff::{
-    BuiltinAction, Engine, EngineError, MemoryStore, Quorum, Reassign, Reply, Right, RuleSet, ready,
-};
+use proptest::test_runner::TestRunner;
+use tipstaff::{BuiltinAction, Engine, EngineError, Quorum, Reassign, Reply, Right, RuleSet, ready};
 
 use crate::support::people::Directory;
-use crate::support::{Target, World, at, go, id};
+use crate::support::{World, at, go, id};
 
 const PEOPLE: [&str; 8] = ["ana", "arne", "bo", "cy", "di", "ed", "fay", "gus"];
 const GROUPS: [&str; 3] = ["g", "h", "k"];
@@ -415,7 +414,7 @@ fn walk(stages: Vec<Stage>, comment: &'static str, seed: u32, ops: Vec<Op>) -> R
         }
     }
     let world = World::of_people(&rules(&stages, comment), &people);
-    let engine: &Engine<MemoryStore, Target> = &world.engine;
+    let engine: &Engine = &world.engine;
     let request = crate::ask(&world, "s1", "ana", at(0));
     let mut model = Model {
         comment,
@@ -517,7 +516,17 @@ fn walk(stages: Vec<Stage>, comment: &'static str, seed: u32, ops: Vec<Op>) -> R
             prop_assert!(world.target.jobs("lock_account").is_empty(), "{op:?} at {now}");
         }
     }
+    model.run(now);
     world.run(at(now));
+    // What is carried out is what was shown, once, and nothing else.
+    let shown =
+        (request.enforcement, &request.subject, &request.action, &request.params, request.context.trigger);
+    let jobs = world.target.jobs("lock_account");
+    prop_assert!(jobs.len() <= usize::from(model.state == "granted"), "{jobs:?}");
+    for job in &jobs {
+        let carried = (job.key, &job.subject, &job.action, &job.params, Some(job.origin.trigger));
+        prop_assert_eq!(carried, shown);
+    }
     // Nobody whom the action concerns, and nobody twice for the same thing, was told.
     let told = crate::told(&world);
     let distinct: BTreeSet<&String> = told.iter().collect();
@@ -532,16 +541,23 @@ fn walk(stages: Vec<Stage>, comment: &'static str, seed: u32, ops: Vec<Op>) -> R
     Ok(())
 }
 
-proptest! {
-    #[test]
-    fn the_engine_does_what_the_model_does(
-        stages in prop::collection::vec(stage(), 1..4),
-        comment in prop::sample::select(vec!["optional", "optional", "on_reject", "on_approve", "required"]),
-        seed in any::<u32>(),
-        ops in prop::collection::vec(op(), 1..40),
-    ) {
-        walk(stages, comment, seed, ops)?;
+/// The long run takes more: `PROPTEST_CASES=20000 cargo test --release --test approvals model:: --
+/// --nocapture` makes some 400,000 steps, and says how many.
+#[test]
+fn the_engine_does_what_the_model_does() {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let comment = prop::sample::select(vec!["optional", "optional", "on_reject", "on_approve", "required"]);
+    let story =
+        (prop::collection::vec(stage(), 1..4), comment, any::<u32>(), prop::collection::vec(op(), 1..40));
+    let (cases, steps) = (config.cases, std::cell::Cell::new(0_usize));
+    let outcome = TestRunner::new(config).run(&story, |(stages, comment, seed, ops)| {
+        steps.set(steps.get() + ops.len());
+        walk(stages, comment, seed, ops)
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
+    println!("{} steps in {cases} runs", steps.get());
 }
 
 #[test]

@@ -97,3 +97,24 @@ pub(crate) fn what_is_delivered_is_what_was_approved() {
     assert_eq!(world.target.jobs("lock_account"), []);
     assert_eq!(world.count("APPROVAL_VOIDED"), 1);
 }
+
+/// The rule is edited while its request waits: what was shown is what is done.
+pub(crate) fn an_edit_changes_nothing_that_was_approved() {
+    let rules = |scope: &str| {
+        let rules = RULES
+            .replace("lock_account\"", &format!(r#"restrict_access", "params": {{ "scope": "{scope}" }}"#));
+        RuleSet::from_json(&rules).unwrap()
+    };
+    let people = Directory::default().hire("sec", &["bo", "cy"]);
+    let world = World::of_people(RULES, &people);
+    go(world.engine.add_rules(&world.tenant, &rules("vpn"), &Actor::Host, at(0)));
+    world.submit(world.event("s1", "ana", at(0), r#"{ "do": "it", "risk": 7 }"#), at(0));
+    let asked = world.requests().remove(0);
+    go(world.engine.add_rules(&world.tenant, &rules("everything"), &Actor::Host, at(1)));
+    for by in ["bo", "cy"] {
+        answer(&world, &asked, &reply(by, &asked), 2).unwrap();
+    }
+    world.run(at(3));
+    let given: Vec<_> = world.target.jobs("restrict_access").into_iter().map(|job| job.params).collect();
+    assert_eq!(given, [asked.params]);
+}

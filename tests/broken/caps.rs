@@ -37,34 +37,36 @@ fn made(world: &World, events: &[(&str, i64)]) -> usize {
 }
 
 /// What others do at some moment.
-type Other<'a> = Box<dyn Fn() + Send + 'a>;
+type Other = Box<dyn Fn() + Send>;
 
 /// Others are at work between this host's calls of the store.
-pub(crate) struct Crowded<'a> {
+pub(crate) struct Crowded {
     inner: MemoryStore,
     /// Before its next commit.
-    before_commit: Mutex<Option<Other<'a>>>,
+    before_commit: Mutex<Option<Other>>,
     /// Before it reads a counter of a cap, or who is away, which it has read already.
-    before_second_look: Mutex<Option<Other<'a>>>,
+    before_second_look: Mutex<Option<Other>>,
     looks: AtomicUsize,
 }
 
-impl<'a> Crowded<'a> {
+impl Crowded {
     pub(crate) fn new(world: &World) -> Self {
         let (before_commit, before_second_look) = (Mutex::default(), Mutex::default());
         Self { inner: world.store.clone(), before_commit, before_second_look, looks: AtomicUsize::new(0) }
     }
 
-    fn before_commit(self, other: impl Fn() + Send + 'a) -> Self {
+    fn before_commit(self, other: impl Fn() + Send + 'static) -> Self {
         Self { before_commit: Mutex::new(Some(Box::new(other))), ..self }
     }
 
-    pub(crate) fn before_second_look(self, other: impl Fn() + Send + 'a) -> Self {
+    pub(crate) fn before_second_look(self, other: impl Fn() + Send + 'static) -> Self {
         Self { before_second_look: Mutex::new(Some(Box::new(other))), ..self }
     }
 }
 
-impl Store for Crowded<'_> {
+impl Store for Crowded {
+    crate::pass_on! { inner: claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         let counter = keys.iter().any(|key| [Kind::Cap, Kind::Away].contains(&key.kind));
         if counter && self.looks.fetch_add(1, SeqCst) > 0 {
@@ -78,36 +80,9 @@ impl Store for Crowded<'_> {
         other.into_iter().for_each(|other| other());
         self.inner.commit(commit).await
     }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
-    }
 }
 
-fn another(store: MemoryStore) -> Engine<MemoryStore, Target> {
+fn another(store: MemoryStore) -> Engine {
     Engine::new(store, Target::default(), RuleSet::from_json("[]").unwrap())
 }
 
@@ -124,7 +99,8 @@ pub(crate) fn two_hosts_take_a_place_each() {
     ));
     let event = |n: &str, what: &str| world.event(n, n, at(0), &format!(r#"{{ "do": "{what}" }}"#));
     world.submit(event("a", "one"), at(0));
-    let other = || drop(go(another(world.store.clone()).submit(event("b", "two"), at(0))));
+    let (others, second) = (another(world.store.clone()), event("b", "two"));
+    let other = move || drop(go(others.submit(second.clone(), at(0))));
     let slow = Engine::new(
         Crowded::new(&world).before_second_look(other),
         Target::default(),
@@ -197,7 +173,8 @@ pub(crate) fn what_is_claimed_until_the_switch_is_engaged_is_listed() {
         lease: Span::mins(1),
         after: None,
     };
-    let other = || assert_eq!(go(world.store.claim(&claim)).len(), 1);
+    let store = world.store.clone();
+    let other = move || assert_eq!(go(store.claim(&claim)).len(), 1);
     let store = Crowded::new(&world).before_commit(other);
     let slow = Engine::new(store, Target::default(), RuleSet::from_json("[]").unwrap());
     let flying = go(slow.engage_kill_switch(&world.tenant, &KillScope::Tenant, &id("olga"), "stop", at(1)));

@@ -1,6 +1,7 @@
 //! What must hold of the guards and of effects.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tipstaff::*;
 
@@ -82,6 +83,20 @@ pub(crate) fn quiet_hours_follow_their_zone() {
     assert_eq!(held("s2", "2026-03-03T03:00:00Z"), Some(Suppression::QuietHours));
 }
 
+pub(crate) fn what_was_approved_waits_for_the_end_of_quiet_hours() {
+    let guards = r#"{ "guards": { "quiet_hours": [{ "from": "13:00", "to": "14:00" }] }, "#;
+    let rule = rule("r", "lock_account", r#", "for": "1h""#).replacen('{', guards, 1);
+    let world = World::new(&format!(
+        r#"{{ "approvers": {{ "default": "sec", "groups": {{ "sec": ["sam"] }} }}, "rules": [{rule}] }}"#
+    ));
+    assert_eq!(decide(&world, "s1", "r", "ana", 0), None);
+    world.approve(&world.requests()[0], "sam", at(59));
+    world.run(at(60));
+    assert_eq!(world.target.jobs("lock_account"), []);
+    world.run(at(120));
+    assert_eq!(world.target.jobs("lock_account").len(), 1);
+}
+
 pub(crate) fn whoever_is_in_stays_in() {
     let users_in = |share: u8| -> BTreeSet<usize> {
         let document = rule("r", "escalate_to_hr", "");
@@ -122,21 +137,21 @@ fn staff() -> Directory {
     Directory::default().hire("sec", &["sam"]).administrators(&["ada", "bo"])
 }
 
-/// One decision is made whole between what another reads and what it writes.
-/// By two rules: nothing but the places is written by both decisions.
+/// One decision is made whole between what another reads and what it writes. By two rules: nothing but the places is written by both decisions.
 pub(crate) fn two_administrators_cannot_take_each_other_away() {
     let people = staff();
-    let world = kept(&format!("{}, {}", lock("r"), lock("q")), &people);
+    let world = Arc::new(kept(&format!("{}, {}", lock("r"), lock("q")), &people));
     go(world.engine.rules(&world.tenant, at(0)));
     let event = |signal: &str, user: &str, what: &str| {
         world.event(signal, user, at(0), &format!(r#"{{ "do": "{what}" }}"#))
     };
-    let other = || world.submit(event("s2", "bo", "q"), at(0));
-    let store = Crowded::new(&world).before_second_look(|| drop(other()));
+    let (others, theirs) = (Arc::clone(&world), event("s2", "bo", "q"));
+    let same = theirs.clone();
+    let store = Crowded::new(&world).before_second_look(move || drop(others.submit(same.clone(), at(0))));
     let none = RuleSet::from_json("[]").unwrap();
     let engine = Engine::new(store, Target::default(), none).people(people.clone());
     let first = go(engine.submit(event("s1", "ada", "r"), at(0)));
-    let held = [first, other()].iter().filter_map(reason).collect::<Vec<_>>();
+    let held = [first, world.submit(theirs, at(0))].iter().filter_map(reason).collect::<Vec<_>>();
     assert_eq!(held, [Suppression::LastAdministrators], "one of the two is kept");
 }
 

@@ -5,5 +5,7 @@
 mod support;
 
 mod batches;
+mod ends;
 mod groups;
+mod narrow;
 mod people;

@@ -200,7 +200,7 @@ fn orders_and_broken_glass_keep_the_last_one() {
 fn two_administrators_lock_each_other() {
     for (first, second) in [("ada", "bo"), ("bo", "ada")] {
         let people = staff(&["ada", "bo"]);
-        let world = world(1, &people, LOCK);
+        let world = Arc::new(world(1, &people, LOCK));
         go(world.engine.rules(&world.tenant, at(0)));
         let lock = ManualOrder::Action { action: id("lock_account"), params: Params::new() };
         let glass = |operator: &str, user: &str| ManualStart {
@@ -209,8 +209,8 @@ fn two_administrators_lock_each_other() {
         };
         people.let_do("ada", &Right::BreakGlass(id("lock_account")));
         people.let_do("bo", &Right::BreakGlass(id("lock_account")));
-        let other = glass(second, first);
-        let happens = || drop(world.submit(other.clone(), at(0)));
+        let (others, other) = (Arc::clone(&world), glass(second, first));
+        let happens = move || drop(others.submit(other.clone(), at(0)));
         let store = Between::new(world.store.clone(), happens);
         let none = RuleSet::from_json("[]").unwrap();
         let engine = Engine::new(store, Target::default(), none).people(people.clone());

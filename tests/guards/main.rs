@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
 mod administrators;
+mod hosts;
+mod hours;
 mod protected;
 mod rollout;
 mod stories;

@@ -19,15 +19,27 @@ pub(crate) const MAINTENANCE: (i64, i64) = (700, 1_000);
 /// The minutes from and until which `tell` acts.
 pub(crate) const TELLS: (i64, i64) = (30, 9_000);
 
+/// What is to be done to whom, and because of what: all that an approver agrees to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Content {
+    pub(crate) action: String,
+    pub(crate) params: String,
+    pub(crate) user: String,
+    pub(crate) trigger: String,
+    pub(crate) evidence: String,
+}
+
 /// What was made and may be carried out.
 #[derive(Debug)]
 struct Made {
-    user: String,
+    /// What it is about: as it was decided, until somebody changes the evidence in the store.
+    content: Content,
     /// Whether people must agree first, and how far that has come.
     asks: bool,
     by_hand: bool,
     asked_at: i64,
-    votes: Vec<(String, bool)>,
+    /// Who answered what, and what they were shown.
+    votes: Vec<(String, bool, Content)>,
 }
 
 #[derive(Debug, Default)]
@@ -125,13 +137,25 @@ impl Account {
         own.chain(waived).filter(|until| minute < *until).max()
     }
 
-    pub(crate) fn made(&mut self, key: String, user: &str, kind: TriggerKind, asks: bool, minute: i64) {
+    pub(crate) fn made(&mut self, key: String, content: Content, kind: TriggerKind, asks: bool) {
         let by_hand = kind == TriggerKind::Manual;
-        if self.administrators.contains(user) {
+        if self.administrators.contains(content.user.as_str()) {
             self.takes.insert(key.clone());
         }
-        let made = Made { user: user.to_owned(), asks, by_hand, asked_at: minute, votes: Vec::new() };
+        let made = Made { content, asks, by_hand, asked_at: self.minute, votes: Vec::new() };
         self.made.insert(key, made);
+    }
+
+    /// Somebody changed what is stored of the evidence.
+    pub(crate) fn forged(&mut self, key: &str, evidence: &str) {
+        if let Some(made) = self.made.get_mut(key) {
+            evidence.clone_into(&mut made.content.evidence);
+        }
+    }
+
+    /// What people are shown is what was decided on.
+    pub(crate) fn shows(&self, key: &str, shown: &Content) -> bool {
+        self.made.get(key).is_some_and(|made| made.content == *shown)
     }
 
     /// Who is away, by what the log shows: what waits, and the locks that are there.
@@ -158,27 +182,27 @@ impl Account {
 
     /// Whether an answer counts: of the group, not the subject, not whoever ordered it, once, in time,
     /// before it is over.
-    pub(crate) fn voted(&mut self, key: &str, voter: &str, yes: bool) -> bool {
+    pub(crate) fn voted(&mut self, key: &str, voter: &str, yes: bool, shown: Content) -> bool {
         let minute = self.minute;
         let Some(made) = self.made.get_mut(key) else { return false };
         let within = if made.by_hand { 24 * 60 } else { 5 * 60 };
-        let sits = VOTERS[..4].contains(&voter) && voter != made.user;
-        let again = made.votes.iter().any(|(known, _)| known == voter);
-        let over = made.votes.iter().any(|(_, yes)| !yes) || made.is_agreed();
+        let sits = VOTERS[..4].contains(&voter) && voter != made.content.user;
+        let again = made.votes.iter().any(|(known, ..)| known == voter);
+        let over = made.votes.iter().any(|(_, yes, _)| !yes) || made.is_agreed();
         let counts = sits && !again && !over && minute < made.asked_at + within;
         if counts {
-            made.votes.push((voter.to_owned(), yes));
+            made.votes.push((voter.to_owned(), yes, shown));
         }
         counts
     }
 
     /// A target was given something: it must be allowed now, and agreed to.
-    pub(crate) fn delivered(&mut self, key: &str, action: &str, user: &str) {
+    pub(crate) fn delivered(&mut self, key: &str, action: &str, params: &str, user: &str, trigger: &str) {
         let mut faults = Vec::new();
         match action {
             "unlock_account" | "lift_restriction" => {
                 let lifted = if action == "unlock_account" { "lock_account" } else { "restrict_access" };
-                let lock = (user.to_owned(), lifted.to_owned());
+                let lock = (user.to_owned(), format!("{lifted} {params}"));
                 self.locked.remove(&lock);
                 self.taken.remove(&lock);
             }
@@ -187,9 +211,25 @@ impl Account {
                 let rule = rule.filter(|_| self.made.get(key).is_some_and(|made| !made.by_hand));
                 match self.made.get(key) {
                     None => faults.push("nobody asked for it"),
-                    Some(made) if made.user != user => faults.push("it is for somebody else"),
-                    Some(made) if made.asks && !made.is_agreed() => faults.push("nobody agreed to it"),
-                    Some(_) => {}
+                    Some(made) => {
+                        let content = Content {
+                            action: action.to_owned(),
+                            params: params.to_owned(),
+                            user: user.to_owned(),
+                            trigger: trigger.to_owned(),
+                            evidence: made.content.evidence.clone(),
+                        };
+                        if made.asks && !made.is_agreed() {
+                            faults.push("nobody agreed to it");
+                        } else if made.asks && made.votes.iter().any(|(.., shown)| *shown != content) {
+                            faults.push("people agreed to something else");
+                        } else if made.content.user != user || made.content.action != action {
+                            faults.push("something else was asked for");
+                        }
+                    }
+                }
+                if time_holds(rule, action, self.minute).is_some() {
+                    faults.push("nothing of it is done at that time");
                 }
                 if self.is_killed(rule) {
                     faults.push("it was stopped");
@@ -201,7 +241,7 @@ impl Account {
                     if self.is_protected(user) || self.dept(user).is_none() {
                         faults.push("the subject is protected, or might be");
                     }
-                    let lock = (user.to_owned(), action.to_owned());
+                    let lock = (user.to_owned(), format!("{action} {params}"));
                     self.locked.insert(lock.clone());
                     if self.administrators.contains(user) {
                         self.takes.insert(key.to_owned());
@@ -225,7 +265,7 @@ impl Account {
 
 impl Made {
     fn is_agreed(&self) -> bool {
-        let yes = self.votes.iter().filter(|(_, yes)| *yes).count();
+        let yes = self.votes.iter().filter(|(_, yes, _)| *yes).count();
         // A person's order asks one of the default group.
         yes >= if self.by_hand { 1 } else { 2 }
     }

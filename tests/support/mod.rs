@@ -2,6 +2,8 @@
 //! stories in.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod last_ones;
+mod pass_on;
 pub mod people;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -112,7 +114,7 @@ impl Delivery for Target {
 
 /// An engine with its store, its target and one tenant.
 pub struct World {
-    pub engine: Engine<MemoryStore, Target>,
+    pub engine: Engine,
     pub store: MemoryStore,
     pub target: Target,
     pub tenant: TenantId,
@@ -330,41 +332,13 @@ impl Frail {
 }
 
 impl Store for Frail {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.load(keys).await
-    }
+    crate::pass_on! { inner: load, claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         use std::sync::atomic::Ordering::SeqCst;
         let left = self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         left.map_err(|_| StoreError::Unavailable("it fell".to_owned()))?;
         self.inner.commit(commit).await
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
     }
 }
 
@@ -372,51 +346,41 @@ impl Store for Frail {
 pub struct Between<F> {
     inner: MemoryStore,
     done: std::sync::atomic::AtomicBool,
+    /// Before which kind of record is read; before the decision is written, where none is named.
+    before: Option<Kind>,
     happens: F,
 }
 
 impl<F> Between<F> {
     pub fn new(inner: MemoryStore, happens: F) -> Self {
-        Self { inner, done: false.into(), happens }
+        Self { inner, done: false.into(), before: None, happens }
+    }
+
+    /// It happens before a record of that kind is read for the first time.
+    pub fn before(self, kind: Kind) -> Self {
+        Self { before: Some(kind), ..self }
+    }
+
+    fn once(&self, now: bool) -> bool {
+        now && !self.done.swap(true, std::sync::atomic::Ordering::SeqCst)
     }
 }
 
 impl<F: Fn() + Send + Sync> Store for Between<F> {
+    crate::pass_on! { inner: claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        if self.once(keys.iter().any(|key| Some(key.kind) == self.before)) {
+            (self.happens)();
+        }
         self.inner.load(keys).await
     }
+
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         let decides = commit.put.iter().any(|record| record.key.kind == Kind::Trigger);
-        if decides && !self.done.swap(true, std::sync::atomic::Ordering::SeqCst) {
+        if self.once(decides && self.before.is_none()) {
             (self.happens)();
         }
         self.inner.commit(commit).await
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
     }
 }

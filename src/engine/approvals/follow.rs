@@ -6,21 +6,20 @@ use std::collections::BTreeSet;
 use super::{approval_key, drafted};
 use crate::approval::{Approval, ApprovalInput, ApprovalState, is_one};
 use crate::audit::{Actor, AuditCode};
-use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Origin};
 use crate::engine::intake::{enforcement_key, notice_key, replace};
 use crate::engine::tx::Tx;
 use crate::engine::{Engine, EngineError};
 use crate::id::{ActorId, GroupId, TenantId};
 use crate::plan::{NoticeKind, notice};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Puts a request that moved into a transaction, with all that follows from the move.
     pub(in crate::engine) async fn follow(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         before: &Approval,
         next: Approval,
         actor: Actor,
@@ -49,7 +48,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// whether there was one.
     pub(in crate::engine) async fn withdraw(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         of: &Enforcement,
         actor: Actor,
         now: Time,
@@ -69,7 +68,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
 
     async fn open_stage(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         next: &mut Approval,
         actor: Actor,
         now: Time,
@@ -89,7 +88,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(())
     }
 
-    async fn remind(&self, tx: &mut Tx<'_, S>, next: &Approval, now: Time) -> Result<(), EngineError> {
+    async fn remind(&self, tx: &mut Tx<'_>, next: &Approval, now: Time) -> Result<(), EngineError> {
         let kind = match (next.panel(next.progress.stage).fallback, next.progress.reminders) {
             (false, 1) => NoticeKind::Half,
             (false, _) => NoticeKind::Last,
@@ -108,7 +107,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// how many are new.
     pub(in crate::engine) async fn tell(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         asked: &Approval,
         people: &BTreeSet<ActorId>,
         kind: NoticeKind,
@@ -131,7 +130,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         Ok(told)
     }
 
-    async fn origin_of(&self, tx: &mut Tx<'_, S>, asked: &Approval) -> Result<Origin, EngineError> {
+    async fn origin_of(&self, tx: &mut Tx<'_>, asked: &Approval) -> Result<Origin, EngineError> {
         let key = enforcement_key(&asked.tenant, asked.enforcement);
         tx.load([key.clone()]).await?;
         let missing = || StoreError::Corrupt {
@@ -144,7 +143,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// The members of a group now, by the host's word or by the settings.
     pub(in crate::engine) async fn members_of(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         group: &GroupId,
         now: Time,

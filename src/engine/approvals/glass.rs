@@ -4,7 +4,6 @@ use super::follow::causes;
 use crate::action::ActionType;
 use crate::approval::{Approval, ApprovalState};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::delivery::Delivery;
 use crate::enforcement::Enforcement;
 use crate::engine::intake::enforcement_key;
 use crate::engine::tx::Tx;
@@ -13,12 +12,13 @@ use crate::engine::{Engine, EngineError};
 use crate::id::CommitId;
 use crate::people::Right;
 use crate::plan::{Decision, NoticeKind};
+use crate::ready::Answer;
 use crate::rule::RuleSet;
 use crate::signal::{ManualOrder, ManualStart};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Starts what a person orders at once, although it needs approval: break-glass. It is logged as
     /// Critical, and the people who would have been asked are asked to ratify it. Where they refuse,
     /// or their time runs out, it is taken back by its inverse action; where its type has none, that
@@ -30,14 +30,14 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// # Errors
     /// [`EngineError::NotPermitted`] without [`Right::BreakGlass`] for the action; otherwise as
     /// [`Engine::submit`].
-    pub async fn break_glass(&self, order: ManualStart, now: Time) -> Result<Decision, EngineError> {
-        self.start(ManualStart { break_glass: true, ..order }, now).await
+    pub fn break_glass(&self, order: ManualStart, now: Time) -> Answer<'_, Result<Decision, EngineError>> {
+        Box::pin(async move { self.start(ManualStart { break_glass: true, ..order }, now).await })
     }
 
     /// Whether the operator may break glass for everything that the order starts.
     pub(in crate::engine) async fn may_break_glass(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         start: &ManualStart,
         rules: &RuleSet,
         now: Time,
@@ -71,7 +71,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// What follows when people have ratified what was done, or have not.
     pub(in crate::engine) async fn ratified(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         asked: &Approval,
         now: Time,
     ) -> Result<(), EngineError> {

@@ -14,17 +14,17 @@ use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::approval::{Approval, ApprovalError, ApprovalInput, Ballot, Verdict, is_one, named_group};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::delivery::Delivery;
 use crate::hash::Hash;
 use crate::id::{ActorId, ApprovalId, CommitId, GroupId, TenantId};
 use crate::people::Right;
-use crate::store::{Key, Kind, Store};
+use crate::ready::Answer;
+use crate::store::{Key, Kind};
 use crate::time::Time;
 
 pub use batch::BatchOutcome;
 pub use change::Reassign;
 pub use view::{ApprovalView, IfUnanswered, StageView};
-pub(super) use void::voided;
+pub(super) use void::{approval_keys, voided};
 
 /// Somebody's answer to a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,7 +46,7 @@ pub struct Reply {
 /// A request after an answer; or as it was, with the reason why it does not take the answer.
 type Cast = Result<Approval, (Box<Approval>, ApprovalError)>;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Agrees to what a request asks. `shown` is the digest of what the approver was shown
     /// ([`Approval::digest`]).
     ///
@@ -54,75 +54,81 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// [`EngineError::Approval`] where the answer is refused, which is audited.
     /// [`EngineError::Move`] where it would take back what runs at this moment (break-glass): answer
     /// again when that is over.
-    pub async fn approve(
-        &self,
-        tenant: &TenantId,
+    pub fn approve<'a>(
+        &'a self,
+        tenant: &'a TenantId,
         id: ApprovalId,
-        actor: &ActorId,
+        actor: &'a ActorId,
         shown: Hash,
-        comment: Option<&str>,
+        comment: Option<&'a str>,
         now: Time,
-    ) -> Result<Approval, EngineError> {
-        self.reply(tenant, id, &reply(actor, Verdict::Approve, shown, comment), now).await
+    ) -> Answer<'a, Result<Approval, EngineError>> {
+        Box::pin(
+            async move { self.reply(tenant, id, &reply(actor, Verdict::Approve, shown, comment), now).await },
+        )
     }
 
     /// Refuses what a request asks.
     ///
     /// # Errors
     /// As [`Engine::approve`].
-    pub async fn reject(
-        &self,
-        tenant: &TenantId,
+    pub fn reject<'a>(
+        &'a self,
+        tenant: &'a TenantId,
         id: ApprovalId,
-        actor: &ActorId,
+        actor: &'a ActorId,
         shown: Hash,
-        comment: Option<&str>,
+        comment: Option<&'a str>,
         now: Time,
-    ) -> Result<Approval, EngineError> {
-        self.reply(tenant, id, &reply(actor, Verdict::Reject, shown, comment), now).await
+    ) -> Answer<'a, Result<Approval, EngineError>> {
+        Box::pin(
+            async move { self.reply(tenant, id, &reply(actor, Verdict::Reject, shown, comment), now).await },
+        )
     }
 
     /// Answers a request, in person or for somebody else.
     ///
     /// # Errors
     /// As [`Engine::approve`].
-    pub async fn reply(
-        &self,
-        tenant: &TenantId,
+    pub fn reply<'a>(
+        &'a self,
+        tenant: &'a TenantId,
         id: ApprovalId,
-        reply: &Reply,
+        reply: &'a Reply,
         now: Time,
-    ) -> Result<Approval, EngineError> {
-        let outcome = until_settled!({
-            let mut tx = self.tx(tenant);
-            let cast = self.cast(&mut tx, tenant, id, reply, None, now).await?;
-            if cast.is_ok() {
-                let version = tx.version(&approval_key(tenant, id));
-                let commit = CommitId::derive(|h| {
-                    let h = h.text("vote").bytes(id.bytes()).text(reply.by.as_str()).number(version);
-                    let h = h.text(reply.verdict.as_str()).text(comment(reply).unwrap_or_default());
-                    match &reply.on_behalf_of {
-                        Some(person) => h.text(person.as_str()),
-                        None => h,
-                    }
-                });
-                tx.commit(commit).await?;
+    ) -> Answer<'a, Result<Approval, EngineError>> {
+        Box::pin(async move {
+            let outcome = until_settled!({
+                let mut tx = self.tx(tenant);
+                let cast = self.cast(&mut tx, tenant, id, reply, None, now).await?;
+                if cast.is_ok() {
+                    let version = tx.version(&approval_key(tenant, id));
+                    let commit = CommitId::derive(|h| {
+                        let h = h.text("vote").bytes(id.bytes()).text(reply.by.as_str()).number(version);
+                        let h = h.text(reply.verdict.as_str()).text(comment(reply).unwrap_or_default());
+                        match &reply.on_behalf_of {
+                            Some(person) => h.text(person.as_str()),
+                            None => h,
+                        }
+                    });
+                    tx.commit(commit).await?;
+                }
+                Ok(cast)
+            })?;
+            match outcome {
+                Ok(next) => Ok(next),
+                Err((asked, error)) => {
+                    self.refuse(&asked, AuditCode::ApprovalVoteRefused, &reply.by, &error, now).await?;
+                    Err(error.into())
+                }
             }
-            Ok(cast)
-        })?;
-        match outcome {
-            Ok(next) => Ok(next),
-            Err((asked, error)) => {
-                self.refuse(&asked, AuditCode::ApprovalVoteRefused, &reply.by, &error, now).await?;
-                Err(error.into())
-            }
-        }
+        })
     }
 
     /// Puts an answer, and all that follows from it, into a transaction.
     async fn cast(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         id: ApprovalId,
         reply: &Reply,
@@ -169,7 +175,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// and whether they may answer as one whom an operator named.
     async fn groups_of(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         asked: &Approval,
         person: &ActorId,
         now: Time,
@@ -196,7 +202,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// named for this request and who may answer such requests.
     async fn answers_for(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         asked: &Approval,
         actor: &ActorId,
         principal: &ActorId,
@@ -216,7 +222,7 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     /// no directory.
     pub(super) async fn allows(
         &self,
-        tx: &mut Tx<'_, S>,
+        tx: &mut Tx<'_>,
         tenant: &TenantId,
         actor: &ActorId,
         right: &Right,

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::approval_key;
 use crate::approval::{Approval, ApprovalState, Standing};
-use crate::delivery::Delivery;
 use crate::enforcement::Enforcement;
 use crate::engine::intake::subject_key;
 use crate::engine::{Engine, EngineError, not_found};
 use crate::id::{ActorId, ApprovalId, ScaleId, TenantId};
+use crate::ready::Answer;
 use crate::rule::Quorum;
 use crate::state::SubjectState;
 use crate::store::{Filter, Store, decode};
@@ -83,37 +83,39 @@ pub enum IfUnanswered {
     Over,
 }
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// A request as an approver is shown it at `now`.
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
-    pub async fn approval_view(
-        &self,
-        tenant: &TenantId,
+    pub fn approval_view<'a>(
+        &'a self,
+        tenant: &'a TenantId,
         id: ApprovalId,
         now: Time,
-    ) -> Result<ApprovalView, EngineError> {
-        let mut tx = self.tx(tenant);
-        tx.load([approval_key(tenant, id)]).await?;
-        let stored = tx.get::<Approval>(&approval_key(tenant, id))?;
-        let approval = stored.ok_or_else(|| not_found("approval", &id))?.body;
-        let key = subject_key(tenant, &approval.subject);
-        let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
-        let state = record.as_ref().map(decode::<SubjectState>).transpose()?;
-        let scores = state.map(|stored| stored.body.scores).unwrap_or_default();
-        let standing = scores.into_iter().map(|(scale, level)| (scale, Standing::from(&level)));
-        let filter = Filter::new(tenant).user(approval.subject.user.clone()).limit(EARLIER + 1);
-        let mut earlier = self.enforcements(filter).await?.rows;
-        earlier.retain(|other| other.id != approval.enforcement);
-        earlier.truncate(EARLIER);
-        Ok(ApprovalView {
-            now: standing.collect(),
-            earlier,
-            at: now,
-            stage: StageView::of(&approval, now),
-            if_unanswered: IfUnanswered::of(&approval),
-            approval,
+    ) -> Answer<'a, Result<ApprovalView, EngineError>> {
+        Box::pin(async move {
+            let mut tx = self.tx(tenant);
+            tx.load([approval_key(tenant, id)]).await?;
+            let stored = tx.get::<Approval>(&approval_key(tenant, id))?;
+            let approval = stored.ok_or_else(|| not_found("approval", &id))?.body;
+            let key = subject_key(tenant, &approval.subject);
+            let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
+            let state = record.as_ref().map(decode::<SubjectState>).transpose()?;
+            let scores = state.map(|stored| stored.body.scores).unwrap_or_default();
+            let standing = scores.into_iter().map(|(scale, level)| (scale, Standing::from(&level)));
+            let filter = Filter::new(tenant).user(approval.subject.user.clone()).limit(EARLIER + 1);
+            let mut earlier = self.enforcements(filter).await?.rows;
+            earlier.retain(|other| other.id != approval.enforcement);
+            earlier.truncate(EARLIER);
+            Ok(ApprovalView {
+                now: standing.collect(),
+                earlier,
+                at: now,
+                stage: StageView::of(&approval, now),
+                if_unanswered: IfUnanswered::of(&approval),
+                approval,
+            })
         })
     }
 }
@@ -251,11 +253,14 @@ impl fmt::Display for ApprovalView {
         }
         if asked.state == ApprovalState::Open {
             let stage = &self.stage;
-            writeln!(
-                f,
-                "  {} more must agree within {}; {} more refusal(s) end it",
-                stage.missing, stage.left, stage.rejections_left
-            )?;
+            match stage.left {
+                Span::ZERO => writeln!(f, "  its time ran out at {}; no answer is taken", asked.expires_at)?,
+                left => writeln!(
+                    f,
+                    "  {} more must agree within {left}; {} more refusal(s) end it",
+                    stage.missing, stage.rejections_left
+                )?,
+            }
         }
         writeln!(f, "  {}", self.if_unanswered)?;
         write!(f, "  answer for digest {}", asked.digest)

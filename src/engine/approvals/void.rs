@@ -4,15 +4,15 @@ use super::approval_key;
 use crate::approval::{Approval, ApprovedPart, Carried, VoidReason};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::delivery::Delivery;
 use crate::enforcement::{Enforcement, Purpose};
 use crate::engine::intake::trigger_key;
+use crate::engine::looks::{Look, Looks};
 use crate::engine::{Engine, EngineError};
 use crate::plan::Decision;
-use crate::store::{Store, decode};
+use crate::store::{Key, decode};
 use crate::time::Time;
 
-impl<S: Store, D: Delivery> Engine<S, D> {
+impl Engine {
     /// Why nothing may be delivered: the approval that was asked for is not there, was not granted
     /// by enough people, or is for something else. The states allow no such thing; this stands
     /// between them and a stored record that was changed by hand. A record that cannot be read is
@@ -20,21 +20,26 @@ impl<S: Store, D: Delivery> Engine<S, D> {
     pub(in crate::engine) async fn approval_fault(
         &self,
         enforcement: &Enforcement,
+        looks: &Looks<'_>,
+        look: &Look,
     ) -> Result<Option<VoidReason>, EngineError> {
-        let asked = enforcement.approval.filter(|_| enforcement.purpose == Purpose::Action);
-        let Some(id) = asked.filter(|_| !broken::is(Defect::ApprovalNotCarried)) else {
-            return Ok(None);
+        let Some(keys) = approval_keys(enforcement) else { return Ok(None) };
+        let again;
+        let look = match look.has(&keys) {
+            true => look,
+            false => {
+                again = looks.look(keys.to_vec(), false).await?;
+                &again
+            }
         };
+        let (asked, decided) = (look.record(&keys[0]), look.record(&keys[1]));
         let trigger = enforcement.origin.trigger;
-        let keys = [approval_key(&enforcement.tenant, id), trigger_key(&enforcement.tenant, trigger)];
-        let records = self.store.load(&keys).await?;
-        let [asked, decided] = records.as_slice() else { return Ok(Some(VoidReason::Missing)) };
         let Some(asked) = asked else { return Ok(Some(VoidReason::Missing)) };
         let approval = match decode::<Approval>(asked) {
             Ok(stored) => stored.body,
             Err(error) => return Ok(Some(VoidReason::Damaged(error.to_string()))),
         };
-        let decision = decided.as_ref().map(decode::<Decision>).transpose().ok().flatten();
+        let decision = decided.map(decode::<Decision>).transpose().ok().flatten();
         let Some(decision) = decision.filter(|decision| decision.body.id == trigger) else {
             return Ok(Some(VoidReason::Changed(ApprovedPart::Trigger)));
         };
@@ -48,6 +53,15 @@ impl<S: Store, D: Delivery> Engine<S, D> {
         };
         Ok(approval.covers(&carried).err())
     }
+}
+
+/// Where the approval of an action stands, and the decision that it was asked for; none where nobody was
+/// asked.
+pub(in crate::engine) fn approval_keys(enforcement: &Enforcement) -> Option<[Key; 2]> {
+    let asked = enforcement.approval.filter(|_| enforcement.purpose == Purpose::Action);
+    let id = asked.filter(|_| !broken::is(Defect::ApprovalNotCarried))?;
+    let tenant = &enforcement.tenant;
+    Some([approval_key(tenant, id), trigger_key(tenant, enforcement.origin.trigger)])
 }
 
 /// What the log says of an approval that did not cover its enforcement.

@@ -68,7 +68,8 @@ pub struct ApprovalPolicy {
     /// Whose answers need a comment.
     #[serde(default, skip_serializing_if = "is_optional")]
     pub comment: CommentRule,
-    /// How long after the approval the action may still start.
+    /// How long after the approval the action may still start; from the end of quiet hours or maintenance
+    /// on, where they held it.
     pub start_within: Span,
 }
 
