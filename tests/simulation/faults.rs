@@ -14,11 +14,10 @@ use crate::finish;
 use crate::net::{Faults, Hit, Net, Wire};
 use crate::random::Random;
 use crate::rules::{Rules, records, rules, start};
-use crate::support::{at, id, tenant};
-use crate::target::Port;
+use crate::support::{at, id};
+use crate::target::{Place, Port};
 use crate::witness::Witness;
-use crate::work::{Host, Work, body, is_passing, perform};
-use crate::world::next_moment;
+use crate::work::{Done, Host, Work, body, is_passing, perform};
 
 const KINDS: [Hit; 3] = [Hit::Before, Hit::Lost, Hit::Crash];
 
@@ -33,13 +32,22 @@ struct Scenario {
 
 fn event(signal: &str, what: &str, minute: i64) -> (i64, Work) {
     let payload = format!(r#"{{ "do": "{what}" }}"#);
-    let event = Event::new(tenant(), signal, "okta", id::<UserId>("ana"), at(minute), &payload);
+    let event = Event::new(id("acme"), signal, "okta", id::<UserId>("ana"), at(minute), &payload);
     (minute, Work::Signal(Box::new(event.expect("an event").into())))
+}
+
+/// Events of one person that are handed over together.
+fn together(what: &[&str]) -> (i64, Work) {
+    let one = |(n, what): (usize, &&str)| match event(&format!("s{n}"), what, 0) {
+        (_, Work::Signal(signal)) => *signal,
+        (_, other) => panic!("{other:?} is no signal"),
+    };
+    (0, Work::Many(what.iter().enumerate().map(one).collect()))
 }
 
 fn score(signal: &str, value: &str, minute: i64) -> (i64, Work) {
     let user: UserId = id("ana");
-    let reading = ScoreReading::new(tenant(), id(signal), id("default"), user, at(minute), id(value));
+    let reading = ScoreReading::new(id("acme"), id(signal), id("default"), user, at(minute), id(value));
     (minute, Work::Signal(Box::new(reading.into())))
 }
 
@@ -98,6 +106,7 @@ fn scenarios() -> Vec<Scenario> {
             ],
         ),
         story("a timetable", 3, 90, &[event("s1", "mail", 0)]),
+        story("many at once", 0, 90, &[together(&["mail", "hr", "hr", "hook", "hr"])]),
     ]
 }
 
@@ -106,7 +115,7 @@ fn scenarios() -> Vec<Scenario> {
 struct Ends {
     lines: BTreeSet<String>,
     effects: BTreeMap<EnforcementId, bool>,
-    restricted: BTreeMap<(String, &'static str), bool>,
+    restricted: BTreeMap<Place, bool>,
 }
 
 impl Ends {
@@ -139,8 +148,8 @@ struct Stage {
 
 impl Stage {
     fn new(scenario: &Scenario, script: &[(u64, Hit)]) -> Self {
-        let rules = rules(scenario.rules);
-        let net = Arc::new(Net::new(0, start(), false));
+        let rules = rules(scenario.rules, 0);
+        let net = Arc::new(Net::new(0, start(), vec![rules.tenant.clone()], false));
         rules.install(&net.store);
         let mut state = net.state();
         state.witness = Witness::of(&rules.records);
@@ -177,13 +186,16 @@ impl Stage {
 
     /// Sends it until it is acknowledged or refused.
     fn send(&mut self, work: &Work) {
-        let bound = work.bind(&self.net, &mut Random::new(0)).expect("there is what it is about");
+        let bound =
+            work.bind(&self.net, &self.rules.tenant, &mut Random::new(0)).expect("there is what it is about");
         for _ in 0..20 {
             let call =
                 perform(Arc::clone(&self.host), bound.clone(), Arc::clone(&self.rules), self.net.now());
             match self.drive(call, false) {
                 None => {}
                 Some(Err(error)) if is_passing(&error) => {}
+                Some(Ok(Done::Answered(answers)))
+                    if answers.iter().any(|answer| answer.as_ref().is_err_and(is_passing)) => {}
                 Some(_) => return,
             }
         }
@@ -201,7 +213,8 @@ impl Stage {
             }
             // Timetables go on for ever: they are looked at every ten minutes.
             let timer = self.net.now().after(Span::mins(10));
-            let next = next_moment(&self.net).map_or(timer, |next| next.min(timer));
+            let next = self.net.state().witness.next_moment(self.net.now());
+            let next = next.map_or(timer, |next| next.min(timer));
             if next >= at(minute) {
                 self.net.advance_to(at(minute));
                 return;
@@ -215,7 +228,7 @@ impl Stage {
             finish::check_left(&self.net, &self.rules).unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(untold, 0);
         let mut lines = BTreeSet::new();
-        for record in records(&self.net.store, Kind::ALL) {
+        for record in records(&self.net.store, &self.rules.tenant, Kind::ALL) {
             lines.insert(match record.key.kind {
                 Kind::Enforcement | Kind::Notice => {
                     let made: Enforcement = body(&record);

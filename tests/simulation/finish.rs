@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tipstaff::*;
 
-use crate::net::Net;
+use crate::net::{Net, State};
 use crate::rules::{Rules, records, start};
-use crate::support::{go, id, tenant};
+use crate::support::{go, id};
 use crate::target::{ONCE, Seen, honours_keys};
-use crate::witness::{Checked, TOGETHER, VERSIONS, Violation, ensure, of_a_life, violated};
+use crate::witness::{APART, Checked, TOGETHER, VERSIONS, Violation, ensure, of_a_life, violated};
 use crate::work::body;
-use crate::world::{DRAINS, World};
+use crate::world::{DRAINS, Promises, World};
 
 pub(crate) const CHAIN: &str = "the audit chain verifies";
 pub(crate) const PATH: &str = "the trail tells each state of an enforcement, one after the other";
@@ -38,33 +38,66 @@ struct Left {
 /// Checks a world that has drained. Gives how many restrictions could not be judged, and how many
 /// deliveries were made by a worker that had outlived its lease.
 pub(crate) fn check(world: &World) -> Result<(u64, u64), Violation> {
-    let left = Left::read(&world.net);
-    promised(world, &left)?;
-    counted(world, &left)?;
-    check_these(&world.net, &world.rules, &left)
+    let net = &world.net;
+    let mut untold = 0;
+    let mut apart: BTreeMap<EnforcementId, &TenantId> = BTreeMap::new();
+    for (rules, promises) in world.rules.iter().zip(&world.promises) {
+        let left = Left::read(net, &rules.tenant);
+        promised(rules, promises, &left)?;
+        counted(promises, &left)?;
+        untold += check_these(net, rules, &left)?;
+        for (_, made) in &left.enforcements {
+            let other = apart.insert(made.id, &rules.tenant);
+            ensure(UNIQUE, other.is_none(), || {
+                format!("{} is of {} and of {other:?}", made.id, rules.tenant)
+            })?;
+        }
+    }
+    let state = net.state();
+    let stranger = state.targets.keys.keys().find(|key| !apart.contains_key(key));
+    ensure(LOST, stranger.is_none(), || format!("{stranger:?} was delivered, and there is no record"))?;
+    Ok((untold, late(&state)))
 }
 
 /// Checks what needs no knowledge of what came in.
 pub(crate) fn check_left(net: &Net, rules: &Rules) -> Result<(u64, u64), Violation> {
-    check_these(net, rules, &Left::read(net))
+    let untold = check_these(net, rules, &Left::read(net, &rules.tenant))?;
+    Ok((untold, late(&net.state())))
 }
 
-fn check_these(net: &Net, rules: &Rules, left: &Left) -> Result<(u64, u64), Violation> {
-    told(net, left)?;
+fn check_these(net: &Net, rules: &Rules, left: &Left) -> Result<u64, Violation> {
+    own(rules, left)?;
+    told(net, rules, left)?;
     ended(net, left)?;
     occurrences(net, rules, left)?;
-    let untold = restrictions(net, left)?;
-    let late = net.state().targets.keys.values().filter(|seen| seen.late).count();
-    Ok((untold, late as u64))
+    restrictions(net, rules, left)
+}
+
+fn late(state: &State) -> u64 {
+    state.targets.keys.values().filter(|seen| seen.late).count() as u64
+}
+
+/// Nothing here says that it is another tenant's, or follows from a rule of theirs.
+fn own(rules: &Rules, left: &Left) -> Checked {
+    let tenant = &rules.tenant;
+    for (record, made) in &left.enforcements {
+        let known = |rule: &RuleId| rules.set.rule(rule).is_some();
+        let right = made.tenant == *tenant && made.holders.iter().all(|holder| known(&holder.rule));
+        ensure(APART, right, || format!("{}: {made}", record.key))?;
+    }
+    let decision = left.decisions.values().find(|made| made.tenant != *tenant);
+    ensure(APART, decision.is_none(), || format!("{decision:?} of {tenant}"))?;
+    let row = left.trail.iter().find(|row| row.tenant != *tenant);
+    ensure(APART, row.is_none(), || format!("{row:?} of {tenant}"))
 }
 
 impl Left {
-    fn read(net: &Net) -> Self {
+    fn read(net: &Net, tenant: &TenantId) -> Self {
         let store = &net.store;
-        let trail = Trail { tenant: tenant(), lane: 0, after: 0, limit: usize::MAX };
-        let carried = records(store, &[Kind::Enforcement, Kind::Notice]);
-        let decisions = records(store, &[Kind::Trigger]);
-        let approvals = records(store, &[Kind::Approval]);
+        let trail = Trail { tenant: tenant.clone(), lane: 0, after: 0, limit: usize::MAX };
+        let carried = records(store, tenant, &[Kind::Enforcement, Kind::Notice]);
+        let decisions = records(store, tenant, &[Kind::Trigger]);
+        let approvals = records(store, tenant, &[Kind::Approval]);
         Self {
             enforcements: carried.into_iter().map(|record| (record.clone(), body(&record))).collect(),
             decisions: decisions.iter().map(body).map(|made: Decision| (made.id, made)).collect(),
@@ -75,12 +108,12 @@ impl Left {
 }
 
 /// The trail: whole, as long as what was committed, and with a path for each enforcement.
-fn told(net: &Net, left: &Left) -> Checked {
+fn told(net: &Net, rules: &Rules, left: &Left) -> Checked {
     if let Err(broken) = verify(&left.trail, Head::default()) {
         return violated(CHAIN, broken.to_string());
     }
     let state = net.state();
-    let (rows, found) = (state.witness.rows, left.trail.len() as u64);
+    let (rows, found) = (state.witness.rows(&rules.tenant), left.trail.len() as u64);
     ensure(TOGETHER, rows == found, || format!("{found} rows in the place of {rows}"))?;
     let mut of: BTreeMap<EnforcementId, Vec<&AuditRecord>> = BTreeMap::new();
     for row in &left.trail {
@@ -89,7 +122,7 @@ fn told(net: &Net, left: &Left) -> Checked {
         }
     }
     for (record, made) in &left.enforcements {
-        let changes = state.witness.changes.get(&record.key.id).copied().unwrap_or_default();
+        let changes = state.witness.changes.get(&record.key).copied().unwrap_or_default();
         ensure(VERSIONS, record.version == changes.versions, || {
             format!("{}: {} after {changes:?}", record.key, record.version)
         })?;
@@ -97,7 +130,8 @@ fn told(net: &Net, left: &Left) -> Checked {
         ensure(TOGETHER, rows.len() as u64 == changes.rows, || {
             format!("{}: {} rows for {changes:?}", record.key, rows.len())
         })?;
-        ensure(TOGETHER, changes.bare == made.repeats, || {
+        // Signals that are decided on together count their repeats in one change.
+        ensure(TOGETHER, changes.bare <= made.repeats, || {
             format!("{}: {} repeats for {changes:?}", record.key, made.repeats)
         })?;
         let word = |row: &AuditRecord, name: &str| row.details.get(name).map(ToString::to_string);
@@ -137,14 +171,13 @@ fn refusals(left: &Left) -> Checked {
 }
 
 /// What was acknowledged is stored, and nothing twice.
-fn promised(world: &World, left: &Left) -> Checked {
-    for (item, acknowledged) in &world.promises.decisions {
+fn promised(rules: &Rules, promises: &Promises, left: &Left) -> Checked {
+    for (signal, acknowledged) in &promises.decisions {
         // Another content under the same id is another signal, of which this says nothing.
         let stored =
             left.decisions.get(&acknowledged.id).filter(|stored| stored.digest == acknowledged.digest);
-        let signal = world.signal(*item).expect("a signal was decided on");
         let concerned = match signal {
-            Signal::Event(_) => !world.promises.edited && !world.rules.set.concerned(signal).is_empty(),
+            Signal::Event(_) => !promises.edited && !rules.set.concerned(signal).is_empty(),
             _ => true,
         };
         ensure(RECORDED, stored.is_some() || (acknowledged.is_empty() && !concerned), || {
@@ -153,7 +186,7 @@ fn promised(world: &World, left: &Left) -> Checked {
         let Some(stored) = stored else { continue };
         // What concerned no rule left nothing; a copy that comes when the rules have changed is decided on.
         let before =
-            world.promises.edited && acknowledged.is_empty() && acknowledged.decided_at <= stored.decided_at;
+            promises.edited && acknowledged.is_empty() && acknowledged.decided_at <= stored.decided_at;
         let same = before || Decision { repeat: false, ..acknowledged.clone() } == *stored;
         ensure(RECORDED, same, || format!("acknowledged: {acknowledged}; stored: {stored}"))?;
     }
@@ -164,7 +197,7 @@ fn promised(world: &World, left: &Left) -> Checked {
         let again = format!("{name:?}");
         ensure(UNIQUE, signals.insert(again.clone()), || again)?;
     }
-    for (request, person, verdict) in &world.promises.votes {
+    for (request, person, verdict) in &promises.votes {
         let there = left.approvals.get(request).is_some_and(|asked| {
             asked.votes.iter().any(|vote| vote.actor.as_str() == *person && vote.verdict == *verdict)
         });
@@ -227,7 +260,7 @@ fn ended(net: &Net, left: &Left) -> Checked {
 }
 
 /// A window of three fires once for whoever has three.
-fn counted(world: &World, left: &Left) -> Checked {
+fn counted(promises: &Promises, left: &Left) -> Checked {
     let rule: RuleId = id("count");
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for decision in left.decisions.values() {
@@ -240,7 +273,7 @@ fn counted(world: &World, left: &Left) -> Checked {
             made.1.subject.user.as_str() == user && made.1.holders.iter().any(|holder| holder.rule == rule)
         };
         let made = left.enforcements.iter().filter(of).count();
-        let free = !world.promises.stopped && !world.promises.exempted;
+        let free = !promises.stopped && !promises.exempted;
         let right = if free { made == usize::from(count >= 3) } else { made <= 1 };
         ensure(COUNTED, right, || format!("{user}: {count} event(s), {made} enforcement(s)"))?;
     }
@@ -271,7 +304,8 @@ fn occurrences(net: &Net, rules: &Rules, left: &Left) -> Checked {
         ensure(OCCURRED, right, || format!("{name}: begun {times} time(s)"))?;
         next = timetable.after(due);
     }
-    let subjects: Vec<SubjectState> = records(&net.store, &[Kind::Subject]).iter().map(body).collect();
+    let of = |kind| records(&net.store, &rules.tenant, &[kind]);
+    let subjects: Vec<SubjectState> = of(Kind::Subject).iter().map(body).collect();
     let state = net.state();
     let visited: BTreeSet<_> = left
         .decisions
@@ -279,11 +313,12 @@ fn occurrences(net: &Net, rules: &Rules, left: &Left) -> Checked {
         .filter(|made| made.signal.kind == TriggerKind::Schedule)
         .map(|made| (made.signal.at, made.signal.subject.clone()))
         .collect();
-    for run in records(&net.store, &[Kind::Run]).iter().map(body::<Run>) {
+    for run in of(Kind::Run).iter().map(body::<Run>) {
         ensure(DRAINS, run.done, || format!("the run of {}", run.at))?;
         // Known before it began, by the order of commits and by the clocks of those who made them.
         let before = |known: &&SubjectState| {
-            let (subject, key) = (subject_key(known), Key::new(&tenant(), Kind::Run, run.id.to_string()));
+            let (subject, key) =
+                (subject_key(rules, known), Key::new(&rules.tenant, Kind::Run, run.id.to_string()));
             known.known_since <= run.begun && state.witness.born(&subject) < state.witness.born(&key)
         };
         for known in subjects.iter().filter(before) {
@@ -294,13 +329,14 @@ fn occurrences(net: &Net, rules: &Rules, left: &Left) -> Checked {
     Ok(())
 }
 
-fn subject_key(known: &SubjectState) -> Key {
-    Key::new(&tenant(), Kind::Subject, format!("user:{}", known.subject.user))
+fn subject_key(rules: &Rules, known: &SubjectState) -> Key {
+    Key::new(&rules.tenant, Kind::Subject, format!("user:{}", known.subject.user))
 }
 
 /// Who is restricted is held, and who is held is restricted.
-fn restrictions(net: &Net, left: &Left) -> Result<u64, Violation> {
-    let effects: Vec<HeldEffect> = records(&net.store, &[Kind::Effect]).iter().map(body).collect();
+fn restrictions(net: &Net, rules: &Rules, left: &Left) -> Result<u64, Violation> {
+    let effects = records(&net.store, &rules.tenant, &[Kind::Effect]);
+    let effects: Vec<HeldEffect> = effects.iter().map(body).collect();
     let state = net.state();
     let targets = &state.targets;
     let of = |user: &str, what: &str| {
@@ -310,12 +346,12 @@ fn restrictions(net: &Net, left: &Left) -> Result<u64, Violation> {
             .find(|effect| effect.subject.user.as_str() == user && effect.apply.action.as_str() == name)
     };
     let mut untold = 0;
-    for (place, there) in &targets.restricted {
+    for (place, there) in targets.restricted.iter().filter(|(place, _)| place.0 == rules.tenant) {
         if targets.untold.contains_key(place) {
             untold += 1;
             continue;
         }
-        let (user, what) = place;
+        let (_, user, what) = place;
         let effect = of(user, what);
         let held = effect.is_some_and(|effect| !effect.holders().is_empty());
         ensure(HELD, !there || held, || match effect {

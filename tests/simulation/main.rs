@@ -12,8 +12,10 @@
 
 #[cfg(tipstaff_broken)]
 mod broken;
+mod drain;
 mod faults;
 mod finish;
+mod hosts;
 mod net;
 mod random;
 mod rules;
@@ -98,7 +100,8 @@ fn hold(weight: Weight) {
     }
     println!("{} seeds {first} to {}: no violation; {sums:?}", weight.name(), first + runs - 1);
     // What was to go wrong went wrong.
-    assert!(runs < 100 || (sums.falls > 0 && sums.pauses > 0), "{sums:?}");
+    let all = [sums.falls, sums.pauses, sums.ends, sums.shared];
+    assert!(runs < 100 || all.iter().all(|count| *count > 0), "{sums:?}");
     assert!(runs < 10_000 || sums.late > 0, "{sums:?}");
 }
 
@@ -142,6 +145,8 @@ impl Tally {
             commits: self.commits + other.commits,
             falls: self.falls + other.falls,
             pauses: self.pauses + other.pauses,
+            ends: self.ends + other.ends,
+            shared: self.shared + other.shared,
             late: self.late + other.late,
             untold: self.untold + other.untold,
         }

@@ -10,7 +10,7 @@ use std::task::Poll;
 use tipstaff::*;
 
 use crate::random::Random;
-use crate::support::{go, tenant};
+use crate::support::go;
 use crate::target::Targets;
 use crate::witness::{Checked, Violation, Witness};
 
@@ -54,19 +54,23 @@ pub(crate) struct State {
     pub(crate) violation: Option<Violation>,
     /// Whether people use kill switches in this run.
     pub(crate) switches: bool,
+    /// What the host that asked last must not sleep through, by its own clock.
+    pub(crate) ahead: Option<Time>,
     trace: Option<Vec<String>>,
 }
 
 /// The net.
 pub(crate) struct Net {
     pub(crate) store: MemoryStore,
+    /// Whose records there are.
+    pub(crate) tenants: Vec<TenantId>,
     clock: Arc<AtomicI64>,
     state: Mutex<State>,
 }
 
 impl Net {
     /// A net around an empty store whose clock begins at `now`.
-    pub(crate) fn new(seed: u64, now: Time, traced: bool) -> Self {
+    pub(crate) fn new(seed: u64, now: Time, tenants: Vec<TenantId>, traced: bool) -> Self {
         let clock = Arc::new(AtomicI64::new(now.micros()));
         let read = Arc::clone(&clock);
         let state = State {
@@ -80,10 +84,11 @@ impl Net {
             who: String::new(),
             violation: None,
             switches: false,
+            ahead: None,
             trace: traced.then(Vec::new),
         };
         let store = MemoryStore::with_clock(move || Time::from_micros(read.load(Ordering::Relaxed)));
-        Self { store, clock, state: Mutex::new(state) }
+        Self { store, tenants, clock, state: Mutex::new(state) }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -151,8 +156,20 @@ impl Net {
         self.state().targets.keys.get(&key).is_some_and(|seen| seen.effects > 0)
     }
 
-    fn rows(&self) -> u64 {
-        go(self.store.head(&tenant(), 0)).seq
+    fn rows(&self, tenant: &TenantId) -> u64 {
+        go(self.store.head(tenant, 0)).seq
+    }
+
+    /// What people have stopped, where they use kill switches at all.
+    fn controls(&self) -> BTreeMap<TenantId, Control> {
+        if !self.state().switches {
+            return BTreeMap::new();
+        }
+        let keys: Vec<Key> = self.tenants.iter().map(Claim::control_key).collect();
+        let found = self.tenants.iter().cloned().zip(go(self.store.load(&keys)));
+        let control =
+            |record: Option<Record>| serde_json::from_str(&record?.body).map(Some).expect("it is sound");
+        found.filter_map(|(tenant, record)| Some((tenant, control(record)?))).collect()
     }
 }
 
@@ -202,9 +219,9 @@ impl Store for Wire {
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         let apply = async {
             let net = &self.0;
-            let before = net.rows();
+            let before = net.rows(&commit.tenant);
             let answer = net.store.commit(commit).await;
-            let grown = net.rows() - before;
+            let grown = net.rows(&commit.tenant) - before;
             let mut state = net.state();
             let worker = state.worker.clone();
             let checked = state.witness.committed(commit, &answer, grown, worker.as_deref());
@@ -223,18 +240,19 @@ impl Store for Wire {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let apply = async {
             let net = &self.0;
-            let before = net.rows();
+            let before: Vec<u64> = net.tenants.iter().map(|tenant| net.rows(tenant)).collect();
             let answer = net.store.claim(claim).await;
-            let (grown, now) = (net.rows() - before, net.now());
+            let now = net.now();
             if let Ok(taken) = &answer {
+                let grown = net
+                    .tenants
+                    .iter()
+                    .zip(before)
+                    .map(|(tenant, before)| (tenant, net.rows(tenant) - before));
+                let grown: Vec<_> = grown.collect();
+                let controls = if taken.is_empty() { BTreeMap::new() } else { net.controls() };
                 let mut state = net.state();
-                let control = match state.switches && !taken.is_empty() {
-                    true => go(net.store.load(&[Claim::control_key(&tenant())])).remove(0),
-                    false => None,
-                };
-                let control: Option<Control> =
-                    control.map(|record| serde_json::from_str(&record.body).expect("it is sound"));
-                let checked = state.witness.claimed(claim, taken, grown, now, control.as_ref());
+                let checked = state.witness.claimed(claim, taken, &grown, now, &controls);
                 drop(state);
                 net.check(checked);
                 if !taken.is_empty() {
@@ -245,11 +263,20 @@ impl Store for Wire {
             }
             answer
         };
-        self.pass("claim", apply).await
+        let answer = self.pass("claim", apply).await;
+        if let Ok(taken) = &answer {
+            self.0.state().witness.told(claim, taken);
+        }
+        answer
     }
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.pass("renew", self.0.store.renew(renewal)).await
+        let apply = async {
+            let until = self.0.store.renew(renewal).await?;
+            self.0.state().witness.renewed(&renewal.key, until);
+            Ok(until)
+        };
+        self.pass("renew", apply).await
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
@@ -257,7 +284,15 @@ impl Store for Wire {
     }
 
     async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
-        self.pass("upcoming", self.0.store.upcoming(ask)).await
+        let apply = async {
+            let net = &self.0;
+            let answer = net.store.upcoming(ask).await;
+            let now = net.now();
+            let mut state = net.state();
+            state.ahead = state.witness.ahead(ask, now);
+            answer
+        };
+        self.pass("upcoming", apply).await
     }
 
     async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tipstaff::*;
 
-use crate::support::{at, commit_id, go, id, tenant};
+use crate::support::{at, commit_id, go, id};
 
 const APPROVERS: &str = r#""approvers": { "default": "sec", "groups": { "sec": ["bo", "cy", "di"] } }"#;
 
@@ -47,8 +47,12 @@ const EDIT_MAIL: &str = r#"{ "id": "mail", "trigger": { "event": { "pattern": { 
 const EDIT_HOLD: &str = r#"{ "id": "hold", "trigger": { "event": { "pattern": { "do": ["hold", "both"] } } },
     "actions": [{ "key": "a", "type": "lock_account", "approval": "none", "for": "40m" }] }"#;
 
+/// Whose rules they are: the first tenant is always there, the second in some runs.
+const TENANTS: [&str; 2] = ["acme", "zeta"];
+
 /// A tenant's rules, and what its people may do about them.
 pub(crate) struct Rules {
+    pub(crate) tenant: TenantId,
     pub(crate) set: RuleSet,
     /// A new revision of the rule that may be edited.
     pub(crate) edit: RuleSet,
@@ -73,13 +77,15 @@ pub(crate) fn start() -> Time {
     at(0)
 }
 
-pub(crate) fn rules(set: usize) -> Arc<Rules> {
+/// That set as the rules of that tenant.
+pub(crate) fn rules(set: usize, tenant: usize) -> Arc<Rules> {
     static ALL: OnceLock<Vec<Arc<Rules>>> = OnceLock::new();
-    let all = ALL.get_or_init(|| (0..8).map(|n| Arc::new(prepare(n))).collect());
-    Arc::clone(&all[set])
+    let all = ALL.get_or_init(|| (0..16).map(|n| Arc::new(prepare(n % 8, TENANTS[n / 8]))).collect());
+    Arc::clone(&all[tenant * 8 + set])
 }
 
-fn prepare(set: usize) -> Rules {
+fn prepare(set: usize, tenant: &str) -> Rules {
+    let tenant: TenantId = id(tenant);
     let (parts, edit, words): (&[&str], _, &'static [&'static str]) = match set {
         0 => (&[MAIL], EDIT_MAIL, &["mail", "hr", "all", "hook"]),
         1 => (&[LOCK], EDIT_HOLD, &["ask", "ask", "hold", "keep", "both"]),
@@ -96,8 +102,10 @@ fn prepare(set: usize) -> Rules {
     let edit = if edit.is_empty() { "[]" } else { edit };
     let store = MemoryStore::default();
     let engine = Engine::new(store.clone(), |_: &Job| Delivered::done(), set.clone());
-    go(engine.rules(&tenant(), start()));
+    go(engine.rules(&tenant, start()));
     Rules {
+        records: records(&store, &tenant, Kind::ALL),
+        tenant,
         set,
         edit: RuleSet::from_json(edit).unwrap_or_else(|error| panic!("{error}")),
         edited,
@@ -105,18 +113,17 @@ fn prepare(set: usize) -> Rules {
         scores: parts.contains(&SCORE),
         clock: parts.contains(&CLOCK),
         approvals: parts.contains(&LOCK),
-        records: records(&store, Kind::ALL),
     }
 }
 
-/// Everything that a store holds of some kinds.
-pub(crate) fn records(store: &MemoryStore, kinds: &[Kind]) -> Vec<Record> {
+/// Everything that a store holds of a tenant, of some kinds.
+pub(crate) fn records(store: &MemoryStore, tenant: &TenantId, kinds: &[Kind]) -> Vec<Record> {
     let mut all = Vec::new();
     for kind in kinds {
         let mut after = None;
         loop {
             let query = Query {
-                tenant: tenant(),
+                tenant: tenant.clone(),
                 kind: *kind,
                 from: None,
                 until: None,
@@ -143,7 +150,7 @@ impl Rules {
         let put = self.records.iter().map(|record| Record { version: 0, ..record.clone() });
         let commit = Commit {
             id: commit_id("1"),
-            tenant: tenant(),
+            tenant: self.tenant.clone(),
             expect: Vec::new(),
             fence: Vec::new(),
             put: put.collect(),

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use tipstaff::*;
 
 use crate::net::{Faults, Hit, Net, State};
-use crate::support::{go, tenant};
-use crate::witness::{Checked, ensure, violated};
+use crate::support::go;
+use crate::witness::{APART, Checked, ensure, violated};
 
 pub(crate) const CLAIMED: &str = "no delivery without a durable claim";
 pub(crate) const APPROVED: &str = "no delivery without its approval";
 pub(crate) const CAPPED: &str = "no more deliveries than attempts are allowed";
 pub(crate) const CARRIED: &str = "a host is given only what it carries";
 pub(crate) const ONCE: &str = "an effect is there once";
+
+/// A tenant's user, and the name of a restriction.
+pub(crate) type Place = (TenantId, String, &'static str);
 
 /// What became of one key at its target.
 #[derive(Clone, Debug, Default)]
@@ -35,9 +38,9 @@ pub(crate) struct Seen {
 pub(crate) struct Targets {
     pub(crate) keys: BTreeMap<EnforcementId, Seen>,
     /// Who is under which restriction.
-    pub(crate) restricted: BTreeMap<(String, &'static str), bool>,
+    pub(crate) restricted: BTreeMap<Place, bool>,
     /// Restrictions that a worker changed after its claim was somebody else's; it has not told yet.
-    pub(crate) untold: BTreeMap<(String, &'static str), String>,
+    pub(crate) untold: BTreeMap<Place, String>,
     /// Of a thousand deliveries, how many are refused for a while, for good, or get no answer.
     pub(crate) moods: [u64; 3],
     /// Actions that are refused whenever they come.
@@ -134,7 +137,7 @@ impl Port {
             checked =
                 ensure(ONCE, effects == 1 || late_once, || format!("{} {}: {effects}", job.action, job.key));
             if let Some((what, there)) = restriction(job.action.as_str()) {
-                let place = (job.subject.user.to_string(), what);
+                let place = (job.tenant.clone(), job.subject.user.to_string(), what);
                 if late {
                     state.targets.untold.insert(place.clone(), who);
                 }
@@ -154,7 +157,7 @@ impl Port {
             Purpose::Notice { .. } => Kind::Notice,
             _ => Kind::Enforcement,
         };
-        let key = Key::new(&tenant(), kind, job.key.to_string());
+        let key = Key::new(&job.tenant, kind, job.key.to_string());
         let Some(record) = go(self.net.store.load(std::slice::from_ref(&key))).remove(0) else {
             return violated(CLAIMED, format!("{key}: there is no such record"));
         };
@@ -162,13 +165,14 @@ impl Port {
         let Some(attempt) = stored.history.iter().find(|attempt| attempt.number == job.attempt) else {
             return violated(CLAIMED, format!("{key} has no attempt {}: {}", job.attempt, stored.reason()));
         };
+        ensure(APART, stored.tenant == job.tenant, || format!("{key} is of {}", stored.tenant))?;
         ensure(CLAIMED, attempt.worker.as_str() == self.worker, || {
             format!("{key}: attempt {} is that of {}", job.attempt, attempt.worker)
         })?;
         let deliveries = self.net.state().targets.keys.get(&job.key).map_or(0, |seen| seen.deliveries);
         ensure(CAPPED, deliveries < stored.retry.attempts, || format!("{key}: {} before", deliveries))?;
         if let (Some(asked), true) = (stored.approval, kind == Kind::Enforcement) {
-            let asked = Key::new(&tenant(), Kind::Approval, asked.to_string());
+            let asked = Key::new(&job.tenant, Kind::Approval, asked.to_string());
             let asked = go(self.net.store.load(&[asked])).remove(0);
             let asked: Option<Approval> =
                 asked.map(|record| serde_json::from_str(&record.body).expect("it is sound"));

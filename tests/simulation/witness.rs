@@ -1,7 +1,7 @@
 //! What is true at every moment: each commit and each claim that a store applied is held against
 //! what it had applied before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use tipstaff::*;
@@ -14,6 +14,8 @@ pub(crate) const FINAL: &str = "terminal states never change";
 pub(crate) const HOLDER: &str = "one holder, by the store's clock";
 pub(crate) const SETTLED: &str = "only who holds the claim settles";
 pub(crate) const STOPPED: &str = "what is stopped is not claimed";
+pub(crate) const APART: &str = "nothing of one tenant is in another's";
+pub(crate) const FAIR: &str = "no tenant has a second turn while another waits for one";
 
 /// An invariant that does not hold, and what was seen instead.
 #[derive(Clone, Debug)]
@@ -61,6 +63,8 @@ struct Seen {
     lease: Option<Lease>,
     status: Option<String>,
     reason: Option<String>,
+    due: Option<Time>,
+    waits: Option<Queue>,
 }
 
 /// How often an enforcement was changed, and by how many rows of the audit trail it was told.
@@ -70,17 +74,21 @@ pub(crate) struct Changes {
     pub(crate) rows: u64,
     /// Changes without a row: repeats of a storm, which are counts and no states.
     pub(crate) bare: u64,
+    /// Repeats, as the last such change has them.
+    repeats: u64,
 }
 
 /// Everything that was applied, in short.
 #[derive(Default)]
 pub(crate) struct Witness {
     seen: BTreeMap<Key, Seen>,
-    pub(crate) changes: BTreeMap<String, Changes>,
-    /// How many rows the audit trail must have.
-    pub(crate) rows: u64,
+    pub(crate) changes: BTreeMap<Key, Changes>,
+    /// How many rows the audit trail of each tenant must have.
+    rows: BTreeMap<TenantId, u64>,
     pub(crate) commits: u64,
     born: BTreeMap<Key, u64>,
+    /// Which tenant each worker served last.
+    served: BTreeMap<WorkerId, TenantId>,
 }
 
 fn facet(record: &Record, wanted: Facet) -> Option<String> {
@@ -96,10 +104,18 @@ fn is_carried(kind: Kind) -> bool {
 }
 
 impl Witness {
-    pub(crate) fn of(records: &[Record]) -> Self {
-        let seen =
-            |record: &Record| (record.key.clone(), Seen { version: record.version, ..Seen::default() });
-        Self { seen: records.iter().map(seen).collect(), ..Self::default() }
+    /// Somebody who has seen that these are there.
+    pub(crate) fn of<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
+        let seen = |record: &Record| {
+            let Record { version, due_at, .. } = *record;
+            (record.key.clone(), Seen { version, due: due_at, ..Seen::default() })
+        };
+        Self { seen: records.into_iter().map(seen).collect(), ..Self::default() }
+    }
+
+    /// How many rows the audit trail of a tenant must have.
+    pub(crate) fn rows(&self, tenant: &TenantId) -> u64 {
+        self.rows.get(tenant).copied().unwrap_or(0)
     }
 
     /// A commit came back from the store; `grown` says by how many rows the trail did.
@@ -116,10 +132,11 @@ impl Witness {
         if !applied {
             return Ok(());
         }
-        self.rows += rows;
+        *self.rows.entry(commit.tenant.clone()).or_default() += rows;
         self.commits += 1;
         for draft in &commit.audit {
             let Some(id) = draft.enforcement.filter(|_| of_a_life(draft.code.as_str())) else { continue };
+            ensure(APART, draft.tenant == commit.tenant, || format!("{} tells of {id}", commit.tenant))?;
             let id = id.to_string();
             let changed = commit.put.iter().any(|record| is_carried(record.key.kind) && record.key.id == id);
             ensure(TOGETHER, changed, || format!("{} says what {id} did not do", draft.code.as_str()))?;
@@ -129,6 +146,7 @@ impl Witness {
 
     fn put(&mut self, record: &Record, commit: &Commit, worker: Option<&str>) -> Checked {
         let key = &record.key;
+        ensure(APART, key.tenant == commit.tenant, || format!("{} writes {key}", commit.tenant))?;
         let seen = self.seen.get(key).cloned().unwrap_or_default();
         ensure(VERSIONS, record.version == seen.version, || {
             format!("{key} went from {} to {}", seen.version, record.version + 1)
@@ -150,10 +168,17 @@ impl Witness {
             ensure(TOGETHER, rows > 0 || silent || reason == seen.reason, || {
                 format!("{key} went from {:?} to {reason:?} without a row", seen.reason)
             })?;
-            let changes = self.changes.entry(key.id.clone()).or_default();
+            let changes = self.changes.entry(key.clone()).or_default();
             changes.versions += 1;
             changes.rows += rows;
-            changes.bare += u64::from(rows == 0 && !silent);
+            if rows == 0 && !silent {
+                changes.bare += 1;
+                let made: Enforcement = serde_json::from_str(&record.body).expect("it is sound");
+                let before = std::mem::replace(&mut changes.repeats, made.repeats);
+                ensure(TOGETHER, made.repeats > before, || {
+                    format!("{key} is written, and nothing has changed")
+                })?;
+            }
             let held = seen.reason.as_deref() == Some("running") && reason != seen.reason;
             if let (true, Some(worker), Some(lease)) = (held, worker, &seen.lease) {
                 ensure(SETTLED, lease.worker.as_str() == worker, || {
@@ -167,9 +192,7 @@ impl Witness {
                 format!("{key} went from {:?} to {status:?} without a row", seen.status)
             })?;
         }
-        let lease = record.lease.clone();
-        let seen = Seen { version: seen.version + 1, token: record.token, lease, status, reason };
-        self.seen.insert(key.clone(), seen);
+        self.seen.insert(key.clone(), Seen::of(record, seen.version + 1, status, reason));
         self.born.entry(key.clone()).or_insert(self.commits);
         Ok(())
     }
@@ -179,23 +202,26 @@ impl Witness {
         self.born.get(key).copied().unwrap_or(0)
     }
 
-    /// A claim came back from the store at that moment of its clock.
+    /// A claim came back from the store at that moment of its clock; `grown` says by how many rows the
+    /// trail of each tenant did.
     pub(crate) fn claimed(
         &mut self,
         claim: &Claim,
         taken: &[Record],
-        grown: u64,
+        grown: &[(&TenantId, u64)],
         now: Time,
-        control: Option<&Control>,
+        controls: &BTreeMap<TenantId, Control>,
     ) -> Checked {
-        let mut fresh = 0;
+        let mut fresh: BTreeMap<&TenantId, u64> = BTreeMap::new();
+        let waiting =
+            if grown.len() > 1 { self.waiting(claim, taken, now, controls) } else { BTreeSet::new() };
         for record in taken {
             let key = &record.key;
             let seen = self.seen.get(key).cloned().unwrap_or_default();
             if record.version == seen.version && record.token == seen.token {
                 continue;
             }
-            fresh += 1;
+            *fresh.entry(&key.tenant).or_default() += 1;
             ensure(TOKENS, record.token == seen.token + 1, || {
                 format!("{key}: {} after {}", record.token, seen.token)
             })?;
@@ -212,22 +238,127 @@ impl Witness {
                     claim.worker
                 )
             })?;
-            if let Some(control) = control {
+            if let Some(control) = controls.get(&key.tenant) {
                 let made: Enforcement = serde_json::from_str(&record.body).expect("a claim is sound");
                 let rules = made.holders.iter().map(|holder| &holder.rule);
                 let stoppable = matches!(made.purpose, Purpose::Action | Purpose::Restore { .. });
                 let stopped = stoppable && control.stops(rules, &made.action).is_some();
                 ensure(STOPPED, !stopped, || format!("{key}: {}", made.action))?;
             }
-            let changes = self.changes.entry(key.id.clone()).or_default();
+            let changes = self.changes.entry(key.clone()).or_default();
             changes.versions += 1;
             changes.rows += 1;
             let (status, reason) = (facet(record, Facet::Status), facet(record, Facet::Reason));
-            let lease = record.lease.clone();
-            let seen = Seen { version: record.version, token: record.token, lease, status, reason };
-            self.seen.insert(key.clone(), seen);
+            self.seen.insert(key.clone(), Seen::of(record, record.version, status, reason));
         }
-        self.rows += grown;
-        ensure(TOGETHER, grown == fresh, || format!("{fresh} claims, {grown} rows"))
+        for (tenant, grown) in grown {
+            let fresh = fresh.get(tenant).copied().unwrap_or(0);
+            *self.rows.entry((*tenant).clone()).or_default() += grown;
+            ensure(TOGETHER, *grown == fresh, || format!("{fresh} claims of {tenant}, {grown} rows"))?;
+        }
+        if grown.len() > 1 && !taken.is_empty() {
+            self.in_turn(claim, &fresh, &waiting)?;
+        }
+        Ok(())
+    }
+
+    /// A worker was told what its claim took: from then on it knows whose turn is over.
+    pub(crate) fn told(&mut self, claim: &Claim, taken: &[Record]) {
+        let after = claim.after.as_ref();
+        let tenants = taken.iter().map(|record| record.key.tenant.clone());
+        let last = tenants.max_by_key(|tenant| (after.is_some_and(|after| tenant <= after), tenant.clone()));
+        last.map(|last| self.served.insert(claim.worker.clone(), last));
+    }
+
+    /// The tenants of which a claim could have taken one more.
+    fn waiting(
+        &self,
+        claim: &Claim,
+        taken: &[Record],
+        now: Time,
+        controls: &BTreeMap<TenantId, Control>,
+    ) -> BTreeSet<TenantId> {
+        let carried =
+            |channel: &ActionType| claim.channels.as_ref().is_none_or(|channels| channels.contains(channel));
+        let free = |(key, seen): &(&Key, &Seen)| {
+            seen.waits.as_ref().is_some_and(|queue| queue.ready_at <= claim.until && carried(&queue.channel))
+                && seen.lease.as_ref().is_none_or(|lease| lease.until <= now)
+                // What comes too late is declined, and so may be what people have stopped.
+                && seen.due.is_none_or(|start_by| start_by > claim.until)
+                && controls.get(&key.tenant).is_none_or(|control| *control == Control::default())
+                && taken.iter().all(|record| record.key != **key)
+        };
+        self.seen.iter().filter(free).map(|(key, _)| key.tenant.clone()).collect()
+    }
+
+    /// One of each tenant before a second of any, from the tenant after the one that was served last.
+    fn in_turn(
+        &self,
+        claim: &Claim,
+        fresh: &BTreeMap<&TenantId, u64>,
+        waiting: &BTreeSet<TenantId>,
+    ) -> Checked {
+        let before = self.served.get(&claim.worker);
+        let rank = |tenant: &TenantId| (before.is_some_and(|before| tenant <= before), tenant.clone());
+        for (served, count) in fresh {
+            for waits in waiting.iter().filter(|waits| waits != served) {
+                let had = fresh.get(waits).copied().unwrap_or(0);
+                let right = *count <= had || (*count == had + 1 && rank(served) < rank(waits));
+                ensure(FAIR, right, || {
+                    format!(
+                        "{} took {count} of {served} and {had} of {waits}, after {before:?}",
+                        claim.worker
+                    )
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A lease was prolonged.
+    pub(crate) fn renewed(&mut self, key: &Key, until: Time) {
+        if let Some(lease) = self.seen.get_mut(key).and_then(|seen| seen.lease.as_mut()) {
+            lease.until = until;
+        }
+    }
+
+    /// What a worker holds still.
+    pub(crate) fn held_by(&self, worker: &str, now: Time) -> Option<&Key> {
+        let held = |seen: &Seen| {
+            seen.lease.as_ref().is_some_and(|lease| lease.worker.as_str() == worker && lease.until > now)
+        };
+        self.seen.iter().find(|(_, seen)| held(seen)).map(|(key, _)| key)
+    }
+
+    /// When something is due next, timetables and what is only forgotten aside.
+    pub(crate) fn next_moment(&self, now: Time) -> Option<Time> {
+        let moments = self.seen.iter().flat_map(|(key, seen)| {
+            // What an occurrence works through has a timer of its own.
+            let due = seen.due.filter(|_| !matches!(key.kind, Kind::Timer | Kind::Tally));
+            let lease = seen.lease.as_ref().map_or(Time::MIN, |lease| lease.until);
+            due.into_iter().chain(seen.waits.as_ref().map(|queue| queue.ready_at.max(lease)))
+        });
+        // What is due already and was not done just now waits for a lease or a moment.
+        moments.min().map(|moment| moment.max(now.after(Span::millis(1))))
+    }
+
+    /// What a host must not sleep through, by its own clock.
+    pub(crate) fn ahead(&self, ask: &Ahead, now: Time) -> Option<Time> {
+        let carried = |queue: &&Queue| ask.channels.as_ref().is_none_or(|c| c.contains(&queue.channel));
+        let moments = self.seen.values().flat_map(|seen| {
+            let lease = seen.lease.as_ref().map(|lease| lease.until).filter(|until| *until > now);
+            let ready = seen.waits.as_ref().filter(carried).map(|queue| queue.ready_at);
+            let ready = ready.filter(|_| lease.is_none());
+            let over = lease.map(|until| ask.after.after(now.until(until)));
+            [seen.due, ready].into_iter().flatten().filter(|time| *time > ask.after).chain(over)
+        });
+        moments.min()
+    }
+}
+
+impl Seen {
+    fn of(record: &Record, version: u64, status: Option<String>, reason: Option<String>) -> Self {
+        let (lease, waits) = (record.lease.clone(), record.queue.clone());
+        Self { version, token: record.token, lease, status, reason, due: record.due_at, waits }
     }
 }
