@@ -193,41 +193,13 @@ fn a_page_that_others_interfere_with_gets_smaller() {
 struct Crowded(MemoryStore);
 
 impl Store for Crowded {
+    crate::pass_on! { 0: load, claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         match commit.put.iter().filter(|record| record.key.kind == Kind::Trigger).count() {
             0..=10 => self.0.commit(commit).await,
             _ => Err(StoreError::Conflict(commit.put[0].key.clone())),
         }
-    }
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.0.load(keys).await
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.0.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.0.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.0.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.0.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.0.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.0.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.0.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.0.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.0.unique().await
     }
 }
 

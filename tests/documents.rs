@@ -228,17 +228,36 @@ fn kept() -> impl Strategy<Value = KeepAdministrators> {
     })
 }
 
+fn cap(scopes: Vec<CapScope>) -> impl Strategy<Value = Cap> {
+    let limit = prop_oneof![
+        (1..=MAX_CAP_COUNT).prop_map(CapLimit::Count),
+        (1_u32..=10_000).prop_map(CapLimit::Share)
+    ];
+    let answer = prop::option::of(prop::sample::select(OnExceed::ALL));
+    (prop::sample::select(scopes), limit, span(MIN_DEADLINE, MAX_COOLDOWN), answer, scope())
+        .prop_map(|(per, limit, span, on_exceed, of)| Cap { per, limit, span, on_exceed, of })
+}
+
+/// None, one alone, which is written as itself, or several.
+fn caps(scopes: &[CapScope]) -> impl Strategy<Value = Vec<Cap>> {
+    prop::collection::vec(cap(scopes.to_vec()), 0..4)
+}
+
 fn rule() -> impl Strategy<Value = Rule> {
     let who = (name(), prop::option::of(name()), text(), prop::option::of(1_u32..));
     let what = (trigger(), prop::option::of(pattern()), prop::collection::vec(action(), 0..4));
-    let guards = (prop::option::of(cooldown()), times(), prop::option::of(0_u8..=100));
+    let limited = caps(&[CapScope::Rule, CapScope::Subject]);
+    let guards = (prop::option::of(cooldown()), times(), prop::option::of(0_u8..=100), limited);
+    // Named one by one, so that what a rule may say besides is missed here.
+    let guards =
+        guards.prop_map(|(cooldown, times, rollout, caps)| Guards { cooldown, times, rollout, caps });
     let how = (prop::sample::select(Mode::ALL), guards);
     (who, what, how).prop_map(
         |((name, author, title, revision), (trigger, subject, actions), (mode, guards))| {
             let mut rule = Rule::new(id(&name), trigger).title(title).mode(mode);
             rule.author = author.map(|author| id(&author));
             (rule.revision, rule.subject, rule.actions) = (revision, subject, actions);
-            (rule.guards.cooldown, rule.guards.times, rule.guards.rollout) = guards;
+            rule.guards = guards;
             rule
         },
     )
@@ -304,14 +323,24 @@ fn settings() -> impl Strategy<Value = Settings> {
     );
     let operators = prop::collection::vec(name(), 0..3);
     let policy = prop::sample::select(Policy::ALL);
-    let guards = (windows(), prop::collection::vec(protected(), 0..3), prop::option::of(kept()));
+    let limits =
+        (caps(&[CapScope::Tenant, CapScope::Type, CapScope::Subject]), prop::option::of(0..=MAX_LOOP_DEPTH));
+    let guards = (windows(), prop::collection::vec(protected(), 0..3), prop::option::of(kept()), limits);
     let people = (prop::option::of(name()), groups, operators);
     (people, prop::option::of(scale), prop::option::of(spec()), policy, guards).prop_map(
-        |((default, groups, operators), scale, spec, policy, (times, protected, administrators))| Settings {
+        |(
+            (default, groups, operators),
+            scale,
+            spec,
+            policy,
+            (times, protected, administrators, (caps, loop_depth)),
+        )| Settings {
             policy,
             times,
             protected,
             administrators,
+            caps,
+            loop_depth,
             operators: operators.iter().map(|person| id(person)).collect(),
             default_group: default.map(|name| id(&name)),
             groups: groups
@@ -320,7 +349,6 @@ fn settings() -> impl Strategy<Value = Settings> {
                 .collect(),
             scales: scale.into_iter().collect(),
             types: spec.into_iter().collect(),
-            ..Settings::default()
         },
     )
 }

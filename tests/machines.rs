@@ -16,22 +16,22 @@ use tipstaff::*;
 /// for by an approval with a start window, accepted by its target. What other terms change is in
 /// the tables below.
 const TABLE: &str = "
-state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel    supersede  early due              forgo      stale_forgo  hand_back stale_hand_back
-awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled superseded -     -                -          -            -         -
-scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled superseded early queued           -          -            -         -
-queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled superseded early approval_expired -          -            -         -
-running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error running   -          -     -                superseded stale        queued    stale
-retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled superseded early exhausted        -          -            -         -
-awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error -         -          early outcome_unknown  -          -            -         -
-done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
-outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -
+state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel    supersede  early due              forgo      stale_forgo  hand_back stale_hand_back postpone  stale_postpone defer
+awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled superseded -     -                -          -            -         -               -         -              -
+scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled superseded early queued           -          -            -         -               -         -              -
+queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled superseded early approval_expired -          -            -         -               -         -              scheduled
+running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error running   -          -     -                superseded stale        queued    stale           scheduled stale          -
+retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled superseded early exhausted        -          -            -         -               -         -              -
+awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error -         -          early outcome_unknown  -          -            -         -               -         -              -
+done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
 ";
 
 /// The token of the running attempt.
@@ -66,7 +66,7 @@ fn state(reason: Reason) -> State {
         Reason::AwaitingApproval => {
             State::AwaitingApproval { approval: id("apr_000102030405060708090a0b0c0d0e0f") }
         }
-        Reason::Scheduled => State::Scheduled { at: timer },
+        Reason::Scheduled => State::Scheduled { at: timer, start_by: None },
         Reason::Queued => State::Queued { since: at(0), start_by: Some(timer) },
         Reason::Running => running(None, None, false),
         Reason::RetryWait => State::RetryWait { until: at(1), retry_by: Some(timer) },
@@ -104,6 +104,9 @@ fn input(column: &str) -> (Input, Time) {
         "stale_forgo" => Input::Forgo { token: HELD - 1 },
         "hand_back" => Input::HandBack { token: HELD },
         "stale_hand_back" => Input::HandBack { token: HELD - 1 },
+        "postpone" => Input::Postpone { token: HELD, until: at(90) },
+        "stale_postpone" => Input::Postpone { token: HELD - 1, until: at(90) },
+        "defer" => Input::Defer { until: at(90) },
         "yes" => Input::Confirm { done: true },
         "no" => Input::Confirm { done: false },
         "cancel" => Input::Cancel,
@@ -157,10 +160,12 @@ fn every_state_takes_every_input_as_the_table_says() {
                 "cancel",
                 "claim",
                 "confirm",
+                "defer",
                 "elapsed",
                 "expire_approval",
                 "forgo",
                 "hand_back",
+                "postpone",
                 "reject",
                 "settle",
                 "supersede"
@@ -191,13 +196,14 @@ fn what_other_terms_change() {
     let last = Terms { attempts: 3, ..plain };
     let waiting = |reason| state(reason);
     let queued = |start_by| State::Queued { since: now, start_by };
+    let scheduled = |until, by: Option<i64>| State::Scheduled { at: at(until), start_by: by.map(at) };
     for (from, column, terms, expected) in [
         // A start that lies ahead, and one that does not.
         (
             waiting(Reason::AwaitingApproval),
             "approve",
             Terms { start_at: Some(at(11)), ..plain },
-            State::Scheduled { at: at(11) },
+            State::Scheduled { at: at(11), start_by: None },
         ),
         (waiting(Reason::AwaitingApproval), "approve", Terms { start_at: Some(now), ..plain }, queued(None)),
         // The window to start in: the approval's, the action's own, the nearer of the two.
@@ -228,6 +234,24 @@ fn what_other_terms_change() {
             last,
             State::RetryWait { until: now, retry_by: Some(at(40)) },
         ),
+        // What is held waits for the end of that, and has its whole window to start in from then on;
+        // what does harm when it comes late has the time that it had, and none beyond it.
+        (queued(None), "defer", terms(), scheduled(90, Some(150))),
+        (queued(Some(at(11))), "defer", terms(), scheduled(90, Some(150))),
+        (queued(None), "defer", plain, scheduled(90, None)),
+        (queued(Some(at(100))), "defer", time_sensitive, scheduled(90, Some(100))),
+        (queued(Some(at(90))), "defer", time_sensitive, State::Exhausted),
+        (running(None, Some(at(70)), false), "postpone", terms(), scheduled(90, Some(150))),
+        (running(Some(at(100)), Some(at(100)), false), "postpone", time_sensitive, scheduled(90, Some(100))),
+        (running(Some(at(90)), Some(at(90)), false), "postpone", time_sensitive, State::Exhausted),
+        (
+            running(Some(at(100)), None, false),
+            "postpone",
+            last,
+            State::RetryWait { until: at(90), retry_by: Some(at(100)) },
+        ),
+        (running(Some(at(90)), None, false), "postpone", last, State::Exhausted),
+        (running(None, None, true), "postpone", plain, State::Cancelled),
         // What was called off while it ran has no other attempt; what had its effect has it.
         (running(None, None, true), "hand_back", plain, State::Cancelled),
         (running(None, None, true), "retry", plain, State::Cancelled),
@@ -246,6 +270,9 @@ fn what_other_terms_change() {
     assert_eq!(word(&off.step(&Input::Cancel, &plain, now)), "-");
     let claimed = off.step(&input("claim").0, &plain, now).unwrap();
     assert!(matches!(claimed, State::Running { called_off: true, token, .. } if token == HELD + 1));
+    // Whenever somebody comes to look: the window to start in began when it might start.
+    let late = scheduled(90, Some(150)).step(&Input::Elapsed, &terms(), at(500));
+    assert_eq!(late, Ok(State::Queued { since: at(500), start_by: Some(at(150)) }));
     // A state without a timer does not elapse.
     let (input, _) = input("due");
     for idle in [queued(None), State::RetryWait { until: now, retry_by: None }] {

@@ -16,7 +16,7 @@ fn caps() -> String {
 }
 
 /// A decision by a host that tries again when the others are too busy.
-fn decide(engine: &Engine<MemoryStore, Target>, event: &Event, now: Time) -> Decision {
+fn decide(engine: &Engine, event: &Event, now: Time) -> Decision {
     loop {
         match ready(engine.submit(event.clone(), now)).unwrap() {
             Err(EngineError::Busy) => thread::yield_now(),

@@ -1,6 +1,6 @@
 //! A place in a window is given back once, when what took it comes to nothing or is taken back.
 
-use super::support::{World, at, go, id};
+use super::support::{World, at, go, id, refused};
 use super::{LOCK, document, go_on, rule, told};
 use tipstaff::*;
 
@@ -151,12 +151,50 @@ fn what_a_person_has_tried_again_takes_a_place_of_its_own() {
     assert_eq!(told(&go_on(&world, "b", "bea", 2)), ["made"], "its place was free");
     let olga: ActorId = id("olga");
     let again = |now| world.engine.retry(&world.tenant, failed, &olga, "it exists now", now);
-    let error = super::support::refused(again(at(3)));
+    let error = refused(again(at(3)));
     assert!(matches!(&error, EngineError::CapExceeded(cap) if cap.contains("1 in 1h")), "{error}");
     // In the next hour there is room for it, and then for nothing else.
     assert_eq!(go(again(at(60))).reserved.len(), 1);
     assert_eq!(told(&go_on(&world, "c", "cleo", 61)), ["cap"]);
     world.verified();
+}
+
+/// Beyond a cap that asks, people are asked about it as they would be at first.
+#[test]
+fn what_a_person_has_tried_again_beyond_a_cap_that_asks_waits_for_people() {
+    let one = ONE.replace("suppress", "ask");
+    let own = guarded().replace("10m", "2h");
+    for (lock, because) in [(LOCK, 1), (&own, 1)] {
+        let world = World::new(&document("", &[rule("r", lock, &one)]));
+        world.target.answers("lock_account", [Delivered::permanent("no such account")]);
+        go_on(&world, "a", "ana", 0);
+        for request in world.requests() {
+            world.approve(&request, "bo", at(0));
+        }
+        world.run(at(1));
+        let failed = world.the("lock_account").id;
+        assert_ne!(told(&go_on(&world, "b", "bea", 2)), ["cap"], "its place was free");
+        let again = go(world.engine.retry(&world.tenant, failed, &id("cy"), "it exists now", at(3)));
+        assert_eq!((again.reason(), again.reserved.len()), (Reason::AwaitingApproval, 1));
+        let asked = world.requests().into_iter().find(|asked| asked.enforcement == again.id).unwrap();
+        assert_eq!(asked.because.len(), because);
+        assert!(asked.because[0].starts_with("cap: cap of rule `r`: 1 in 1h, until "), "{:?}", asked.because);
+        let view = go(world.engine.approval_view(&world.tenant, asked.id, at(3))).to_string();
+        assert!(view.contains("people are asked because of cap"), "{view}");
+        // Those of the default group, as at first; whoever has it tried again does not agree to it.
+        assert!(matches!(world.denied(&asked, "cy", at(4)), ApprovalError::IsOrderer(_)));
+        world.run(at(5));
+        let locks = || world.target.jobs("lock_account").iter().filter(|job| job.key == again.id).count();
+        assert_eq!(locks(), 0);
+        world.approve(&asked, "bo", at(6));
+        world.run(at(6));
+        assert_eq!(locks(), 1, "{}", world.reason("unlock_account"));
+        // The log says so once a window, and the same order again gives the same back.
+        assert_eq!(world.count("POLICY_CAP_EXCEEDED"), 1);
+        let same = go(world.engine.retry(&world.tenant, failed, &id("cy"), "once more", at(7)));
+        assert_eq!(same.id, again.id);
+        world.verified();
+    }
 }
 
 #[test]

@@ -38,39 +38,11 @@ impl Later {
 }
 
 impl Store for Later {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.store.load(keys).await
-    }
+    crate::pass_on! { store: load, claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         let put = commit.put.iter().map(|record| self.written(record)).collect();
         self.store.commit(&Commit { put, ..commit.clone() }).await
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.store.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.store.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.store.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.store.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.store.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.store.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.store.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.store.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.store.unique().await
     }
 }
 

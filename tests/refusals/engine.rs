@@ -370,38 +370,10 @@ struct Broken {
 }
 
 impl Store for Broken {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.inner.load(keys).await
-    }
+    crate::pass_on! { inner: load, claim, renew, due, upcoming, query, trail, head, erase, now, unique }
+
     async fn commit(&self, _: &Commit) -> Result<Committed, StoreError> {
         Err(self.error.clone())
-    }
-    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        self.inner.claim(claim).await
-    }
-    async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        self.inner.renew(renewal).await
-    }
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.inner.due(page).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.inner.query(query).await
-    }
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.inner.trail(trail).await
-    }
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.inner.head(tenant, lane).await
-    }
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.erase(tenant, user).await
-    }
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.inner.now().await
-    }
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.inner.unique().await
     }
 }
 

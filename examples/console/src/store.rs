@@ -6,10 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use tipstaff::{
-    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
-    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
-};
+use tipstaff::SharedStore;
 use tipstaff_postgres::PostgresStore;
 use tipstaff_sqlite::{Phase, SqliteStore};
 use tokio::runtime::{Builder, Runtime};
@@ -69,11 +66,24 @@ impl Database {
     ///
     /// # Errors
     /// Those of the stores.
-    pub async fn open(&self) -> Result<AnyStore, OpenError> {
+    pub async fn open(&self) -> Result<SharedStore, OpenError> {
         Ok(match self {
-            Self::File(path) => AnyStore::Sqlite(Box::new(SqliteStore::open(path)?)),
-            Self::Server(address) => AnyStore::Postgres(PostgresStore::connect(address).await?),
+            Self::File(path) => SharedStore::new(SqliteStore::open(path)?),
+            Self::Server(address) => SharedStore::new(PostgresStore::connect(address).await?),
         })
+    }
+
+    /// Opens it, and has the hook called before and after each commit to a file; a server's commits are
+    /// not seen from here.
+    #[doc(hidden)]
+    pub async fn open_watched(
+        &self,
+        hook: Box<dyn Fn(Phase) + Send + Sync>,
+    ) -> Result<SharedStore, OpenError> {
+        match self {
+            Self::File(path) => Ok(SharedStore::new(SqliteStore::open(path)?.on_commit(hook))),
+            Self::Server(_) => self.open().await,
+        }
     }
 }
 
@@ -87,57 +97,6 @@ pub enum OpenError {
     /// A server.
     #[error(transparent)]
     Postgres(#[from] tipstaff_postgres::OpenError),
-}
-
-/// One of the stores.
-#[derive(Debug)]
-pub enum AnyStore {
-    /// A SQLite file.
-    Sqlite(Box<SqliteStore>),
-    /// A PostgreSQL database.
-    Postgres(PostgresStore),
-}
-
-impl AnyStore {
-    /// Calls the hook before and after each commit to a file; a server's commits are not seen from
-    /// here.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn on_commit(self, hook: Box<dyn Fn(Phase) + Send + Sync>) -> Self {
-        match self {
-            Self::Sqlite(store) => Self::Sqlite(Box::new(store.on_commit(hook))),
-            server @ Self::Postgres(_) => server,
-        }
-    }
-}
-
-/// Every call goes to the store that there is.
-macro_rules! forward {
-    ($($call:ident($($name:ident: $of:ty),*) -> $answer:ty;)*) => {
-        impl Store for AnyStore {
-            $(async fn $call(&self, $($name: $of),*) -> Result<$answer, StoreError> {
-                match self {
-                    Self::Sqlite(store) => store.$call($($name),*).await,
-                    Self::Postgres(store) => store.$call($($name),*).await,
-                }
-            })*
-        }
-    };
-}
-
-forward! {
-    load(keys: &[Key]) -> Vec<Option<Record>>;
-    commit(commit: &Commit) -> Committed;
-    claim(claim: &Claim) -> Vec<Record>;
-    renew(renewal: &Renewal) -> Time;
-    due(page: &DuePage) -> Vec<Record>;
-    upcoming(ask: &Ahead) -> Upcoming;
-    query(query: &Query) -> Page<Record>;
-    trail(trail: &Trail) -> Vec<AuditRecord>;
-    head(tenant: &TenantId, lane: u16) -> Head;
-    erase(tenant: &TenantId, user: &UserId) -> u64;
-    now() -> Time;
-    unique() -> Salt;
 }
 
 /// Drives a call to its end. SQLite's never wait; a server's do, on one runtime of this process.

@@ -5,15 +5,15 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use tipstaff::{
-    Approval, ApprovalState, AuditRecord, Decision, Delivery, Enforcement, EnforcementId, Engine, Kind,
+    Approval, ApprovalId, ApprovalState, AuditRecord, Decision, Enforcement, EnforcementId, Engine, Kind,
     MAX_PAGE, Order, Purpose, Query, Reason, Status, Store,
 };
 use tipstaff_delivery::Effects;
 
 use crate::world::{concerns, signal_id, tenant};
 
-/// The audit records of the moves of an enforcement: one for each change of its record.
-const MOVES: [&str; 12] = [
+/// The audit records of the moves of an enforcement or of a notice: one for each change of its record.
+const MOVES: [&str; 15] = [
     "ENFORCEMENT_CREATED",
     "ENFORCEMENT_QUEUED",
     "ENFORCEMENT_CLAIMED",
@@ -25,7 +25,20 @@ const MOVES: [&str; 12] = [
     "ENFORCEMENT_CANCELLED",
     "ENFORCEMENT_CANCEL_ASKED",
     "ENFORCEMENT_HANDED_BACK",
+    "ENFORCEMENT_POSTPONED",
     "ENFORCEMENT_OUTCOME_UNKNOWN",
+    "APPROVAL_NOTICE_SENT",
+    "APPROVAL_NOTICE_FAILED",
+];
+
+/// Those of a request of one stage. That it was granted or rejected is told beside the answer that brought
+/// it about, in one change.
+const ANSWERS: [&str; 5] = [
+    "APPROVAL_REQUESTED",
+    "APPROVAL_VOTE_CAST",
+    "APPROVAL_REMINDED",
+    "APPROVAL_EXPIRED",
+    "APPROVAL_WITHDRAWN",
 ];
 
 /// All that is known in the end.
@@ -37,15 +50,16 @@ pub(crate) struct Facts {
     decisions: Vec<Decision>,
     /// Enforcements and notices, with their versions.
     enforcements: Vec<(Enforcement, u64)>,
-    approvals: Vec<Approval>,
+    /// Requests, with their versions.
+    approvals: Vec<(Approval, u64)>,
     audit: Vec<AuditRecord>,
     /// What is wrong with the chain.
     chain: Option<String>,
 }
 
 /// A page by page reading of everything.
-pub(crate) async fn facts<S: Store, D: Delivery>(
-    engine: &Engine<S, D>,
+pub(crate) async fn facts(
+    engine: &Engine,
     taken: BTreeSet<u64>,
     effects: Effects,
 ) -> Result<Facts, tipstaff::EngineError> {
@@ -68,7 +82,7 @@ pub(crate) async fn facts<S: Store, D: Delivery>(
         effects,
         decisions: all(store, Kind::Trigger).await?.into_iter().map(bodies).collect(),
         enforcements,
-        approvals: all(store, Kind::Approval).await?.into_iter().map(|(body, _)| body).collect(),
+        approvals: all(store, Kind::Approval).await?,
         audit,
         chain,
     })
@@ -182,7 +196,7 @@ impl Facts {
 
     /// Locks were agreed to, and only those that were had their effect.
     fn agreements(&self, faults: &mut Vec<String>) {
-        let by_id: BTreeMap<_, _> = self.approvals.iter().map(|asked| (asked.id, asked)).collect();
+        let by_id: BTreeMap<_, _> = self.approvals.iter().map(|(asked, _)| (asked.id, asked)).collect();
         let locks = self
             .enforcements
             .iter()
@@ -206,18 +220,31 @@ impl Facts {
     fn trail(&self, faults: &mut Vec<String>) {
         faults.extend(self.chain.iter().map(|broken| format!("the trail is not whole: {broken}")));
         let mut moves: BTreeMap<EnforcementId, u64> = BTreeMap::new();
-        for record in self.audit.iter().filter(|record| MOVES.contains(&record.code.as_str())) {
-            if let Some(id) = record.enforcement {
+        let mut answers: BTreeMap<ApprovalId, u64> = BTreeMap::new();
+        for record in &self.audit {
+            if let (Some(id), true) = (record.enforcement, MOVES.contains(&record.code.as_str())) {
                 *moves.entry(id).or_default() += 1;
             }
-        }
-        let notices = |e: &Enforcement| matches!(e.purpose, Purpose::Notice { .. });
-        for (enforcement, version) in self.enforcements.iter().filter(|(e, _)| !notices(e)) {
-            let audited = moves.get(&enforcement.id).copied().unwrap_or(0);
-            if audited != *version {
-                let id = enforcement.id;
-                faults.push(format!("{id} has version {version}, and {audited} audit records"));
+            if let (Some(id), true) = (record.approval, ANSWERS.contains(&record.code.as_str())) {
+                *answers.entry(id).or_default() += 1;
             }
+        }
+        let mut tell = |what: &str, id: String, version: u64, audited: u64| {
+            if audited != version {
+                faults.push(format!("the {what} {id} has version {version}, and {audited} audit records"));
+            }
+        };
+        for (enforcement, version) in &self.enforcements {
+            let audited = moves.get(&enforcement.id).copied().unwrap_or(0);
+            match enforcement.purpose {
+                // It comes into being with the request that it is about, in the record of that.
+                Purpose::Notice { .. } => tell("notice", enforcement.id.to_string(), *version, audited + 1),
+                _ => tell("enforcement", enforcement.id.to_string(), *version, audited),
+            }
+        }
+        for (asked, version) in &self.approvals {
+            let audited = answers.get(&asked.id).copied().unwrap_or(0);
+            tell("request", asked.id.to_string(), *version, audited);
         }
     }
 }
@@ -246,7 +273,7 @@ impl fmt::Display for Facts {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use tipstaff::{Delivered, Filter, Job, MemoryStore, ready};
 
@@ -256,9 +283,10 @@ mod tests {
     /// A calm run of twenty signals to its end.
     fn calm() -> Facts {
         let order = Order { database: String::new(), receiver: "http://127.0.0.1:1/".into(), begun: 0 };
-        let seen = Mutex::new(Effects::default());
-        let deliver = |job: &Job| {
-            *seen.lock().unwrap().effects.entry(job.key.to_string()).or_default() += 1;
+        let seen = Arc::new(Mutex::new(Effects::default()));
+        let sees = Arc::clone(&seen);
+        let deliver = move |job: &Job| {
+            *sees.lock().unwrap().effects.entry(job.key.to_string()).or_default() += 1;
             Delivered::done()
         };
         let engine = Engine::new(MemoryStore::default(), deliver, rules());
@@ -300,7 +328,7 @@ mod tests {
     #[test]
     fn each_thing_that_may_go_wrong_is_seen() {
         type Spoil = fn(&mut Facts);
-        let spoilt: [(&str, Spoil); 10] = [
+        let spoilt: [(&str, Spoil); 12] = [
             ("sig-0 was taken", |facts| facts.decisions.clear()),
             ("has 2 decisions", |facts| facts.decisions.push(facts.decisions[0].clone())),
             ("was taken: (decisions, actions) are (0, 0)", |facts| _ = facts.taken.insert(20)),
@@ -313,7 +341,9 @@ mod tests {
                 facts.effects.effects.insert(key(facts, Reason::Rejected), 1);
             }),
             ("was never asked for", |facts| facts.approvals.clear()),
-            ("audit records", |facts| facts.audit.retain(|record| record.code != "ENFORCEMENT_CLAIMED")),
+            ("the enforcement", |facts| facts.audit.retain(|record| record.code != "ENFORCEMENT_CLAIMED")),
+            ("the notice", |facts| facts.audit.retain(|record| record.code != "APPROVAL_NOTICE_SENT")),
+            ("the request", |facts| facts.audit.retain(|record| record.code != "APPROVAL_VOTE_CAST")),
             ("messages were not believed", |facts| facts.effects.refused = 1),
         ];
         for (seen, spoil) in spoilt {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 use tipstaff::{Actor, ApprovalState, Engine, EngineError, Filter, Status, Time};
-use tipstaff_console::store::{AnyStore, Database};
-use tipstaff_delivery::{Receiver, Webhooks};
+use tipstaff_console::store::Database;
+use tipstaff_delivery::Receiver;
 
 use crate::fleet::Fleet;
 use crate::obstacle::{SmallDisk, content, writable};
@@ -203,7 +203,7 @@ fn until(what: &str, fleet: &Fleet, long: Duration, mut reached: impl FnMut() ->
 /// The store with its rules, the receiver, and somebody who answers requests.
 struct World {
     order: Order,
-    engine: Arc<Engine<AnyStore, Webhooks>>,
+    engine: Arc<Engine>,
     receiver: Receiver,
     over: Arc<AtomicBool>,
     /// Held while somebody answers; true where nobody may for now.
@@ -276,7 +276,7 @@ impl World {
     }
 }
 
-async fn answers(engine: &Engine<AnyStore, Webhooks>, order: &Order) -> Result<(), EngineError> {
+async fn answers(engine: &Engine, order: &Order) -> Result<(), EngineError> {
     let tenant = tenant();
     let open = Filter::new(&tenant).approval(ApprovalState::Open).limit(tipstaff::MAX_PAGE);
     for asked in engine.approvals(open).await? {

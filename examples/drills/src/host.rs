@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use tipstaff::{Engine, EngineError, Signal, StoreError};
-use tipstaff_console::store::{AnyStore, Database};
+use tipstaff::{Engine, EngineError, SharedStore, Signal, StoreError};
+use tipstaff_console::store::Database;
 
 use crate::world::{LEASE, Order, no_rules, wait};
 
@@ -70,7 +70,7 @@ pub(crate) fn run(order: &str) {
     });
 }
 
-fn open(order: &Order) -> AnyStore {
+fn open(order: &Order) -> SharedStore {
     let Ok(database) = order.database.parse::<Database>();
     loop {
         match wait(database.open()) {
@@ -81,10 +81,8 @@ fn open(order: &Order) -> AnyStore {
     }
 }
 
-type HostEngine = Engine<AnyStore, tipstaff_delivery::Webhooks>;
-
 /// Submits signals until all are decided on.
-fn take(engine: &HostEngine, order: &Order, mut given: Vec<u64>) {
+fn take(engine: &Engine, order: &Order, mut given: Vec<u64>) {
     while !given.is_empty() {
         let signals: Vec<Signal> = given.iter().map(|n| order.signal(*n).into()).collect();
         let decided = wait(engine.submit_all(signals, order.now()));
@@ -105,7 +103,7 @@ fn take(engine: &HostEngine, order: &Order, mut given: Vec<u64>) {
     }
 }
 
-fn carry_out(engine: &HostEngine, order: &Order) {
+fn carry_out(engine: &Engine, order: &Order) {
     loop {
         match wait(engine.run_due(order.now())) {
             Ok(report) => report.faults.iter().for_each(|fault| tell(&fault.error)),

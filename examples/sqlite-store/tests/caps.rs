@@ -28,7 +28,7 @@ fn now() -> Time {
     "2026-03-02T12:10:00Z".parse().unwrap()
 }
 
-fn host(path: &Path) -> Engine<SqliteStore, impl Fn(&Job) -> Delivered + Send + Sync + use<>> {
+fn host(path: &Path) -> Engine {
     let carried = |_: &Job| Delivered::done();
     Engine::new(SqliteStore::open(path).unwrap(), carried, RuleSet::from_json(RULES).unwrap())
 }

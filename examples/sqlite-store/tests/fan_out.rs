@@ -46,7 +46,7 @@ impl Delivery for Nothing {
     }
 }
 
-fn engine(store: SqliteStore) -> Engine<SqliteStore, Nothing> {
+fn engine(store: SqliteStore) -> Engine {
     Engine::new(store, Nothing, RuleSet::from_json(RULES).unwrap())
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tipstaff::{
-    Actor, ApprovalState, Engine, Filter, Order, Reason, RuleSet, Severity, Signal, Status, Store as _, Time,
+    Actor, ApprovalState, Engine, Filter, Order, Reason, RuleSet, Severity, SharedStore, Signal, Status,
+    Store as _, Time,
 };
 
 use super::args::Cli;
@@ -17,7 +18,7 @@ use super::operators::{self, Deed};
 use super::{Failure, Output, approvals, audit, rules, show};
 use crate::input::{Layout, People, Reader, RejectFile};
 use crate::outbox::Outbox;
-use crate::store::{AnyStore, Database, block_on};
+use crate::store::{Database, block_on};
 
 const RULES: &str = include_str!("../../demo/rules.json");
 const MAP: &str = include_str!("../../demo/map.json");
@@ -84,7 +85,7 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
 
 /// A file in the demo's folder; or the server that the command line names, where the tenant must be
 /// new: nothing is deleted there.
-fn store(cli: &Cli, dir: &Path) -> Result<AnyStore, Failure> {
+fn store(cli: &Cli, dir: &Path) -> Result<SharedStore, Failure> {
     let Database::Server(_) = cli.db else {
         return Ok(block_on(Database::File(dir.join("demo.db")).open())?);
     };
@@ -182,7 +183,7 @@ fn report(host: &Host, dir: &Path) -> Result<String, Failure> {
     let head = wait(host.engine.verify_audit(&host.tenant, None))??;
     writeln!(out, "the trail of {} records is whole; head {head}", head.seq)?;
     section(out, "Where it is")?;
-    for (folder, files) in host.engine.delivery().count()? {
+    for (folder, files) in Outbox::open(dir.join("outbox"))?.count()? {
         writeln!(out, "{files:>5} in {}", dir.join("outbox").join(folder).display())?;
     }
     let db = dir.join("demo.db");

@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 use serde_json::json;
-use tipstaff::{Exempt as Granted, Filter, MAX_PAGE, Subject};
+use tipstaff::{Exempt as Granted, ExemptionScope, Filter, MAX_PAGE, Subject};
 
 use super::args::{Exempt, Whom};
 use super::host::{Host, wait};
@@ -11,6 +11,14 @@ use super::{Failure, Output, show};
 /// Grants, lists or revokes.
 pub(super) fn run(host: &Host, command: &Exempt) -> Result<Output, Failure> {
     let (engine, tenant, now) = (&host.engine, &host.tenant, host.now);
+    // Who is exempt from a name that is mistyped is exempt from nothing.
+    if let Exempt::Grant { from, .. } = command {
+        match from {
+            ExemptionScope::Rule(rule) => host.known(Some(rule), None)?,
+            ExemptionScope::Type(action) => host.known(None, Some(action))?,
+            _ => {}
+        }
+    }
     match command {
         Exempt::List => return list(host),
         Exempt::Grant { whom, from, until, by, reason } => match (&whom.attributes, subject(whom)) {

@@ -3,10 +3,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use tipstaff::{EngineError, Filter, Reason, Signal, Span, Status, StoreError, TenantId, Time};
+use tipstaff::{Engine, EngineError, Filter, Reason, Signal, Span, Status, StoreError, TenantId, Time};
 
 use super::Failure;
-use super::host::{ConsoleEngine, wait};
+use super::host::wait;
 use crate::store::block_on;
 
 /// How far beyond the last signal attempts that failed are followed.
@@ -29,7 +29,7 @@ pub(super) struct Fed {
 
 /// Feeds signals to an engine.
 pub(super) struct Feed<'a> {
-    engine: &'a ConsoleEngine,
+    engine: &'a Engine,
     tenant: &'a TenantId,
     /// How many signals go by before timers are looked at, where none of them led to anything.
     quiet: u64,
@@ -39,7 +39,7 @@ pub(super) struct Feed<'a> {
 
 impl<'a> Feed<'a> {
     /// Nothing fed yet.
-    pub(super) fn new(engine: &'a ConsoleEngine, tenant: &'a TenantId, quiet: u64) -> Self {
+    pub(super) fn new(engine: &'a Engine, tenant: &'a TenantId, quiet: u64) -> Self {
         Self { engine, tenant, quiet, fed: Fed::default() }
     }
 

@@ -4,20 +4,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use tipstaff::{Engine, EngineError, RuleSet, Settings, TenantId, Time};
+use tipstaff::{ActionType, Engine, EngineError, RuleId, RuleSet, Settings, TenantId, Time};
 
 use super::args::Cli;
 use super::{Failure, Output};
 use crate::outbox::Outbox;
-use crate::store::{AnyStore, block_on};
-
-/// The engine of this host.
-pub(super) type ConsoleEngine = Engine<AnyStore, Outbox>;
+use crate::store::block_on;
 
 /// An open engine, and how the command line wants it used.
 pub(super) struct Host {
     /// The engine.
-    pub(super) engine: ConsoleEngine,
+    pub(super) engine: Engine,
     /// Whose rules and records.
     pub(super) tenant: TenantId,
     /// The time to act at.
@@ -47,6 +44,19 @@ impl Host {
             now: now(cli),
             json: cli.json,
         })
+    }
+
+    /// Whether the tenant has a rule, and an action type, of these names.
+    pub(super) fn known(&self, rule: Option<&RuleId>, action: Option<&ActionType>) -> Result<(), Failure> {
+        let rules = wait(self.engine.rules(&self.tenant, self.now))?;
+        if let Some(rule) = rule.filter(|rule| rules.rule(rule).is_none()) {
+            return Err(format!("no rule `{rule}`; `rules list` names them").into());
+        }
+        if let Some(action) = action.filter(|action| rules.catalog().get(action).is_none()) {
+            let known: Vec<_> = rules.catalog().iter().map(|spec| spec.name.as_str()).collect();
+            return Err(format!("unknown action type `{action}`; accepted: {}", known.join(", ")).into());
+        }
+        Ok(())
     }
 
     /// Carries out what is due.

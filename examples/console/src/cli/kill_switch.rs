@@ -33,6 +33,8 @@ fn scope(switch: &Switch) -> KillScope {
 
 fn engage(host: &Host, switch: &Switch) -> Result<Output, Failure> {
     let scope = scope(switch);
+    // Whoever mistypes a name in an emergency must not believe that something is stopped.
+    host.known(switch.rule.as_ref(), switch.action.as_ref())?;
     let (by, reason) = (&switch.by, switch.reason.as_str());
     let flying = match scope {
         KillScope::Global => {

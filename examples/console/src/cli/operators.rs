@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use tipstaff::{
-    ActionType, ActorId, ApprovalState, Filter, ManualOrder, ManualStart, ParamValue, TenantId, Time, UserId,
+    ActionType, ActorId, ApprovalState, Engine, Filter, ManualOrder, ManualStart, ParamValue, TenantId, Time,
+    UserId,
 };
 
 use super::Failure;
-use super::host::{ConsoleEngine, wait};
+use super::host::wait;
 use crate::store::block_on;
 
 /// One deed of a person.
@@ -50,12 +51,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Deed>, Failure> {
 
 impl Deed {
     /// Does it. An answer that is refused is no fault: the audit trail tells of it.
-    pub(super) fn perform(
-        &self,
-        engine: &ConsoleEngine,
-        tenant: &TenantId,
-        now: Time,
-    ) -> Result<(), Failure> {
+    pub(super) fn perform(&self, engine: &Engine, tenant: &TenantId, now: Time) -> Result<(), Failure> {
         let agree = match self.does {
             Does::Start => return self.start(engine, tenant, now),
             Does::Approve => true,
@@ -79,7 +75,7 @@ impl Deed {
         Ok(())
     }
 
-    fn start(&self, engine: &ConsoleEngine, tenant: &TenantId, now: Time) -> Result<(), Failure> {
+    fn start(&self, engine: &Engine, tenant: &TenantId, now: Time) -> Result<(), Failure> {
         let params = self.params.iter().map(|(name, text)| (name.clone(), ParamValue::Text(text.clone())));
         let order = ManualStart {
             tenant: tenant.clone(),

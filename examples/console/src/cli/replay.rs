@@ -11,7 +11,7 @@ use tipstaff::{Actor, Engine, RuleSet, Time};
 
 use super::args::{Cli, Replay};
 use super::feed::Feed;
-use super::host::{ConsoleEngine, beside, outbox, read, wait};
+use super::host::{beside, outbox, read, wait};
 use super::{Failure, Output};
 use crate::input::{Layout, Map, People, Reader, RejectFile};
 use crate::store::block_on;
@@ -86,18 +86,20 @@ pub(super) fn people(file: Option<&Path>) -> Result<People, Failure> {
     Ok(read(file)?.parse().map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
-fn install(engine: &ConsoleEngine, cli: &Cli, set: &RuleSet, at: Time) -> Result<(), Failure> {
+fn install(engine: &Engine, cli: &Cli, set: &RuleSet, at: Time) -> Result<(), Failure> {
     wait(engine.add_rules(&cli.tenant, set, &Actor::Host, at))?;
     Ok(())
 }
 
-fn open(cli: &Cli, replay: &Replay, set: RuleSet) -> Result<ConsoleEngine, Failure> {
-    let mut store = block_on(cli.db.open())?;
-    let mut outbox = outbox(cli)?;
-    if replay.drill {
-        store = store.on_commit(Box::new(|phase| announce(&format!("commit {phase:?}"))));
-        outbox = outbox.on_step(Box::new(|step| announce(&format!("delivery {step:?}"))));
-    }
+fn open(cli: &Cli, replay: &Replay, set: RuleSet) -> Result<Engine, Failure> {
+    let outbox = outbox(cli)?;
+    let (store, outbox) = if replay.drill {
+        let hook = Box::new(|phase| announce(&format!("commit {phase:?}")));
+        let step = Box::new(|step| announce(&format!("delivery {step:?}")));
+        (block_on(cli.db.open_watched(hook))?, outbox.on_step(step))
+    } else {
+        (block_on(cli.db.open())?, outbox)
+    };
     Ok(Engine::new(store, outbox, set).lease(replay.lease))
 }
 

@@ -97,6 +97,11 @@ fn people_ask_why_exempt_and_let_go() {
     let listed = json(&mut at("09:15", &["exempt", "list"]));
     assert_eq!(listed["rows"].as_array().expect("rows").len(), 1);
     fails(&mut at("09:15", &["exempt", "grant", "--reason", "nobody"]), 2);
+    for (from, told) in [("rule nope", "no rule `nope`"), ("type nope", "unknown action type `nope`")] {
+        let grant = ["exempt", "grant", "--subject", "u-7", "--from", from, "--reason", "x"];
+        let error = fails(&mut at("09:15", &grant), 1);
+        assert!(error.contains(told), "{error}");
+    }
     let error = fails(&mut at("09:15", &["exempt", "grant", "--where", "{", "--reason", "x"]), 2);
     assert!(error.contains("--where"), "{error}");
 

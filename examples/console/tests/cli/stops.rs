@@ -77,6 +77,16 @@ fn the_kill_switch_stops_a_part_or_all_and_shows_it() {
     assert_eq!(rows(&json(&mut at(dir, &["log", "--status", "succeeded"]))).len(), 1);
     let engaged = json(&mut at(dir, &["audit", "list", "--code", "POLICY_KILL_SWITCH_ENGAGED"]));
     assert_eq!(rows(&engaged).len(), 4);
+    // A name that is mistyped stops nothing, and that is said.
+    for (args, told) in [
+        (["--rule", "leaf"], "no rule `leaf`"),
+        (["--action", "escalate"], "unknown action type `escalate`; accepted: "),
+    ] {
+        let mut call = at(dir, &["kill-switch", "engage", "--reason", "a breach"]);
+        let error = fails(call.args(args), 1);
+        assert!(error.contains(told), "{error}");
+    }
+    assert_eq!(run(&mut at(dir, &["kill-switch", "show"])), "nothing is stopped\nnothing is in flight\n");
     let missing =
         fails(&mut at(dir, &["kill-switch", "engage", "--rule", "r", "--all", "a", "--reason", "r"]), 2);
     assert!(missing.contains("cannot be used with"), "{missing}");

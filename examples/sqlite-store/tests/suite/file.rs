@@ -73,11 +73,11 @@ fn a_newer_schema_is_refused_also_when_it_comes_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path).unwrap();
-    edit(&path, "PRAGMA user_version = 2");
+    edit(&path, "PRAGMA user_version = 3");
     let error = done(store.commit(&commit(&tenant("acme"), 1, vec![]))).unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt { place, .. } if place == "the schema"), "{error}");
     let error = SqliteStore::open(&path).unwrap_err();
-    assert_eq!(error, OpenError::Newer { path, found: 2, newest: 1 });
+    assert_eq!(error, OpenError::Newer { path, found: 3, newest: 2 });
 }
 
 #[test]

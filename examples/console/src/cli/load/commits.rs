@@ -84,7 +84,8 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
     let batch = batch.max(1);
     let batches = (signals / batch / ROUNDS).max(1);
     let (tenant, now) = fresh(&format!("commits-{batch}"));
-    let engine = Engine::new(Counted::new(block_on(cli.db.open())?), Nothing, rules());
+    let counted = Counted::new(block_on(cli.db.open())?);
+    let engine = Engine::new(counted.clone(), Nothing, rules());
     block_on(engine.add_rules(&tenant, &rules(), &Actor::Host, now))?;
     let mut raw = Raw::open(&cli.db)?;
     let mut row = Row {
@@ -100,7 +101,7 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
     block_on(engine.submit(signal(&tenant, usize::MAX, now), now))?;
     let mut n = 0;
     for _ in 0..ROUNDS {
-        engine.store().take_rows();
+        counted.take_rows();
         for _ in 0..batches {
             let given: Vec<Signal> = (n..n + batch).map(|n| signal(&tenant, n, now).into()).collect();
             n += batch;
@@ -114,7 +115,7 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
                 decision?;
             }
         }
-        let written = engine.store().take_rows();
+        let written = counted.take_rows();
         row.transactions += written.len();
         let begun = Instant::now();
         for rows in &written {

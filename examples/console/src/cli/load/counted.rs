@@ -1,14 +1,12 @@
 //! A store that counts the calls it gets, and keeps what is committed.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tipstaff::{
     Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
-    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
+    SharedStore, Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
-
-use crate::store::AnyStore;
 
 /// What a store was asked.
 #[derive(Default)]
@@ -18,14 +16,15 @@ struct Seen {
 }
 
 /// The store, with what it was asked.
+#[derive(Clone)]
 pub(super) struct Counted {
-    store: AnyStore,
-    seen: Mutex<Seen>,
+    store: SharedStore,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl Counted {
-    pub(super) fn new(store: AnyStore) -> Self {
-        Self { store, seen: Mutex::default() }
+    pub(super) fn new(store: SharedStore) -> Self {
+        Self { store, seen: Arc::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,8 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
         }
     }
     let at = now.after(Span::mins(6));
-    let (begin, done, latencies) = (Barrier::new(load.hosts), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let (begin, done, latencies) =
+        (Barrier::new(load.hosts), AtomicUsize::new(0), Arc::new(Mutex::new(Vec::new())));
     let begun: Mutex<Option<Instant>> = Mutex::new(None);
     let calls: Vec<BTreeMap<&'static str, u64>> = thread::scope(|scope| {
         let host = || -> Result<BTreeMap<&'static str, u64>, String> {
@@ -45,13 +46,15 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
             begin.wait();
             let start =
                 *begun.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
-            let deliver = |job: &Job| {
+            let (latencies, tenant) = (Arc::clone(&latencies), tenant.clone());
+            let deliver = move |job: &Job| {
                 if job.tenant == tenant {
                     latencies.lock().unwrap_or_else(PoisonError::into_inner).push(start.elapsed());
                 }
                 Delivered::done()
             };
-            let engine = Engine::new(Counted::new(store), deliver, rules()).claim_up_to(load.batch);
+            let counted = Counted::new(store);
+            let engine = Engine::new(counted.clone(), deliver, rules()).claim_up_to(load.batch);
             while done.load(Ordering::SeqCst) < load.due {
                 let report = runtime.block_on(engine.run_due(at)).map_err(|error| error.to_string())?;
                 done.fetch_add(report.succeeded, Ordering::SeqCst);
@@ -59,7 +62,7 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
                     thread::sleep(IDLE);
                 }
             }
-            Ok(engine.store().take_calls())
+            Ok(counted.take_calls())
         };
         let hosts: Vec<_> = (0..load.hosts).map(|_| scope.spawn(host)).collect();
         hosts
@@ -67,7 +70,7 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
             .map(|host| host.join().unwrap_or_else(|_| Err("a host broke down".into())))
             .collect::<Result<_, String>>()
     })?;
-    let mut latencies = latencies.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut latencies = std::mem::take(&mut *latencies.lock().unwrap_or_else(PoisonError::into_inner));
     latencies.sort();
     let mut total = BTreeMap::<&str, u64>::new();
     for (call, n) in calls.into_iter().flatten() {
