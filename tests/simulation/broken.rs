@@ -8,7 +8,7 @@ use crate::world::Weight;
 use crate::{play, rules, seeds};
 
 /// The most seeds of either weight that a defect may survive.
-const BOUND: u64 = 2_000;
+const BOUND: u64 = 20_000;
 
 /// What the simulation must catch.
 const KEPT: [Defect; 22] = [
