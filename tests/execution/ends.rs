@@ -67,3 +67,35 @@ fn handed_back(away: bool) {
     assert_eq!(world.run(at(1)).succeeded, 3);
     world.verified();
 }
+
+/// A store whose first claim is made, and whose answer does not come.
+struct Silent {
+    inner: MemoryStore,
+    asked: AtomicBool,
+}
+
+impl Store for Silent {
+    crate::pass_on! { inner: load, commit, renew, due, upcoming, query, trail, head, erase, now, unique }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        let taken = self.inner.claim(claim).await;
+        match self.asked.swap(true, Ordering::SeqCst) {
+            true => taken,
+            false => std::future::pending().await,
+        }
+    }
+}
+
+#[test]
+fn a_claim_whose_answer_nobody_waited_for_is_carried_out_by_the_next_run() {
+    let world = World::new(RULES);
+    world.submit(world.event("s1", "ana", at(0), r#"{"do": "tell"}"#), at(0));
+    let store = Silent { inner: world.store.clone(), asked: false.into() };
+    let engine = Engine::new(store, world.target.clone(), RuleSet::from_json(RULES).unwrap());
+    assert_eq!(ready(engine.run_due(at(1))), Err(WouldBlock), "the run is dropped where it waits");
+    assert_eq!(world.log()[0].reason(), Reason::Running);
+    let report = go(engine.run_due(at(1)));
+    assert_eq!((report.attempts, report.succeeded), (1, 1), "no lease had to run out");
+    assert_eq!(world.target.all().len(), 1);
+    world.verified();
+}
