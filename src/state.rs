@@ -241,6 +241,30 @@ impl RuleStats {
         Some(Precision { right: self.true_positives, judged })
     }
 
+    /// Adds what was counted elsewhere.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { fired, created, shadow, approved, rejected, succeeded, failed, undone, .. } = self;
+        for (count, more) in [
+            (fired, other.fired),
+            (created, other.created),
+            (shadow, other.shadow),
+            (approved, other.approved),
+            (rejected, other.rejected),
+            (succeeded, other.succeeded),
+            (failed, other.failed),
+            (undone, other.undone),
+            (&mut self.true_positives, other.true_positives),
+            (&mut self.false_positives, other.false_positives),
+        ] {
+            *count = count.saturating_add(more);
+        }
+        for (reason, more) in &other.suppressed {
+            let count = self.suppressed.entry(reason.clone()).or_default();
+            *count = count.saturating_add(*more);
+        }
+        self.last_fired = self.last_fired.max(other.last_fired);
+    }
+
     /// Counts a finding, in the place of an earlier one.
     pub(crate) const fn judged(&mut self, was: Option<Finding>, now: Finding) {
         match was {

@@ -1,7 +1,8 @@
 //! What becomes of effects when an enforcement is over, and when a holder's time is (behaviour 8.4).
 //! Every change is in the commit that leads to it.
 
-use super::intake::{enforcement_key, replace, stats_key, subject_key};
+use super::counts::rules_of;
+use super::intake::{enforcement_key, replace, subject_key};
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -11,7 +12,7 @@ use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, 
 use crate::id::{ActorId, EffectId, EnforcementId, TenantId};
 use crate::rule::Mode;
 use crate::signal::TriggerKind;
-use crate::state::{Offences, RuleStats, SubjectState};
+use crate::state::{Offences, SubjectState};
 use crate::store::{Key, Kind, StoreError, Stored};
 use crate::time::Time;
 
@@ -164,14 +165,8 @@ impl Engine {
                     .draft(AuditCode::EnforcementEffectLifted, Actor::Engine, now)
                     .trigger(undo.origin.trigger)
                     .enforcement(undo.id)]);
-                for holder in &undo.holders {
-                    let key = stats_key(&undo.tenant, &holder.rule);
-                    tx.load([key.clone()]).await?;
-                    let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
-                    let mut stats = known.map(|stored| stored.body).unwrap_or_default();
-                    stats.undone += 1;
-                    replace(tx, key, stats)?;
-                }
+                let rules = rules_of(&undo.holders);
+                self.count(tx, &undo.tenant, tx.part(), rules, |stats| stats.undone += 1).await?;
             }
             (Status::Failed, true) if undo.reason() != Reason::Superseded => {
                 effect = effect.step(&EffectInput::Failed { undo: undo.id }, now)?;

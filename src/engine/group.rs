@@ -96,9 +96,15 @@ impl Engine {
             .iter()
             .map(|place| (&signals[*place], installed.rules.concerned(&signals[*place])))
             .collect();
+        if members.iter().any(|(_, concerned)| !concerned.is_empty()) {
+            // It names where this host counts.
+            self.worker_id().await?;
+        }
         let mut tx = self.tx(tenant);
-        let keys =
-            members.iter().flat_map(|(signal, concerned)| self.read_for(&installed, concerned, signal));
+        let keys: Vec<_> = members
+            .iter()
+            .flat_map(|(signal, concerned)| self.read_for(&tx, &installed, concerned, signal))
+            .collect();
         tx.load(keys).await?;
         let mut alone: BTreeSet<&UserId> = BTreeSet::new();
         let mut written = Vec::new();

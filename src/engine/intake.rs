@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::away::{Staff, away_key};
+use super::counts::stats_key;
 use super::describe::user_key;
 use super::exemptions::exemption_keys;
 use super::rules::{Installed, book_key};
@@ -57,8 +58,12 @@ impl Engine {
         let tenant = signal.tenant();
         let installed = self.rules_of(tenant, now).await?;
         let concerned = installed.rules.concerned(signal);
+        if is_concerned(signal, &installed, &concerned) {
+            // It names where this host counts.
+            self.worker_id().await?;
+        }
         let mut tx = self.tx(tenant);
-        tx.load(self.read_for(&installed, &concerned, signal)).await?;
+        tx.load(self.read_for(&tx, &installed, &concerned, signal)).await?;
         let planned = match self.decide_in(&mut tx, &installed, &concerned, signal, now).await? {
             Decided::Before(known) => return self.repeated(signal, *known, now).await,
             Decided::Unconcerned => return Ok(Decision::new(signal, now)),
@@ -78,6 +83,7 @@ impl Engine {
     /// What a decision will read, as far as can be told before it: all of it comes in one call.
     pub(super) fn read_for(
         &self,
+        tx: &Tx<'_>,
         installed: &Installed,
         concerned: &[Arc<CompiledRule>],
         signal: &Signal,
@@ -94,7 +100,7 @@ impl Engine {
             keys.push(user_key(tenant, &subject.user));
         }
         for rule in concerned {
-            keys.push(stats_key(tenant, &rule.rule.id));
+            keys.push(stats_key(tenant, &rule.rule.id, tx.part()));
             keys.extend(tally_of(rule, signal));
         }
         keys
@@ -210,8 +216,10 @@ impl Engine {
         let tenant = signal.tenant();
         let subject = subject_key(tenant, signal.subject());
         let control = Claim::control_key(tenant);
-        let stats: Vec<(RuleId, Key)> =
-            concerned.iter().map(|rule| (rule.rule.id.clone(), stats_key(tenant, &rule.rule.id))).collect();
+        let stats: Vec<(RuleId, Key)> = concerned
+            .iter()
+            .map(|rule| (rule.rule.id.clone(), stats_key(tenant, &rule.rule.id, tx.part())))
+            .collect();
         let keys = stats.iter().map(|(_, key)| key.clone());
         tx.load(keys.chain([subject.clone(), control.clone()])).await?;
         let mut known = BTreeMap::new();
@@ -275,7 +283,7 @@ impl Engine {
             replace(tx, key, planned.subject.clone())?;
         }
         for (rule, stats) in &planned.stats {
-            replace(tx, stats_key(tenant, rule), stats.clone())?;
+            replace(tx, stats_key(tenant, rule, tx.part()), stats.clone())?;
         }
         if planned.away != facts.away {
             replace(tx, away_key(tenant), planned.away.clone())?;
@@ -371,10 +379,6 @@ pub(super) fn notice_key(tenant: &TenantId, id: EnforcementId) -> Key {
 
 fn approval_key(tenant: &TenantId, approval: &Approval) -> Key {
     Key::new(tenant, Kind::Approval, approval.id.to_string())
-}
-
-pub(super) fn stats_key(tenant: &TenantId, rule: &RuleId) -> Key {
-    Key::new(tenant, Kind::Stats, rule.as_str())
 }
 
 /// The user's length keeps a user whose name has a colon apart from a session.

@@ -1,6 +1,7 @@
 //! What people say of an enforcement afterwards.
 
-use super::intake::{enforcement_key, replace, stats_key};
+use super::counts::{Part, rules_of};
+use super::intake::{enforcement_key, replace};
 use super::undo::TakenBack;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::approval::{ApprovalError, Finding, Judgement, MAX_COMMENT_BYTES, is_one};
@@ -9,7 +10,6 @@ use crate::enforcement::{Enforcement, MoveError, Reason};
 use crate::id::{ActorId, CommitId, EnforcementId, TenantId};
 use crate::people::Right;
 use crate::ready::Answer;
-use crate::state::RuleStats;
 use crate::time::Time;
 
 impl Engine {
@@ -73,15 +73,8 @@ impl Engine {
                         self.take_back(&mut tx, &before, why, person.clone(), now).await?
                     }
                 };
-                for holder in &before.holders {
-                    let key = stats_key(tenant, &holder.rule);
-                    tx.load([key.clone()]).await?;
-                    // Counters that are damaged stay so, as where an enforcement ends.
-                    let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
-                    let mut stats = known.map(|stored| stored.body).unwrap_or_default();
-                    stats.judged(was, finding);
-                    replace(&mut tx, key, stats)?;
-                }
+                let rules = rules_of(&before.holders);
+                self.count(&mut tx, tenant, Part::FIRST, rules, |stats| stats.judged(was, finding)).await?;
                 let stands = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?.body;
                 let judged =
                     Judgement { finding, by: by.clone(), at: now, comment: comment.map(str::to_owned) };

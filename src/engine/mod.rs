@@ -8,6 +8,7 @@ mod away;
 mod bands;
 mod caps;
 mod control;
+mod counts;
 mod defects;
 mod describe;
 mod effects;
@@ -69,6 +70,7 @@ pub use rules::{RuleChange, RuleRow};
 pub use run::{Fault, RunReport};
 pub use schedules::TimetableRow;
 
+use counts::Part;
 use held::Holdings;
 use rules::Installed;
 use tx::Tx;
@@ -104,7 +106,7 @@ pub struct Engine {
     patience: Span,
     poll: Span,
     stopped: AtomicBool,
-    worker: Mutex<Option<WorkerId>>,
+    worker: Mutex<Option<(WorkerId, Part)>>,
     claims: AtomicU64,
     /// Claims that may have been made, but whose answers were lost.
     unanswered: Mutex<Vec<Claim>>,
@@ -269,7 +271,8 @@ impl Engine {
     /// The engine under this worker id, which no other process may have.
     #[must_use]
     pub fn worker(self, worker: WorkerId) -> Self {
-        Self { worker: Mutex::new(Some(worker)), ..self }
+        let part = Part::of(&worker);
+        Self { worker: Mutex::new(Some((worker, part))), ..self }
     }
 
     /// The engine with leases of that length, at least a second; a minute where nothing is said.
@@ -343,17 +346,19 @@ impl Engine {
     }
 
     fn tx(&self, tenant: &TenantId) -> Tx<'_> {
-        Tx::new(&self.store, tenant)
+        let part = self.lock(&self.worker).as_ref().map_or(Part::FIRST, |(_, part)| *part);
+        Tx::new(&self.store, tenant, part)
     }
 
     /// The worker id: the host's, or one that nobody else has.
     async fn worker_id(&self) -> Result<WorkerId, EngineError> {
-        let known = self.worker.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(worker) = known {
+        let known = self.lock(&self.worker).clone();
+        if let Some((worker, _)) = known {
             return Ok(worker);
         }
         let fresh: WorkerId = format!("w-{}", self.store.unique().await?).parse()?;
-        Ok(self.worker.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fresh).clone())
+        let part = Part::of(&fresh);
+        Ok(self.lock(&self.worker).get_or_insert((fresh, part)).0.clone())
     }
 
     /// A nonce that no other claim has.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::bands::{ScaleList, band_sets, numbered};
+use super::counts::{stats_keys, sum};
 use super::defects::write_refusal;
-use super::intake::{replace, stats_key};
+use super::intake::replace;
 use super::preview::Agreement;
 use super::sweeps::{begin_sweep, rule_sweep};
 use super::tx::Tx;
@@ -19,8 +20,11 @@ use crate::ready::Answer;
 use crate::rule::{CompiledRule, MAX_TITLE_BYTES, Mode, Rule, RuleSet, RuleWarning, Settings};
 use crate::score::Scale;
 use crate::state::{BandSet, Book, Entry, Pause, RuleStats};
-use crate::store::{Key, Kind, Order, Query, RuleDocument, Store, StoreError, decode};
+use crate::store::{Key, Kind, Order, Query, Record, RuleDocument, Store, StoreError, decode};
 use crate::time::Time;
+
+/// Of how many rules the counts are read at once.
+const ROWS_AT_ONCE: usize = 32;
 
 /// A tenant's rules as they stood at a version of its book.
 pub(super) struct Installed {
@@ -176,21 +180,26 @@ impl Engine {
     ) -> Answer<'a, Result<Vec<RuleRow>, EngineError>> {
         Box::pin(async move {
             let installed = until_settled!({ self.rules_in(&mut self.tx(tenant), tenant, now).await })?;
-            let ids: Vec<&RuleId> = installed.rules.rules().map(|rule| &rule.rule.id).collect();
-            let keys: Vec<Key> =
-                ids.iter().flat_map(|id| [entry_key(tenant, id), stats_key(tenant, id)]).collect();
-            let records = self.store.load(&keys).await?;
             let control = self.control(tenant).await?;
             let mut rows = Vec::new();
-            for (rule, pair) in installed.rules.rules().zip(records.chunks(2)) {
-                let entry = pair.first().and_then(Option::as_ref).map(decode::<Entry>).transpose()?;
-                let stats = pair.get(1).and_then(Option::as_ref).map(decode::<RuleStats>).transpose()?;
-                rows.push(RuleRow {
-                    rule: Arc::clone(rule),
-                    since: entry.map_or(Time::EPOCH, |stored| stored.body.since),
-                    stats: stats.map(|stored| stored.body).unwrap_or_default(),
-                    paused: control.paused.get(&rule.rule.id).cloned(),
-                });
+            // Some rules at a time: each has many places where hosts count.
+            let mut rules = installed.rules.rules().peekable();
+            while rules.peek().is_some() {
+                let some: Vec<_> = rules.by_ref().take(ROWS_AT_ONCE).collect();
+                let of = |id| std::iter::once(entry_key(tenant, id)).chain(stats_keys(tenant, id));
+                let keys: Vec<Vec<Key>> = some.iter().map(|rule| of(&rule.rule.id).collect()).collect();
+                let mut records = self.store.load(&keys.concat()).await?.into_iter();
+                for (rule, keys) in some.into_iter().zip(keys) {
+                    let mut of_rule = records.by_ref().take(keys.len());
+                    let entry = of_rule.next().flatten().as_ref().map(decode::<Entry>).transpose()?;
+                    let counts: Vec<Record> = of_rule.flatten().collect();
+                    rows.push(RuleRow {
+                        rule: Arc::clone(rule),
+                        since: entry.map_or(Time::EPOCH, |stored| stored.body.since),
+                        stats: sum(&counts)?,
+                        paused: control.paused.get(&rule.rule.id).cloned(),
+                    });
+                }
             }
             Ok(rows)
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::approvals::approval_key;
-use super::intake::{replace, stats_key};
+use super::intake::replace;
 use super::rules::rule_at;
 use super::settle::{Answered, End, is_down};
 use super::steps::{is_due, is_plain, together};
@@ -15,7 +15,6 @@ use crate::broken::{self, Defect};
 use crate::enforcement::{Enforcement, Input, Status};
 use crate::id::{CommitId, TenantId};
 use crate::ready::Answer;
-use crate::state::RuleStats;
 use crate::store::{DuePage, Key, Kind, Record, Store, StoreError};
 use crate::time::Time;
 
@@ -338,14 +337,7 @@ impl Engine {
         tx.log(audit);
         self.count_end(tx, &mut next).await?;
         if approval.state == ApprovalState::Granted {
-            for rule in &approval.rules {
-                let key = stats_key(&approval.tenant, rule);
-                tx.load([key.clone()]).await?;
-                let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
-                let mut stats = known.map(|stored| stored.body).unwrap_or_default();
-                stats.approved += 1;
-                replace(tx, key, stats)?;
-            }
+            self.count(tx, &approval.tenant, tx.part(), &approval.rules, |stats| stats.approved += 1).await?;
         }
         replace(tx, key, next)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::intake::{replace, stats_key};
+use super::counts::rules_of;
 use super::tx::Tx;
 use super::{Engine, EngineError, Fault, RunReport, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -11,7 +11,6 @@ use crate::delivery::Delivered;
 use crate::enforcement::{Enforcement, Input, Outcome, Purpose, Reason, Report, State, Status};
 use crate::hash::Hasher;
 use crate::id::{CommitId, TenantId, WorkerId};
-use crate::state::RuleStats;
 use crate::store::{Key, Record, StoreError, decode};
 use crate::time::Time;
 
@@ -259,7 +258,7 @@ impl Engine {
     }
 
     /// What the end of an enforcement means beside its effect: the places that it took are given back,
-    /// and it counts for the rules that asked for it. Counters that are damaged stay so: what was carried out must be settled, or it is carried out again.
+    /// and it counts for the rules that asked for it.
     pub(super) async fn count_end(&self, tx: &mut Tx<'_>, next: &mut Enforcement) -> Result<(), EngineError> {
         let status = next.status();
         if status == Status::Pending || next.purpose != Purpose::Action {
@@ -267,21 +266,14 @@ impl Engine {
         }
         self.away_after_end(tx, next).await?;
         self.free_ended(tx, next).await?;
-        for holder in &next.holders {
-            let key = stats_key(&next.tenant, &holder.rule);
-            tx.load([key.clone()]).await?;
-            let Ok(known) = tx.get::<RuleStats>(&key) else { continue };
-            let mut stats = known.map(|stored| stored.body).unwrap_or_default();
+        self.count(tx, &next.tenant, tx.part(), rules_of(&next.holders), |stats| {
             match status {
                 Status::Succeeded => stats.succeeded += 1,
                 _ => stats.failed += 1,
             }
-            if next.reason() == Reason::Rejected {
-                stats.rejected += 1;
-            }
-            replace(tx, key, stats)?;
-        }
-        Ok(())
+            stats.rejected += u64::from(next.reason() == Reason::Rejected);
+        })
+        .await
     }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::counts::Part;
 use super::{EngineError, defects};
 use crate::audit::AuditDraft;
 use crate::id::{CommitId, TenantId};
@@ -19,6 +20,7 @@ const REPEATS: usize = 8;
 pub(super) struct Tx<'s> {
     store: &'s SharedStore,
     tenant: TenantId,
+    part: Part,
     seen: BTreeMap<Key, Option<Record>>,
     /// What was read for this transaction before it began, until it asks for it.
     offered: BTreeMap<Key, Option<Record>>,
@@ -62,10 +64,11 @@ pub(super) struct Mark {
 }
 
 impl<'s> Tx<'s> {
-    pub(super) fn new(store: &'s SharedStore, tenant: &TenantId) -> Self {
+    pub(super) fn new(store: &'s SharedStore, tenant: &TenantId, part: Part) -> Self {
         Self {
             store,
             tenant: tenant.clone(),
+            part,
             seen: BTreeMap::new(),
             offered: BTreeMap::new(),
             parsed: RefCell::default(),
@@ -75,6 +78,11 @@ impl<'s> Tx<'s> {
             fence: Vec::new(),
             audit: Vec::new(),
         }
+    }
+
+    /// Which of the counts of each rule it counts in.
+    pub(super) const fn part(&self) -> Part {
+        self.part
     }
 
     /// Gives what was read a moment ago: what the transaction asks for of it is not read again. The

@@ -228,6 +228,7 @@ impl Stage {
             finish::check_left(&self.net, &self.rules).unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(untold, 0);
         let mut lines = BTreeSet::new();
+        let mut counts: BTreeMap<String, [u64; 4]> = BTreeMap::new();
         for record in records(&self.net.store, &self.rules.tenant, Kind::ALL) {
             lines.insert(match record.key.kind {
                 Kind::Enforcement | Kind::Notice => {
@@ -242,8 +243,22 @@ impl Stage {
                     let effect: HeldEffect = body(&record);
                     format!("{} {} {}", effect.id, effect.status(), effect.holders().len())
                 }
+                Kind::Stats => {
+                    // Each life of the host counts in a place of its own.
+                    let (rule, _) = record.key.id.split_once(' ').unwrap_or((&record.key.id, ""));
+                    let part: RuleStats = body(&record);
+                    let sums = counts.entry(rule.to_owned()).or_default();
+                    let more = [part.fired, part.created, part.approved, part.succeeded + part.failed];
+                    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+                    continue;
+                }
                 _ => record.key.to_string(),
             });
+        }
+        for (rule, [fired, created, approved, ended]) in counts {
+            lines.insert(format!(
+                "{rule}: fired {fired}, created {created}, approved {approved}, ended {ended}"
+            ));
         }
         let state = self.net.state();
         let effects = state.targets.keys.iter().map(|(key, seen)| (*key, seen.effects > 0)).collect();

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use tipstaff::SharedStore;
-use tipstaff_postgres::PostgresStore;
+use tipstaff_postgres::{Form, PostgresStore};
 use tipstaff_sqlite::{Phase, SqliteStore};
 use tokio::runtime::{Builder, Runtime};
 
@@ -71,6 +71,19 @@ impl Database {
             Self::File(path) => SharedStore::new(SqliteStore::open(path)?),
             Self::Server(address) => SharedStore::new(PostgresStore::connect(address).await?),
         })
+    }
+
+    /// Opens it with at most so many connections to a server, where many share it.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn open_narrow(&self, connections: usize) -> Result<SharedStore, OpenError> {
+        let Self::Server(address) = self else { return self.open().await };
+        let config = address.parse().map_err(|error: tokio_postgres::Error| {
+            tipstaff_postgres::OpenError::Address(error.to_string())
+        })?;
+        let pool = PostgresStore::pool(config, connections)?;
+        Ok(SharedStore::new(PostgresStore::with_pool(pool, Form::default()).await?))
     }
 
     /// Opens it, and has the hook called before and after each commit to a file; a server's commits are

@@ -155,10 +155,10 @@ pub(crate) async fn take(
     let control = Claim::control_key(tenant);
     // Whoever stops something waits until this is over, or this sees that it is stopped.
     let (lock, share, skip) = match form {
-        Form::Rows => (Some(tx.prepare_cached(lock::TOGETHER).await?), "FOR SHARE", "FOR UPDATE SKIP LOCKED"),
-        Form::Serializable => (None, "", ""),
+        Form::Rows => (Some(tx.prepare_cached(lock::TOGETHER).await?), SHARE, SKIP),
+        Form::Serializable => (None, READ, READ),
     };
-    let (share, skip) = (selecting(tx, share).await?, selecting(tx, skip).await?);
+    let (share, skip) = (tx.prepare_cached(share).await?, tx.prepare_cached(skip).await?);
     let (of_nonce, clock) = (tx.prepare_cached(HELD).await?, tx.prepare_cached(read::NOW).await?);
     // All at once, and in this order.
     let (locked, control, before, now, found) = join5(
@@ -196,14 +196,9 @@ pub(crate) async fn take(
     Ok(Some(taken))
 }
 
-async fn selecting(tx: &Transaction<'_>, lock: &str) -> Result<Statement, Error> {
-    let sql = format!(
-        "SELECT {} FROM tipstaff_records AS r WHERE r.tenant = $1 \
-         AND (r.kind, r.id) IN (SELECT * FROM unnest($2::TEXT[], $3::TEXT[])) ORDER BY r.kind, r.id {lock}",
-        row::columns!()
-    );
-    tx.prepare_cached(&sql).await
-}
+const READ: &str = row::of_keys!(row::columns!(), "");
+const SHARE: &str = row::of_keys!(row::columns!(), " FOR SHARE");
+const SKIP: &str = row::of_keys!(row::columns!(), " FOR UPDATE SKIP LOCKED");
 
 async fn select(
     tx: &Transaction<'_>,

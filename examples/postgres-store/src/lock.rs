@@ -52,12 +52,10 @@ impl Form {
     }
 }
 
-/// What is known of some records of a tenant, in the order of keys.
+/// What is known of some records of a tenant, locked in the order of their keys.
 macro_rules! known {
-    () => {
-        "SELECT r.kind, r.id, r.version, r.token, r.at, r.facets FROM tipstaff_records AS r \
-         WHERE r.tenant = $1 AND (r.kind, r.id) IN (SELECT * FROM unnest($2::TEXT[], $3::TEXT[])) \
-         ORDER BY r.kind, r.id"
+    ($lock:literal) => {
+        row::of_keys!("r.kind, r.id, r.version, r.token, r.at, r.facets", $lock)
     };
 }
 
@@ -94,11 +92,11 @@ impl Locks {
         Ok(match form {
             Form::Rows => Self {
                 absent: Some((db.prepare_cached(ALONE).await?, db.prepare_cached(TOGETHER).await?)),
-                expected: db.prepare_cached(concat!(known!(), " FOR SHARE")).await?,
-                written: db.prepare_cached(concat!(known!(), " FOR NO KEY UPDATE")).await?,
+                expected: db.prepare_cached(known!(" FOR SHARE")).await?,
+                written: db.prepare_cached(known!(" FOR NO KEY UPDATE")).await?,
             },
             Form::Serializable => {
-                let read = db.prepare_cached(known!()).await?;
+                let read = db.prepare_cached(known!("")).await?;
                 Self { absent: None, expected: read.clone(), written: read }
             }
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use tipstaff::StoreError;
 use tokio_postgres::{Config, NoTls};
 
@@ -67,9 +67,18 @@ impl From<tokio_postgres::Error> for OpenError {
 pub(crate) fn pool(config: Config, connections: usize) -> Result<Pool, OpenError> {
     let manager =
         Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    // The shapes of the statements do not depend on their values: they are planned once. A server that
+    // knows no such setting goes on as it does.
+    let plan_once = Hook::async_fn(|client, _| {
+        Box::pin(async move {
+            let _ = client.batch_execute("SET plan_cache_mode = force_generic_plan").await;
+            Ok(())
+        })
+    });
     let patience = Some(PATIENCE);
     Pool::builder(manager)
         .max_size(connections.max(1))
+        .post_create(plan_once)
         .timeouts(Timeouts { wait: patience, create: patience, recycle: patience })
         .runtime(Runtime::Tokio1)
         .build()

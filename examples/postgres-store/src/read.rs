@@ -13,11 +13,11 @@ use crate::fault::Fault;
 use crate::row;
 
 pub(crate) async fn load(db: &impl GenericClient, keys: &[Key]) -> Result<Vec<Option<Record>>, Fault> {
-    const SQL: &str = concat!(
-        "SELECT ",
+    const SQL: &str = row::of_keys!(
         row::columns!(),
-        " FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[]) AS k (tenant, kind, id) \
-          JOIN tipstaff_records AS r ON r.tenant = k.tenant AND r.kind = k.kind AND r.id = k.id"
+        "$1::TEXT[], $2::TEXT[], $3::TEXT[]) AS k (tenant, kind, id",
+        "k.tenant",
+        ""
     );
     let tenants: Vec<&str> = keys.iter().map(|key| key.tenant.as_str()).collect();
     let kinds: Vec<&str> = keys.iter().map(|key| key.kind.as_str()).collect();

@@ -14,6 +14,30 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
+/// Reads columns of records by their keys, one after the other in the order of the keys, with what is given
+/// behind each look. A look of its own for each key, which no planner can turn into a walk through all
+/// records of a tenant: of a database that is new it takes every table for a small one, and goes on
+/// doing so as long as nothing has been analysed.
+macro_rules! of_keys {
+    ($columns:expr, $keys:literal, $tenant:literal, $lock:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM unnest(",
+            $keys,
+            ") CROSS JOIN LATERAL (SELECT * FROM tipstaff_records AS t WHERE t.tenant = ",
+            $tenant,
+            " AND t.kind = k.kind AND t.id = k.id LIMIT 1",
+            $lock,
+            ") AS r"
+        )
+    };
+    ($columns:expr, $lock:literal) => {
+        row::of_keys!($columns, "$2::TEXT[], $3::TEXT[]) AS k (kind, id", "$1", $lock)
+    };
+}
+pub(crate) use of_keys;
+
 /// The server's clock in microseconds: leases are judged by it, whatever the hosts' clocks say.
 macro_rules! now {
     () => {

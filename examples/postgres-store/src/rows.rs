@@ -9,7 +9,7 @@ use tipstaff::{AuditRecord, Facet, Head, Key, Record, TenantId, Time};
 use tokio_postgres::{Error, Statement};
 
 use crate::fault::Fault;
-use crate::lock::Old;
+use crate::lock::{Form, Old};
 
 const PUT: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, due_at, channel, ready_at, \
         lease_worker, lease_nonce, lease_until, token, facets, body) \
@@ -21,7 +21,14 @@ const PUT: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, 
         lease_worker = excluded.lease_worker, lease_nonce = excluded.lease_nonce, \
         lease_until = excluded.lease_until, token = excluded.token, \
         facets = excluded.facets, body = excluded.body";
-const GONE: &str = "DELETE FROM tipstaff_facets WHERE tenant = $1 AND (kind, facet, value, at, id) IN \
+/// One look for each row, whatever the planner takes the table for; see [`row::of_keys`]. Nobody else
+/// changes these rows while their record is locked.
+const GONE: &str = "DELETE FROM tipstaff_facets WHERE ctid = ANY (ARRAY(SELECT f.ctid \
+    FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[]) AS g (kind, facet, value, at, id) \
+    CROSS JOIN LATERAL (SELECT t.ctid FROM tipstaff_facets AS t WHERE t.tenant = $1 AND t.kind = g.kind \
+        AND t.facet = g.facet AND t.value = g.value AND t.at = g.at AND t.id = g.id LIMIT 1) AS f))";
+/// The same for databases whose rows have no place.
+const GONE_BY_KEY: &str = "DELETE FROM tipstaff_facets WHERE tenant = $1 AND (kind, facet, value, at, id) IN \
     (SELECT * FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[]))";
 const NEW: &str = "INSERT INTO tipstaff_facets (tenant, kind, facet, value, at, id) \
     SELECT $1, * FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[])";
@@ -42,10 +49,14 @@ pub(crate) struct Writes {
 }
 
 impl Writes {
-    pub(crate) async fn prepare(db: &impl GenericClient) -> Result<Self, Error> {
+    pub(crate) async fn prepare(db: &impl GenericClient, form: Form) -> Result<Self, Error> {
+        let gone = match form {
+            Form::Rows => GONE,
+            Form::Serializable => GONE_BY_KEY,
+        };
         Ok(Self {
             put: db.prepare_cached(PUT).await?,
-            gone: db.prepare_cached(GONE).await?,
+            gone: db.prepare_cached(gone).await?,
             new: db.prepare_cached(NEW).await?,
             audit: db.prepare_cached(AUDIT).await?,
             heads: db.prepare_cached(HEADS).await?,

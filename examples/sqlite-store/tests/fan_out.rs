@@ -194,11 +194,10 @@ fn check(file: &Path, members: usize) {
         }
         assert_eq!((rows, visited.len()), (members, members), "{kind}");
     }
-    let stats = Key::new(&tenant(), Kind::Stats, "weekly");
-    let stats = ready(store.load(&[stats])).unwrap().unwrap().remove(0).unwrap();
-    let stats: tipstaff::RuleStats = serde_json::from_str(&stats.body).unwrap();
-    assert_eq!(stats.created as usize, members);
     let engine = engine(store);
+    let rules = ready(engine.rule_rows(&tenant(), time(NOW))).unwrap().unwrap();
+    let weekly = rules.iter().find(|row| row.rule.rule.id.as_str() == "weekly").unwrap();
+    assert_eq!(weekly.stats.created as usize, members);
     ready(engine.verify_audit(&tenant(), None)).unwrap().unwrap().expect("the chain is whole");
     let none = ready(engine.run_due(time(NOW))).unwrap().unwrap();
     assert!(none.is_idle(), "nothing is left to do: {none:?}");
