@@ -329,7 +329,7 @@ fn damaged_counters_do_not_repeat_a_delivery() {
         "actions": [ { "key": "k", "type": "send_email", "params": { "to": "x", "template": "t" } } ] } ]"#;
     let world = World::new(rules);
     world.submit(world.event("s", "ana", at(0), r#"{"a":1}"#), at(0));
-    let damaged = stored(&world.store, Kind::Stats, "r").unwrap();
+    let damaged = support::counts(&world.store, "r").unwrap();
     tamper(&world.store, damaged, "1", |body| body["fired"] = "many".into());
     for minutes in [1, 60, 120] {
         world.run(at(minutes));

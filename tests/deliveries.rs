@@ -292,7 +292,7 @@ fn an_answer_that_comes_too_late_changes_nothing_and_is_audited() {
 fn a_missed_start_is_missed_even_where_its_counters_are_damaged() {
     // Counters hold up nothing: the timer ends what the claim must not carry out late.
     let world = asked("revoke");
-    let stats = stored(&world.store, Kind::Stats, "revoke").unwrap();
+    let stats = support::counts(&world.store, "revoke").unwrap();
     tamper(&world.store, stats, "1", |body| body["fired"] = "many".into());
     let report = world.run(at(61));
     assert_eq!((report.attempts, world.target.jobs("revoke_sessions").len()), (0, 0));

@@ -223,7 +223,7 @@ fn what_a_later_version_added_is_kept() {
         (Kind::Book, "book".into()),
         (Kind::Entry, "storm".into()),
         (Kind::Control, "control".into()),
-        (Kind::Stats, "storm".into()),
+        (Kind::Stats, support::counts(&world.store, "storm").unwrap().key.id),
         (Kind::Subject, "user:cleo".into()),
         (Kind::Approval, request.id.to_string()),
         (Kind::Enforcement, e),
@@ -357,4 +357,42 @@ proptest! {
 #[test]
 fn commit_ids_of_tests_are_ids() {
     assert_eq!(commit_id("1").to_string(), "cmt_00000000000000000000000000000001");
+}
+
+#[test]
+fn what_several_hosts_counted_is_one_sum() {
+    let rules = document(&[rule("r", &[TELL], "")]);
+    let world = World::new(&rules);
+    let host = |name: &str| {
+        Engine::new(world.store.clone(), world.target.clone(), RuleSet::from_json(&rules).unwrap())
+            .worker(id(name))
+    };
+    for (n, name) in ["w1", "w2", "w3", "w4"].into_iter().enumerate() {
+        let host = host(name);
+        go(host.submit(event(&format!("s{n}"), "ana", 1), at(1)));
+        go(host.run_due(at(2)));
+    }
+    let records = support::content(&world.store, &world.tenant);
+    let records = records.iter().filter_map(|text| serde_json::from_str::<Record>(text).ok());
+    let parts: Vec<Record> = records.filter(|record| record.key.kind == Kind::Stats).collect();
+    assert!(parts.len() > 1, "they are not in each other's way: {parts:?}");
+    // A host of an earlier version counted in one record.
+    let part = parts[0].clone();
+    let first = Record { key: Key { id: "r".into(), ..part.key.clone() }, version: 0, ..part };
+    let before = RuleStats { fired: 10, created: 10, succeeded: 9, failed: 1, ..RuleStats::default() };
+    let mut body = serde_json::to_value(&before).unwrap();
+    body["v"] = 1.into();
+    let first = Record { body: body.to_string(), ..first };
+    let commit = Commit {
+        id: commit_id("bef0"),
+        tenant: world.tenant.clone(),
+        expect: Vec::new(),
+        fence: Vec::new(),
+        put: vec![first],
+        audit: Vec::new(),
+    };
+    go(world.store.commit(&commit));
+    let sum = world.stats("r", at(3));
+    assert_eq!((sum.fired, sum.created, sum.succeeded, sum.failed), (14, 14, 13, 1));
+    assert_eq!(sum.last_fired, Some(at(1)));
 }

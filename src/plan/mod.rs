@@ -161,7 +161,7 @@ pub struct Facts<'a> {
     pub tallies: BTreeMap<RuleId, Tally>,
     /// What people have stopped.
     pub control: Control,
-    /// What the concerned rules have done so far.
+    /// What this host has counted for the concerned rules so far; no decision depends on it.
     pub stats: BTreeMap<RuleId, RuleStats>,
     /// The people who may be asked.
     pub roster: Roster,
@@ -199,7 +199,7 @@ pub struct Plan {
     pub tallies: BTreeMap<RuleId, Tally>,
     /// The enforcements on which this signal counts as a repeat.
     pub repeated: BTreeSet<EnforcementId>,
-    /// What the rules have done from now on; those that changed.
+    /// What this host has counted for the rules from now on; those that changed.
     pub stats: BTreeMap<RuleId, RuleStats>,
     /// The administrators who are being taken away from now on.
     pub away: Away,

@@ -288,6 +288,14 @@ pub fn stored(store: &MemoryStore, kind: Kind, key: impl ToString + Copy) -> Opt
     go(store.load(&[key])).remove(0)
 }
 
+/// The counts of a rule, as the one host of a test keeps them.
+pub fn counts(store: &MemoryStore, rule: &str) -> Option<Record> {
+    let texts = content(store, &tenant());
+    let mut records = texts.iter().filter_map(|text| serde_json::from_str::<Record>(text).ok());
+    let own = format!("{rule} ");
+    records.find(|record| record.key.kind == Kind::Stats && record.key.id.starts_with(&own))
+}
+
 /// Puts a record back with another body, past the engine.
 pub fn tamper(
     store: &MemoryStore,

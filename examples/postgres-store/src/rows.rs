@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::GenericClient;
-use futures_util::future::{join, join5};
+use futures_util::future::{join, join5, try_join_all};
 use tipstaff::{AuditRecord, Facet, Head, Key, Record, TenantId, Time};
 use tokio_postgres::{Error, Statement};
 
 use crate::fault::Fault;
-use crate::lock::{Form, Old};
+use crate::lock::Old;
 
 const PUT: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, due_at, channel, ready_at, \
         lease_worker, lease_nonce, lease_until, token, facets, body) \
@@ -21,15 +21,10 @@ const PUT: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, 
         lease_worker = excluded.lease_worker, lease_nonce = excluded.lease_nonce, \
         lease_until = excluded.lease_until, token = excluded.token, \
         facets = excluded.facets, body = excluded.body";
-/// One look for each row, whatever the planner takes the table for; see [`row::of_keys`]. Nobody else
-/// changes these rows while their record is locked.
-const GONE: &str = "DELETE FROM tipstaff_facets WHERE ctid = ANY (ARRAY(SELECT f.ctid \
-    FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[]) AS g (kind, facet, value, at, id) \
-    CROSS JOIN LATERAL (SELECT t.ctid FROM tipstaff_facets AS t WHERE t.tenant = $1 AND t.kind = g.kind \
-        AND t.facet = g.facet AND t.value = g.value AND t.at = g.at AND t.id = g.id LIMIT 1) AS f))";
-/// The same for databases whose rows have no place.
-const GONE_BY_KEY: &str = "DELETE FROM tipstaff_facets WHERE tenant = $1 AND (kind, facet, value, at, id) IN \
-    (SELECT * FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[]))";
+/// For one row: a statement for many would be a join, which the planner of a database that is new turns
+/// into a walk through all facets of the tenant; see [`row::of_keys`].
+const GONE: &str = "DELETE FROM tipstaff_facets \
+    WHERE tenant = $1 AND kind = $2 AND facet = $3 AND value = $4 AND at = $5 AND id = $6";
 const NEW: &str = "INSERT INTO tipstaff_facets (tenant, kind, facet, value, at, id) \
     SELECT $1, * FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[])";
 const AUDIT: &str = "INSERT INTO tipstaff_audit (tenant, lane, seq, personal_of, record) \
@@ -49,14 +44,10 @@ pub(crate) struct Writes {
 }
 
 impl Writes {
-    pub(crate) async fn prepare(db: &impl GenericClient, form: Form) -> Result<Self, Error> {
-        let gone = match form {
-            Form::Rows => GONE,
-            Form::Serializable => GONE_BY_KEY,
-        };
+    pub(crate) async fn prepare(db: &impl GenericClient) -> Result<Self, Error> {
         Ok(Self {
             put: db.prepare_cached(PUT).await?,
-            gone: db.prepare_cached(gone).await?,
+            gone: db.prepare_cached(GONE).await?,
             new: db.prepare_cached(NEW).await?,
             audit: db.prepare_cached(AUDIT).await?,
             heads: db.prepare_cached(HEADS).await?,
@@ -69,7 +60,7 @@ pub(crate) struct Rows<'a> {
     tenant: &'a TenantId,
     records: &'a [Record],
     facets: Vec<String>,
-    gone: Facets<'a>,
+    gone: Vec<Row<'a>>,
     new: Facets<'a>,
     audit: Vec<(i64, &'a AuditRecord, String)>,
     heads: &'a BTreeMap<u16, Head>,
@@ -108,7 +99,7 @@ impl<'a> Rows<'a> {
     pub(crate) async fn write(&self, db: &impl GenericClient, writes: &Writes) -> Result<(), Error> {
         let (put, gone, new, audit, heads) = join5(
             self.put(db, &writes.put),
-            self.gone.send(db, &writes.gone, self.tenant),
+            self.forget(db, &writes.gone),
             self.new.send(db, &writes.new, self.tenant),
             self.append(db, &writes.audit),
             self.end(db, &writes.heads),
@@ -157,6 +148,14 @@ impl<'a> Rows<'a> {
         )
         .await?;
         Ok(())
+    }
+
+    async fn forget(&self, db: &impl GenericClient, statement: &Statement) -> Result<(), Error> {
+        let tenant = self.tenant.as_str();
+        let each = self.gone.iter().map(|(kind, facet, value, at, id)| async move {
+            db.execute(statement, &[&tenant, kind, &facet.as_str(), value, at, id]).await
+        });
+        try_join_all(each).await.map(drop)
     }
 
     async fn append(&self, db: &impl GenericClient, statement: &Statement) -> Result<(), Error> {

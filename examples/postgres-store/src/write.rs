@@ -40,7 +40,7 @@ async fn attempt(db: &Client, form: Form, commit: &Commit) -> Result<Committed, 
     // Known to the connection before the first is sent, the statements go out in this order.
     let first = GenericClient::prepare_cached(db, ID).await?;
     let (locks, find) = (Locks::prepare(db, form).await?, find_heads(db, form).await?);
-    let writes = Writes::prepare(db, form).await?;
+    let writes = Writes::prepare(db).await?;
     let (begun, new, (known, heads)) = join3(
         GenericClient::batch_execute(db, form.begin()),
         // A repeat that comes while the first is under way waits here for its end.
@@ -125,7 +125,7 @@ pub(crate) async fn put(
 ) -> Result<(), Fault> {
     let lanes = lanes(audit);
     let find = find_heads(tx, form).await?;
-    let writes = Writes::prepare(tx, form).await?;
+    let writes = Writes::prepare(tx).await?;
     let heads = read_heads(tx, &find, tenant, &lanes).await?;
     let heads = begin_lanes(tx, &find, tenant, &lanes, heads).await?;
     let (sealed, heads) = seal(heads, audit)?;

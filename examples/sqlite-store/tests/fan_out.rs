@@ -17,8 +17,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tipstaff::{
-    ActionType, Answer, Delivered, Delivery, Engine, Job, Key, Kind, Order, Payload, Probe, Query, RuleSet,
-    Run, Store as _, TenantId, Time, ready,
+    ActionType, Answer, Delivered, Delivery, Engine, Job, Kind, Order, Payload, Probe, Query, RuleSet, Run,
+    Store as _, TenantId, Time, ready,
 };
 use tipstaff_sqlite::{Phase, SqliteStore};
 

@@ -5,6 +5,7 @@
 #[path = "../../../sqlite-store/tests/suite/model.rs"]
 mod model;
 mod reference;
+mod schemas;
 mod support;
 
 use std::process::ExitCode;
@@ -15,9 +16,9 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 use tipstaff::Span;
 use tipstaff::conformance::{Harness, STORE_LAWS, Variant, prove_store};
-use tipstaff_postgres::{Form, PostgresStore};
+use tipstaff_postgres::{Form, OpenError, PostgresStore};
 use tokio::runtime::Runtime;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -26,39 +27,63 @@ fn runtime() -> &'static Runtime {
 
 /// Runs statements on a connection of their own.
 fn administer(config: &Config, sql: &str) {
+    asked(config, sql);
+}
+
+/// What the server answers to statements on a connection of their own.
+fn asked(config: &Config, sql: &str) -> Vec<SimpleQueryMessage> {
     runtime().block_on(async {
         let (client, connection) = config.connect(NoTls).await.unwrap();
         tokio::spawn(connection);
-        client.batch_execute(sql).await.unwrap();
-    });
+        client.simple_query(sql).await.unwrap()
+    })
+}
+
+/// A schema of a test's own, gone with it.
+struct Schema {
+    server: Config,
+    /// The server with nothing else in view.
+    config: Config,
+    name: String,
+}
+
+impl Schema {
+    fn new(server: &Config) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("tipstaff_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        administer(server, &format!("CREATE SCHEMA {name}"));
+        let mut config = server.clone();
+        config.options(format!("-c search_path={name}"));
+        Self { server: server.clone(), config, name }
+    }
+
+    fn try_open(&self, form: Form) -> Result<PostgresStore, OpenError> {
+        let pool = PostgresStore::pool(self.config.clone(), 4)?;
+        runtime().block_on(PostgresStore::with_pool(pool, form))
+    }
+
+    fn open(&self, form: Form) -> PostgresStore {
+        self.try_open(form).unwrap()
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        administer(&self.server, &format!("DROP SCHEMA {} CASCADE", self.name));
+    }
 }
 
 struct Fresh {
-    server: Config,
-    schema: String,
+    schema: Schema,
     form: Form,
     store: PostgresStore,
 }
 
 impl Fresh {
     fn new(server: &Config, form: Form) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let schema = format!("tipstaff_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
-        administer(server, &format!("CREATE SCHEMA {schema}"));
-        let store = open(server, &schema, form);
-        Self { server: server.clone(), schema, form, store }
-    }
-}
-
-fn open(server: &Config, schema: &str, form: Form) -> PostgresStore {
-    let mut config = server.clone();
-    config.options(format!("-c search_path={schema}"));
-    runtime().block_on(PostgresStore::with_pool(PostgresStore::pool(config, 4).unwrap(), form)).unwrap()
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        administer(&self.server, &format!("DROP SCHEMA {} CASCADE", self.schema));
+        let schema = Schema::new(server);
+        let store = schema.open(form);
+        Self { schema, form, store }
     }
 }
 
@@ -70,13 +95,22 @@ impl Harness for Fresh {
     }
 
     fn reopen(&self) -> Option<PostgresStore> {
-        Some(open(&self.server, &self.schema, self.form))
+        Some(self.schema.open(self.form))
     }
 
     fn advance(&self, span: Span) {
         std::thread::sleep(Duration::from_millis(span.as_millis()));
     }
 }
+
+/// What is of this store alone, beside the laws.
+type OfItsOwn = (&'static str, fn(&Config, Form) -> Result<(), String>);
+const OF_ITS_OWN: &[OfItsOwn] = &[
+    ("it_answers_as_the_reference_does", reference::agrees),
+    ("a_database_of_each_earlier_schema_is_brought_up_to_date", schemas::upgrade),
+    ("a_newer_database_and_one_of_the_other_form_are_refused", schemas::refused),
+    ("a_look_reads_what_it_asks_for_however_little_the_server_knows", schemas::narrow_looks),
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -86,12 +120,11 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (form, name) in [(Form::Rows, "rows"), (Form::Serializable, "serializable")] {
         let skipped = server.is_none();
-        let of_model = server.clone();
-        let check = move || Ok(reference::agrees(&of_model.ok_or("DATABASE_URL is not set")?, form)?);
-        trials.push(
-            Trial::test(format!("{name}::it_answers_as_the_reference_does"), check)
-                .with_ignored_flag(skipped),
-        );
+        for (what, check) in OF_ITS_OWN {
+            let server = server.clone();
+            let check = move || Ok(check(&server.ok_or("DATABASE_URL is not set")?, form)?);
+            trials.push(Trial::test(format!("{name}::{what}"), check).with_ignored_flag(skipped));
+        }
         for law in STORE_LAWS {
             for variant in Variant::ALL {
                 let (law, server) = (law.test, server.clone());

@@ -60,7 +60,7 @@ fn without_clock(line: &str) -> String {
 pub(crate) fn agrees(server: &Config, form: Form) -> Result<(), String> {
     let fresh = Fresh::new(server, form);
     let tables = ["records", "facets", "commits", "audit", "heads"]
-        .map(|table| format!("{}.tipstaff_{table}", fresh.schema));
+        .map(|table| format!("{}.tipstaff_{table}", fresh.schema.name));
     let empty = format!("TRUNCATE {}", tables.join(", "));
     let run = TestRunner::new(cases(24)).run(&calls(), |calls| {
         administer(server, &empty);

@@ -1,0 +1,152 @@
+//! What a database is that another version made, or that the server knows nothing of yet.
+
+use tipstaff::{Commit, Facet, Key, Kind, Order, Query, Store};
+use tipstaff_postgres::OpenError;
+use tokio_postgres::{Config, SimpleQueryMessage};
+
+use crate::support::{done, id, plain, tenant};
+use crate::{Form, Fresh, Schema, administer, asked};
+
+/// The schemas as they were released.
+const RELEASED: &[&str] = &[include_str!("../../src/schema.sql"), include_str!("../../src/schema-2.sql")];
+
+/// What there is in a schema, as the server describes it.
+const SHAPE: &str = "SELECT tablename, indexname, replace(indexdef, current_schema(), '') FROM pg_indexes \
+     WHERE schemaname = current_schema() ORDER BY 1, 2";
+
+fn by_user(user: &str) -> Query {
+    Query {
+        tenant: tenant("acme"),
+        kind: Kind::Trigger,
+        from: None,
+        until: None,
+        facets: vec![(Facet::User, vec![user.to_owned()])],
+        order: Order::Oldest,
+        after: None,
+        limit: 10,
+    }
+}
+
+fn rows(schema: &Schema, sql: &str) -> Vec<Vec<String>> {
+    let messages = asked(&schema.config, sql);
+    let row = |message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|n| row.get(n).unwrap_or_default().to_owned()).collect())
+        }
+        _ => None,
+    };
+    messages.into_iter().filter_map(row).collect()
+}
+
+/// A database of each earlier schema is brought up to date, and keeps what it holds.
+pub(crate) fn upgrade(server: &Config, form: Form) -> Result<(), String> {
+    let newest = Fresh::new(server, form);
+    let shape = rows(&newest.schema, SHAPE);
+    for version in 1..RELEASED.len() {
+        let old = Schema::new(server);
+        let form_name = if form == Form::Rows { "rows" } else { "serializable" };
+        administer(&old.config, &RELEASED[..version].concat());
+        administer(
+            &old.config,
+            &format!(
+                "CREATE TABLE tipstaff_schema (one BOOLEAN PRIMARY KEY, version INTEGER NOT NULL, form TEXT NOT NULL);
+                 INSERT INTO tipstaff_schema VALUES (TRUE, {version}, '{form_name}');
+                 INSERT INTO tipstaff_records (tenant, kind, id, version, at, channel, ready_at, token, facets, body)
+                     VALUES ('acme', 'trigger', '1', 1, 0, 'send_email', 0, 0, '[[\"user\",\"ana\"]]', '{{}}');
+                 INSERT INTO tipstaff_facets VALUES ('acme', 'trigger', 'user', 'ana', 0, '1');"
+            ),
+        );
+        if rows(&old, SHAPE) == shape {
+            return Err(format!("schema {version} is the newest already"));
+        }
+        let store = old.open(form);
+        if rows(&old, SHAPE) != shape {
+            return Err(format!("from schema {version} comes another one than the newest"));
+        }
+        let found = done(store.query(&by_user("ana"))).map_err(|error| error.to_string())?;
+        if found.rows.len() != 1 || found.rows[0].body != "{}" {
+            return Err(format!("schema {version}: its record is not found any more: {found:?}"));
+        }
+        let stored = found.rows[0].clone();
+        let again = Commit { id: id(1), ..commit(vec![stored]) };
+        done(store.commit(&again)).map_err(|error| format!("schema {version}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// A database that a newer version wrote, or that is used in the other form, is refused as it is.
+pub(crate) fn refused(server: &Config, form: Form) -> Result<(), String> {
+    let fresh = Fresh::new(server, form);
+    let other = if form == Form::Rows { Form::Serializable } else { Form::Rows };
+    match fresh.schema.try_open(other) {
+        Err(OpenError::OtherForm { .. }) => {}
+        other => return Err(format!("the other form: {other:?}")),
+    }
+    administer(&fresh.schema.config, "UPDATE tipstaff_schema SET version = version + 1");
+    match fresh.schema.try_open(form) {
+        Err(OpenError::Newer { found, newest }) if found == newest + 1 => Ok(()),
+        other => Err(format!("a newer schema: {other:?}")),
+    }
+}
+
+/// However little the server knows of a database, a record is looked for by its key: it reads about as many
+/// rows as it is asked for, not those of the whole tenant.
+pub(crate) fn narrow_looks(server: &Config, form: Form) -> Result<(), String> {
+    const RECORDS: u64 = 3_000;
+    const LOOKS: u64 = 40;
+    const READ: &str = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_user_tables \
+         WHERE schemaname = current_schema() AND relname IN ('tipstaff_records', 'tipstaff_facets')";
+    let fresh = Fresh::new(server, form);
+    // Nobody is to tell the planner.
+    for table in ["records", "facets", "audit", "commits"] {
+        let sql = format!("ALTER TABLE tipstaff_{table} SET (autovacuum_enabled = false)");
+        administer(&fresh.schema.config, &sql);
+    }
+    let record =
+        |n: u64| plain(&tenant("acme"), &format!("{n:05}"), n.cast_signed(), &[(Facet::User, "ana")]);
+    for from in (0..RECORDS).step_by(500) {
+        let put = (from..from + 500).map(record).collect();
+        done(fresh.store.commit(&Commit { id: id(from), ..commit(put) }))
+            .map_err(|error| error.to_string())?;
+    }
+    let read = || rows(&fresh.schema, READ)[0][0].parse::<u64>().unwrap();
+    let settled = || {
+        // A connection tells what it has read when it ends.
+        let mut last = (0, read());
+        while last.0 < 5 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let now = read();
+            last = if now == last.1 { (last.0 + 1, now) } else { (0, now) };
+        }
+        last.1
+    };
+    let before = settled();
+    let store = fresh.schema.open(form);
+    for n in 0..LOOKS {
+        let keys = [n, n + 1_000].map(|n| Key::new(&tenant("acme"), Kind::Trigger, format!("{n:05}")));
+        let found = done(store.load(&keys)).map_err(|error| error.to_string())?;
+        let [Some(first), Some(second)] = &found[..] else { return Err(format!("not there: {found:?}")) };
+        let mut changed = first.clone();
+        changed.facets = vec![(Facet::User, "bob".to_owned())];
+        let expect = vec![(second.key.clone(), second.version)];
+        let commit = Commit { id: id(RECORDS + n), expect, ..commit(vec![changed]) };
+        done(store.commit(&commit)).map_err(|error| error.to_string())?;
+    }
+    drop(store);
+    let each = (settled() - before) / LOOKS;
+    if each == 0 || each > 40 {
+        return Err(format!("a look at two records, and a change of one, read {each} rows"));
+    }
+    Ok(())
+}
+
+fn commit(put: Vec<tipstaff::Record>) -> Commit {
+    Commit {
+        id: id(0),
+        tenant: tenant("acme"),
+        expect: Vec::new(),
+        fence: Vec::new(),
+        put,
+        audit: Vec::new(),
+    }
+}
