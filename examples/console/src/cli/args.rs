@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tipstaff::{
     ActionType, ActorId, Category, Cursor, EnforcementId, Head, MAX_PAGE, Mode, Reason, RuleId, SessionId,
-    Severity, Span, Status, Suppression, TenantId, Time, TriggerKind, UserId, Verdict,
+    Severity, Span, Status, Suppression, TenantId, Time, TriggerKind, UserId,
 };
 
 pub(super) use approvals::{Answer, Approvals, BatchArgs, Judge};
