@@ -1,15 +1,16 @@
-//! Signals to committed enforcements, beside the same bytes without the engine.
+//! Signals to committed enforcements, beside the same without the engine: the same commits in a store of the
+//! same kind, the same rows in one plain table, and the bytes of a commit in one row of it.
 
 use std::time::{Duration, Instant};
 
 use comfy_table::Cell;
 use serde_json::json;
-use tipstaff::{Actor, Engine, Signal, Time};
+use tipstaff::{Actor, Commit, Committed, Engine, Signal, Store as _, Time};
 
 use super::super::args::{Cli, LoadCommits};
 use super::super::{Failure, Output, show};
-use super::counted::Counted;
-use super::raw::Raw;
+use super::counted::{Counted, rows};
+use super::raw::{Again, Raw};
 use super::{Nothing, fresh, rules, signal};
 use crate::store::block_on;
 
@@ -23,6 +24,7 @@ struct Row {
     rows: usize,
     transactions: usize,
     engine: Duration,
+    store: Duration,
     raw: Duration,
     one: Duration,
 }
@@ -46,7 +48,8 @@ pub(super) fn run(cli: &Cli, load: &LoadCommits) -> Result<Output, Failure> {
         let rows = rows.iter().map(|row| {
             json!({
                 "batch": row.batch, "signals": row.signals, "rows": row.rows, "commits": row.transactions,
-                "engine_per_s": row.rate(row.engine), "raw_per_s": row.rate(row.raw),
+                "engine_per_s": row.rate(row.engine), "store_per_s": row.rate(row.store),
+                "share_of_store": row.share(row.store), "raw_per_s": row.rate(row.raw),
                 "one_row_per_s": row.rate(row.one), "share_of_raw": row.share(row.raw),
                 "share_of_one_row": row.share(row.one),
             })
@@ -59,6 +62,8 @@ pub(super) fn run(cli: &Cli, load: &LoadCommits) -> Result<Output, Failure> {
         "commits",
         "rows",
         "signals/s",
+        "same commits/s",
+        "%",
         "same rows/s",
         "%",
         "as one row/s",
@@ -71,6 +76,8 @@ pub(super) fn run(cli: &Cli, load: &LoadCommits) -> Result<Output, Failure> {
             Cell::new(row.transactions),
             Cell::new(row.rows),
             Cell::new(format!("{:.0}", row.rate(row.engine))),
+            Cell::new(format!("{:.0}", row.rate(row.store))),
+            Cell::new(format!("{:.0}", row.share(row.store))),
             Cell::new(format!("{:.0}", row.rate(row.raw))),
             Cell::new(format!("{:.0}", row.share(row.raw))),
             Cell::new(format!("{:.0}", row.rate(row.one))),
@@ -87,23 +94,24 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
     let counted = Counted::new(block_on(cli.db.open())?);
     let engine = Engine::new(counted.clone(), Nothing, rules());
     block_on(engine.add_rules(&tenant, &rules(), &Actor::Host, now))?;
-    let mut raw = Raw::open(&cli.db)?;
+    let (mut raw, again) = (Raw::open(&cli.db)?, Again::open(&cli.db)?);
     let mut row = Row {
         batch,
         signals: 0,
         rows: 0,
         transactions: 0,
         engine: Duration::ZERO,
+        store: Duration::ZERO,
         raw: Duration::ZERO,
         one: Duration::ZERO,
     };
     // The first signal of a tenant compiles its rules.
     block_on(engine.submit(signal(&tenant, usize::MAX, now), now))?;
+    repeat(&again, &counted.take_commits())?;
     // A thousand signals a second of their own time: what is kept by time comes in its order.
     let at = |n: usize| Time::from_micros(now.micros() + 1_000 * i64::try_from(n).unwrap_or(i64::MAX));
     let mut n = 0;
     for _ in 0..ROUNDS {
-        counted.take_rows();
         for _ in 0..batches {
             let given: Vec<Signal> = (n..n + batch).map(|n| signal(&tenant, n, at(n)).into()).collect();
             n += batch;
@@ -118,8 +126,12 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
                 decision?;
             }
         }
-        let written = counted.take_rows();
+        let commits = counted.take_commits();
+        let written: Vec<Vec<Vec<u8>>> = commits.iter().map(rows).collect();
         row.transactions += written.len();
+        let begun = Instant::now();
+        repeat(&again, &commits)?;
+        row.store += begun.elapsed();
         let begun = Instant::now();
         for rows in &written {
             raw.write(rows)?;
@@ -135,4 +147,15 @@ fn measure(cli: &Cli, signals: usize, batch: usize) -> Result<Row, Failure> {
     }
     row.signals = n;
     Ok(row)
+}
+
+/// Writes commits as they are.
+fn repeat(again: &Again, commits: &[Commit]) -> Result<(), Failure> {
+    for commit in commits {
+        match block_on(again.store.commit(commit))? {
+            Committed::Applied => {}
+            Committed::AlreadyApplied => return Err("the store for comparison is not empty".into()),
+        }
+    }
+    Ok(())
 }

@@ -36,10 +36,9 @@ impl Counted {
         std::mem::take(&mut self.seen().calls)
     }
 
-    /// The rows of each commit since the last time.
-    pub(super) fn take_rows(&self) -> Vec<Vec<Vec<u8>>> {
-        let commits = std::mem::take(&mut self.seen().commits);
-        commits.iter().map(rows).collect()
+    /// The commits since the last time.
+    pub(super) fn take_commits(&self) -> Vec<Commit> {
+        std::mem::take(&mut self.seen().commits)
     }
 
     fn count(&self, call: &'static str) {
@@ -49,7 +48,7 @@ impl Counted {
 
 /// One row for the commit, one for each record, each value of a facet of a new record, each audit
 /// record, and the head of the lane.
-fn rows(commit: &Commit) -> Vec<Vec<u8>> {
+pub(super) fn rows(commit: &Commit) -> Vec<Vec<u8>> {
     let mut rows = vec![[commit.tenant.as_str().as_bytes(), commit.id.bytes()].concat()];
     for record in &commit.put {
         let facets = serde_json::to_string(&record.facets).unwrap_or_default();
