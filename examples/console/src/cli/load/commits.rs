@@ -9,8 +9,9 @@ use tipstaff::{Actor, Commit, Committed, Engine, Signal, Store as _, Time};
 
 use super::super::args::{Cli, LoadCommits};
 use super::super::{Failure, Output, show};
+use super::again::Again;
 use super::counted::{Counted, rows};
-use super::raw::{Again, Raw};
+use super::raw::Raw;
 use super::{Nothing, fresh, rules, signal};
 use crate::store::block_on;
 

@@ -46,8 +46,10 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
             let share = (CONNECTIONS / load.hosts.max(1)).clamp(1, 8);
-            let store = runtime.block_on(cli.db.open_narrow(share)).map_err(|error| error.to_string())?;
+            let store = runtime.block_on(cli.db.open_narrow(share));
+            // Also where it cannot be opened: the others wait for this host here.
             begin.wait();
+            let store = store.map_err(|error| error.to_string())?;
             let start =
                 *begun.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
             let (latencies, tenant) = (Arc::clone(&latencies), tenant.clone());

@@ -1,5 +1,6 @@
 //! How fast a database carries the engine: for comparing databases, settings and versions.
 
+mod again;
 mod claims;
 mod commits;
 mod counted;
