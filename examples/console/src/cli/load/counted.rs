@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tipstaff::{
     Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
@@ -13,6 +14,8 @@ use tipstaff::{
 struct Seen {
     calls: BTreeMap<&'static str, u64>,
     commits: Vec<Commit>,
+    /// What it took to keep them.
+    keeping: Duration,
 }
 
 /// The store, with what it was asked.
@@ -36,9 +39,18 @@ impl Counted {
         std::mem::take(&mut self.seen().calls)
     }
 
-    /// The commits since the last time.
-    pub(super) fn take_commits(&self) -> Vec<Commit> {
-        std::mem::take(&mut self.seen().commits)
+    /// The commits since the last time, and how long it took to keep them: no part of what is measured.
+    pub(super) fn take_commits(&self) -> (Vec<Commit>, Duration) {
+        let mut seen = self.seen();
+        (std::mem::take(&mut seen.commits), std::mem::take(&mut seen.keeping))
+    }
+
+    fn keep(&self, commit: &Commit) {
+        let begun = Instant::now();
+        let kept = commit.clone();
+        let mut seen = self.seen();
+        seen.commits.push(kept);
+        seen.keeping += begun.elapsed();
     }
 
     fn count(&self, call: &'static str) {
@@ -75,7 +87,7 @@ macro_rules! counted {
         impl Store for Counted {
             async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
                 self.count("commit");
-                self.seen().commits.push(commit.clone());
+                self.keep(commit);
                 self.store.commit(commit).await
             }
 
