@@ -99,7 +99,7 @@ fn ids_are_those_that_they_always_were() {
         plan.approvals[0].id.to_string(),
         plan.approvals[0].digest.to_string(),
         plan.decision.digest.to_string(),
-        rules.rule(&id("r")).unwrap().digest.to_string(),
+        rules.rule(&id("r")).unwrap().rule.digest().to_string(),
         record.hash.to_string(),
     ]);
     assert_eq!(ids, GOLDEN, "{ids:#?}");

@@ -156,7 +156,7 @@ impl Engine {
         let mut preview = BandPreview::of(changed.into_keys().collect());
         let content = Hasher::new("tipstaff/bands/1").text(tenant.as_str()).number(known.version).text(&text);
         let mut content =
-            set.rules().fold(content, |h, rule| h.text(rule.rule.id.as_str()).hash(&rule.digest));
+            set.rules().fold(content, |h, rule| h.text(rule.rule.id.as_str()).hash(&rule.rule.digest()));
         let mut after = None;
         loop {
             let page = self.store.query(&subjects(tenant, Vec::new(), after, MAX_PAGE)).await?;
@@ -294,7 +294,7 @@ fn combined(known: &Installed, set: &RuleSet) -> Vec<(Rule, bool)> {
     let own = known.rules.rules().map(|rule| (rule.rule.id.clone(), (rule.rule.clone(), rule.active)));
     let mut all: BTreeMap<RuleId, (Rule, bool)> = own.collect();
     for rule in set.rules() {
-        if known.rules.rule(&rule.rule.id).is_none_or(|old| old.digest != rule.digest) {
+        if known.rules.rule(&rule.rule.id).is_none_or(|old| old.rule.digest() != rule.rule.digest()) {
             all.insert(rule.rule.id.clone(), (rule.rule.clone(), true));
         }
     }

@@ -334,12 +334,13 @@ impl Engine {
         for rule in set.rules() {
             let id = &rule.rule.id;
             let entry = tx.get::<Entry>(&entry_key(tenant, id))?.map(|stored| stored.body);
-            let Some(revision) = next_revision(&rule.rule, rule.digest, entry.as_ref())? else {
+            let digest = rule.rule.digest();
+            let Some(revision) = next_revision(&rule.rule, digest, entry.as_ref())? else {
                 change.unchanged.push(id.clone());
                 continue;
             };
             let numbered = Rule { revision: Some(revision), ..rule.rule.clone() };
-            let next = Entry { rule: id.clone(), revision, digest: rule.digest, active: true, since: now };
+            let next = Entry { rule: id.clone(), revision, digest, active: true, since: now };
             let document = document_key(tenant, &next);
             // It must not be there: a revision never changes.
             tx.load([document.clone()]).await?;
@@ -360,9 +361,9 @@ impl Engine {
                 .target(id.as_str())
                 .detail("revision", i64::from(revision))
                 .detail("mode", numbered.mode.as_str())
-                .detail("digest", rule.digest.to_string());
+                .detail("digest", digest.to_string());
             tx.log([draft]);
-            content = content.text(id.as_str()).number(revision.into()).hash(&rule.digest);
+            content = content.text(id.as_str()).number(revision.into()).hash(&digest);
             all.insert(id.clone(), (numbered, true));
             change.added.push((id.clone(), revision));
         }

@@ -20,7 +20,8 @@
 //! Both are of people: an event about a session counts for its user. [`Watch`](crate::Watch) says
 //! exactly when something counts as absent, and for whom nobody can tell yet.
 
-use super::document::{Faults, Item};
+use super::document::Faults;
+use super::item::Item;
 use super::read::{pattern, span};
 use super::write::{array, object, text};
 use super::{CompiledRule, MIN_DEADLINE, Trigger};
@@ -113,8 +114,7 @@ impl CompiledRule {
 pub(super) fn read_absent(item: &Item<'_>, faults: &mut Faults) -> Option<Absent> {
     let object = item.object(&["sources", "pattern", "within"], "an object", faults)?;
     let within = object.need("within", faults).and_then(|item| within(&item, faults));
-    let sources = object.get("sources").and_then(|items| items.items("an array of sources", faults));
-    let sources = sources.unwrap_or_default().iter().filter_map(|source| source.parsed(faults)).collect();
+    let sources = object.each("sources", "an array of sources", faults, Item::parsed);
     let pattern = object.need("pattern", faults).and_then(|item| pattern(&item, faults));
     Some(Absent { awaited: EventFilter { sources, pattern: pattern? }, within: within? })
 }
@@ -131,8 +131,7 @@ pub(super) fn read_deadline(item: &Item<'_>, faults: &mut Faults) -> Option<Trig
 
 fn filter(item: &Item<'_>, faults: &mut Faults) -> Option<EventFilter> {
     let object = item.object(&["sources", "pattern"], "an object", faults)?;
-    let sources = object.get("sources").and_then(|items| items.items("an array of sources", faults));
-    let sources = sources.unwrap_or_default().iter().filter_map(|source| source.parsed(faults)).collect();
+    let sources = object.each("sources", "an array of sources", faults, Item::parsed);
     Some(EventFilter { sources, pattern: pattern(&object.need("pattern", faults)?, faults)? })
 }
 

@@ -13,7 +13,8 @@
 //! # Ok::<(), tipstaff::DocumentError>(())
 //! ```
 
-use super::document::{Faults, Item, RuleFault, below};
+use super::document::{Faults, RuleFault, below};
+use super::item::Item;
 use super::read::{number, span, word};
 use super::write::{object, text};
 use super::{ActionScope, ApprovalPolicy, MAX_COOLDOWN, MIN_DEADLINE, Rule, Settings, approval, check};
@@ -151,8 +152,7 @@ pub(super) fn of_settings(item: &Item<'_>, faults: &mut Faults) -> Vec<Cap> {
 }
 
 fn all(item: &Item<'_>, scopes: &[(&'static str, CapScope)], faults: &mut Faults) -> Vec<Cap> {
-    let items = item.items("an array of caps", faults).unwrap_or_default();
-    items.iter().filter_map(|item| one(item, scopes, faults)).collect()
+    item.each("an array of caps", faults, |item, faults| one(item, scopes, faults))
 }
 
 fn one(item: &Item<'_>, scopes: &[(&'static str, CapScope)], faults: &mut Faults) -> Option<Cap> {
@@ -234,7 +234,7 @@ fn write(cap: &Cap) -> String {
 pub(super) fn check_settings(settings: &Settings, catalog: &ActionCatalog, faults: &mut Faults) {
     check::count("/caps", "caps", settings.caps.len(), 0, MAX_CAPS, faults);
     for (i, cap) in settings.caps.iter().enumerate() {
-        let place = below("/caps", i);
+        let place = faults.nth("/caps", i);
         alone(&place, cap, catalog, faults);
         let asks = |spec: &ActionSpec| cap.of.covers(spec) && cap.answer(spec) == OnExceed::Ask;
         if settings.default_group.is_none() && catalog.iter().any(asks) {
@@ -266,9 +266,9 @@ pub(super) fn check_rule(
         .collect();
     let asks =
         |cap: &Cap| unasked.iter().any(|spec| cap.of.covers(spec) && cap.answer(spec) == OnExceed::Ask);
-    let single = rule.guards.caps.len() == 1;
+    let single = rule.guards.caps.len() == 1 && !faults.has_gaps(&caps);
     for (i, cap) in rule.guards.caps.iter().enumerate() {
-        let place = if single { caps.clone() } else { below(&caps, i) };
+        let place = if single { caps.clone() } else { faults.nth(&caps, i) };
         alone(&place, cap, catalog, faults);
         if !asks(cap) {
             continue;

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::document::{Faults, RuleFault, below, cut};
-use super::read::action_pointer;
+use super::read::Placed;
 use super::{
     ApprovalPolicy, ApprovalSetting, Audience, CooldownScope, EventFilter, MAX_ACTIONS, MAX_MEMBERS,
-    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, Rule, RuleAction, Settings, Trigger, approval, cap,
-    protect, times, timing, window,
+    MAX_SCALES, MAX_SOURCES, MAX_TITLE_BYTES, Policy, RuleAction, Settings, Trigger, approval, cap, protect,
+    times, timing, window,
 };
 use crate::action::{
     ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
@@ -22,25 +22,28 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
     let mut ids = BTreeSet::new();
     for (i, scale) in settings.scales.iter().enumerate() {
         if !ids.insert(scale.id()) {
-            faults.add(format!("/scales/{i}"), RuleFault::Repeated(scale.id().to_string()));
+            faults.add(faults.nth("/scales", i), RuleFault::Repeated(scale.id().to_string()));
         }
     }
     for (i, spec) in settings.types.iter().enumerate() {
-        count(&format!("/types/{i}/title"), "bytes of title", spec.title.len(), 1, MAX_TITLE_BYTES, faults);
+        let place = faults.nth("/types", i);
+        count(&below(&place, "title"), "bytes of title", spec.title.len(), 1, MAX_TITLE_BYTES, faults);
         if let Err(fault) = catalog.register(spec.clone()) {
-            faults.add(format!("/types/{i}"), fault);
+            faults.add(place, fault);
         }
     }
     // Inverses may be declared after what they take back; the host's own have no place in the text.
     for spec in catalog.iter() {
         if let Some(fault) = catalog.inverse_fault(spec) {
             let place = settings.types.iter().position(|own| own.name == spec.name);
-            faults.add(place.map_or_else(String::new, |i| format!("/types/{i}/inverse")), fault);
+            let place = place.map_or_else(String::new, |i| below(&faults.nth("/types", i), "inverse"));
+            faults.add(place, fault);
         }
     }
     if let Some(group) = &settings.default_group
         && !settings.groups.is_empty()
         && !settings.groups.contains_key(group)
+        && !faults.touch("/approvers/groups")
     {
         faults.add("/approvers/default", RuleFault::UnknownGroup(group.clone()));
     }
@@ -52,13 +55,8 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
 }
 
 /// One rule's faults.
-pub(super) fn rule(
-    pointer: &str,
-    rule: &Rule,
-    settings: &Settings,
-    catalog: &ActionCatalog,
-    faults: &mut Faults,
-) {
+pub(super) fn rule(placed: &Placed, settings: &Settings, catalog: &ActionCatalog, faults: &mut Faults) {
+    let Placed { pointer, rule, unread } = placed;
     count(&below(pointer, "title"), "bytes of title", rule.title.len(), 1, MAX_TITLE_BYTES, faults);
     count(&below(pointer, "actions"), "actions", rule.actions.len(), 1, MAX_ACTIONS, faults);
     let trigger = below(pointer, "trigger");
@@ -94,23 +92,28 @@ pub(super) fn rule(
     }
     cap::check_rule(pointer, rule, settings, catalog, faults);
     let per_field = matches!(&rule.guards.cooldown, Some(cooldown) if cooldown.per != CooldownScope::Subject);
-    if per_field && rule.trigger.listens().is_empty() {
+    if per_field && rule.trigger.listens().is_empty() && !unread.trigger {
         faults.add(format!("{pointer}/guards/cooldown/field"), RuleFault::FieldWithoutEvent);
     }
     let mut keys = BTreeSet::new();
+    let actions = below(pointer, "actions");
     for (i, action) in rule.actions.iter().enumerate() {
+        let place = faults.nth(&actions, i);
         if !keys.insert(&action.key) {
-            faults.add(action_pointer(pointer, i, "key"), RuleFault::RepeatedKey(cut(action.key.as_str())));
+            faults.add(below(&place, "key"), RuleFault::RepeatedKey(cut(action.key.as_str())));
         }
         let Some(spec) = catalog.get(&action.action) else {
+            if faults.touch("/types") {
+                continue;
+            }
             let found = cut(action.action.as_str());
             let accepted: Vec<_> = catalog.iter().map(|spec| format!("`{}`", spec.name)).collect();
             let fault = RuleFault::UnknownAction { found, accepted: accepted.join(", ") };
-            faults.add(action_pointer(pointer, i, "type"), fault);
+            faults.add(below(&place, "type"), fault);
             continue;
         };
-        params(&action_pointer(pointer, i, "params"), rule, action, spec, faults);
-        let place = below(&below(pointer, "actions"), i);
+        let trigger = (!unread.trigger).then_some(&rule.trigger);
+        params(&below(&place, "params"), trigger, action, spec, faults);
         timing::check(&place, action, spec, catalog, faults);
         if settings.policy == Policy::Strict
             && let Some(approvers) = open_ended(action, spec, settings, catalog)
@@ -118,7 +121,7 @@ pub(super) fn rule(
             faults.add(&place, RuleFault::OpenEnded { approvers });
         }
         if let Some(policy) = required(action, spec) {
-            approval::check::policy(&action_pointer(pointer, i, "approval"), &policy, rule, settings, faults);
+            approval::check::policy(&below(&place, "approval"), &policy, rule, settings, faults);
         }
     }
 }
@@ -162,6 +165,9 @@ fn bands(
     faults: &mut Faults,
 ) {
     let Some(scale) = settings.scale(id) else {
+        if faults.touch("/scales") {
+            return;
+        }
         faults.add(below(pointer, "scale"), RuleFault::UnknownScale(cut(id.as_str())));
         return;
     };
@@ -172,12 +178,19 @@ fn bands(
         if scale.rank(name).is_none() {
             let accepted: Vec<_> = scale.bands().iter().map(|band| format!("`{}`", band.name)).collect();
             let fault = RuleFault::UnknownBand { found: name.to_string(), accepted: accepted.join(", ") };
-            faults.add(below(&pointer, i), fault);
+            faults.add(faults.nth(&pointer, i), fault);
         }
     }
 }
 
-fn params(pointer: &str, rule: &Rule, action: &RuleAction, spec: &ActionSpec, faults: &mut Faults) {
+/// The variables of texts are judged where it is known what the rule hears.
+fn params(
+    pointer: &str,
+    trigger: Option<&Trigger>,
+    action: &RuleAction,
+    spec: &ActionSpec,
+    faults: &mut Faults,
+) {
     let at = |problem: &ParamProblem| match problem.fault {
         ParamFault::Missing { .. } => pointer.to_owned(),
         _ => below(pointer, &problem.name),
@@ -188,12 +201,12 @@ fn params(pointer: &str, rule: &Rule, action: &RuleAction, spec: &ActionSpec, fa
             faults.add(at(&problem), problem);
         }
     }
+    let Some(trigger) = trigger else { return };
     for (name, value) in &action.params {
         let ParamValue::Text(text) = value else { continue };
         let Ok(template) = text.parse::<Template>() else { continue };
-        for variable in template.variables().filter(|variable| !known(variable, &rule.trigger)) {
-            let fault =
-                RuleFault::UnknownVariable { found: cut(variable), accepted: accepted(&rule.trigger) };
+        for variable in template.variables().filter(|variable| !known(variable, trigger)) {
+            let fault = RuleFault::UnknownVariable { found: cut(variable), accepted: accepted(trigger) };
             faults.add(below(pointer, name), fault);
         }
     }

@@ -1,6 +1,7 @@
 //! How long a rule rests after it acted, and for whom.
 
-use super::document::{Faults, Item, Object};
+use super::document::Faults;
+use super::item::{Item, Object};
 use super::read::{span, word};
 use super::window::field;
 use super::{MAX_COOLDOWN, MIN_DEADLINE};

@@ -1,12 +1,11 @@
 //! Reading what a person wrote: every fault at once, each with its place and what is accepted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 
 use crate::action::{ParamProblem, SpecFault};
 use crate::id::{GroupId, IdError, RuleId};
-use crate::json::{Member, Node, SyntaxFault, Value};
+use crate::json::{Node, SyntaxFault, Value};
 use crate::pattern::PatternFault;
 use crate::schedule::{ClockError, CronError, ZoneError};
 use crate::score::{BandNameError, ScaleFault};
@@ -272,16 +271,15 @@ pub enum RuleFault {
 }
 
 /// Collects the faults of one document.
+#[derive(Default)]
 pub(super) struct Faults {
     found: Vec<(String, Option<usize>, RuleFault)>,
     places: BTreeSet<String>,
+    /// Of the lists of which not every item could be read: where those stand that were.
+    gaps: BTreeMap<String, Vec<usize>>,
 }
 
 impl Faults {
-    pub(super) const fn new() -> Self {
-        Self { found: Vec::new(), places: BTreeSet::new() }
-    }
-
     pub(super) fn add(&mut self, pointer: impl Into<String>, fault: impl Into<RuleFault>) {
         self.push(pointer.into(), None, fault.into());
     }
@@ -301,6 +299,22 @@ impl Faults {
         let below = format!("{pointer}/");
         let first = self.places.range(below.clone()..).next();
         self.places.contains(pointer) || first.is_some_and(|place| place.starts_with(&below))
+    }
+
+    /// Of a list not every item could be read: where those stand that were.
+    pub(super) fn leave_gaps(&mut self, list: &str, places: Vec<usize>) {
+        self.gaps.insert(list.to_owned(), places);
+    }
+
+    /// The pointer of the `i`-th of those items of a list that could be read: where one could not, the
+    /// others keep their places.
+    pub(super) fn nth(&self, list: &str, i: usize) -> String {
+        below(list, self.gaps.get(list).and_then(|places| places.get(i)).copied().unwrap_or(i))
+    }
+
+    /// Whether some item of a list could not be read.
+    pub(super) fn has_gaps(&self, list: &str) -> bool {
+        self.gaps.contains_key(list)
     }
 
     pub(super) const fn count(&self) -> usize {
@@ -351,162 +365,6 @@ fn locate(root: &Node<'_>, pointer: &str) -> usize {
 /// One step further down, escaped as RFC 6901 says.
 pub(super) fn below(pointer: &str, name: impl fmt::Display) -> String {
     format!("{pointer}/{}", name.to_string().replace('~', "~0").replace('/', "~1"))
-}
-
-/// A value of the document being read.
-#[derive(Clone)]
-pub(super) struct Item<'a> {
-    pub(super) node: &'a Node<'a>,
-    pub(super) pointer: String,
-}
-
-impl<'a> Item<'a> {
-    pub(super) const fn root(node: &'a Node<'a>) -> Self {
-        Self { node, pointer: String::new() }
-    }
-
-    pub(super) fn kind_fault(&self, accepted: &'static str, faults: &mut Faults) {
-        let found = self.node.kind();
-        faults.add_at(&self.pointer, self.node.at, RuleFault::Kind { found, accepted });
-    }
-
-    pub(super) fn text(&self, faults: &mut Faults) -> Option<&'a str> {
-        if let Value::Text(text) = &self.node.value {
-            return Some(text);
-        }
-        self.kind_fault("a text", faults);
-        None
-    }
-
-    /// A text that must parse.
-    pub(super) fn parsed<T: FromStr>(&self, faults: &mut Faults) -> Option<T>
-    where
-        RuleFault: From<T::Err>,
-    {
-        match self.text(faults)?.parse() {
-            Ok(value) => Some(value),
-            Err(fault) => {
-                faults.add_at(&self.pointer, self.node.at, RuleFault::from(fault));
-                None
-            }
-        }
-    }
-
-    pub(super) fn flag(&self, faults: &mut Faults) -> Option<bool> {
-        if let Value::Bool(flag) = self.node.value {
-            return Some(flag);
-        }
-        self.kind_fault("true or false", faults);
-        None
-    }
-
-    /// A whole number from 1 to `most`.
-    pub(super) fn count(&self, most: u32, accepted: &'static str, faults: &mut Faults) -> Option<u32> {
-        self.between(1, most, accepted, faults)
-    }
-
-    /// A whole number from 0 to `most`.
-    pub(super) fn whole(&self, most: u32, accepted: &'static str, faults: &mut Faults) -> Option<u32> {
-        self.between(0, most, accepted, faults)
-    }
-
-    fn between(&self, least: u32, most: u32, accepted: &'static str, faults: &mut Faults) -> Option<u32> {
-        if let Value::Number(text) = self.node.value
-            && let Ok(n) = text.parse::<u32>()
-            && (least..=most).contains(&n)
-        {
-            return Some(n);
-        }
-        match self.node.value {
-            Value::Number(_) => faults.add_at(&self.pointer, self.node.at, RuleFault::Number(accepted)),
-            _ => self.kind_fault(accepted, faults),
-        }
-        None
-    }
-
-    pub(super) fn items(&self, accepted: &'static str, faults: &mut Faults) -> Option<Vec<Self>> {
-        let Value::Array(nodes) = &self.node.value else {
-            self.kind_fault(accepted, faults);
-            return None;
-        };
-        let item = |(i, node)| Self { node, pointer: below(&self.pointer, i) };
-        Some(nodes.iter().enumerate().map(item).collect())
-    }
-
-    /// The members of an object whose names are free, each once.
-    pub(super) fn entries(
-        &self,
-        accepted: &'static str,
-        faults: &mut Faults,
-    ) -> Option<Vec<(&'a str, Self)>> {
-        let Value::Object(members) = &self.node.value else {
-            self.kind_fault(accepted, faults);
-            return None;
-        };
-        let mut entries: Vec<(&str, Self)> = Vec::new();
-        let mut names: BTreeSet<&str> = BTreeSet::new();
-        for member in members {
-            if !names.insert(&member.name) {
-                let name = cut(&member.name);
-                faults.add_at(below(&self.pointer, &name), member.at, RuleFault::RepeatedField(name));
-                continue;
-            }
-            let pointer = below(&self.pointer, &member.name);
-            entries.push((&member.name, Self { node: &member.node, pointer }));
-        }
-        Some(entries)
-    }
-
-    /// The members of an object whose names are fixed. A field that is unknown, or stands twice,
-    /// is a fault.
-    pub(super) fn object(
-        &self,
-        fields: &'static [&'static str],
-        accepted: &'static str,
-        faults: &mut Faults,
-    ) -> Option<Object<'a>> {
-        let Value::Object(members) = &self.node.value else {
-            self.kind_fault(accepted, faults);
-            return None;
-        };
-        let mut known: Vec<&'a Member<'a>> = Vec::new();
-        for member in members {
-            let pointer = below(&self.pointer, cut(&member.name));
-            if !fields.contains(&&*member.name) {
-                let accepted: Vec<_> = fields.iter().map(|name| format!("`{name}`")).collect();
-                let accepted = if accepted.is_empty() { "none".into() } else { accepted.join(", ") };
-                let field = cut(&member.name);
-                faults.add_at(pointer, member.at, RuleFault::UnknownField { field, accepted });
-            } else if known.iter().any(|m| m.name == member.name) {
-                faults.add_at(pointer, member.at, RuleFault::RepeatedField(cut(&member.name)));
-            } else {
-                known.push(member);
-            }
-        }
-        Some(Object { at: self.node.at, pointer: self.pointer.clone(), known })
-    }
-}
-
-/// The known members of an object.
-pub(super) struct Object<'a> {
-    at: usize,
-    pub(super) pointer: String,
-    known: Vec<&'a Member<'a>>,
-}
-
-impl<'a> Object<'a> {
-    pub(super) fn get(&self, name: &str) -> Option<Item<'a>> {
-        let member = self.known.iter().find(|m| m.name == name)?;
-        Some(Item { node: &member.node, pointer: below(&self.pointer, name) })
-    }
-
-    pub(super) fn need(&self, name: &'static str, faults: &mut Faults) -> Option<Item<'a>> {
-        let item = self.get(name);
-        if item.is_none() {
-            faults.add_at(&self.pointer, self.at, RuleFault::MissingField(name));
-        }
-        item
-    }
 }
 
 /// A name as an error shows it.

@@ -7,6 +7,7 @@ mod check;
 mod cooldown;
 mod describe;
 mod document;
+mod item;
 mod listen;
 mod protect;
 mod read;

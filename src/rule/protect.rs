@@ -15,7 +15,8 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{Faults, Item, Object, RuleFault, below};
+use super::document::{Faults, RuleFault, below};
+use super::item::{Item, Object};
 use super::times::ActionScope;
 use super::write::{array, object, text};
 use super::{MAX_MEMBERS, MAX_TITLE_BYTES, Settings, check, read};
@@ -99,23 +100,23 @@ impl Settings {
 
 /// Reads what the settings say of protected people.
 pub(super) fn read_all(object: &Object<'_>, settings: &mut Settings, faults: &mut Faults) {
-    let entries = object.get("protected").and_then(|item| item.items("an array", faults));
-    settings.protected =
-        entries.unwrap_or_default().iter().filter_map(|item| read_entry(item, faults)).collect();
+    settings.protected = object.each("protected", "an array", faults, read_entry);
     settings.administrators = object.get("administrators").and_then(|item| read_keep(&item, faults));
 }
 
 fn read_entry(item: &Item<'_>, faults: &mut Faults) -> Option<Protected> {
     const FIELDS: &[&str] = &["users", "attributes", "categories", "types", "why"];
     let object = item.object(FIELDS, "an object with `users`, `attributes` or both", faults)?;
-    let users = object.get("users").and_then(|users| users.items("an array of users", faults));
-    let users = users.unwrap_or_default().iter().filter_map(|user| user.parsed(faults)).collect();
-    let attributes = match object.get("attributes") {
-        None => None,
-        Some(item) => Some(read::pattern(&item, faults)?),
-    };
+    let users = object.each("users", "an array of users", faults, Item::parsed);
+    let attributes = object.get("attributes").map(|item| read::pattern(&item, faults));
     let why = object.get("why").and_then(|why| why.text(faults)).map(str::to_owned);
-    Some(Protected { users, attributes, from: ActionScope::read(&object, faults), why })
+    let from = ActionScope::read(&object, faults);
+    // A pattern that could not be read is not taken for none.
+    let attributes = match attributes {
+        None => None,
+        Some(pattern) => Some(pattern?),
+    };
+    Some(Protected { users, attributes, from, why })
 }
 
 fn read_keep(item: &Item<'_>, faults: &mut Faults) -> Option<KeepAdministrators> {
@@ -148,12 +149,10 @@ pub(super) fn write(settings: &Settings) -> [(&'static str, Option<String>); 2] 
 pub(super) fn check(settings: &Settings, catalog: &ActionCatalog, faults: &mut Faults) {
     let pointer = "/protected";
     check::count(pointer, "protected entries", settings.protected.len(), 0, MAX_PROTECTED, faults);
-    // Where one could not be read, those after it stand at other places than here.
-    let read = if faults.touch(pointer) { &[][..] } else { &settings.protected };
-    for (i, entry) in read.iter().enumerate() {
-        let place = below(pointer, i);
+    for (i, entry) in settings.protected.iter().enumerate() {
+        let place = faults.nth(pointer, i);
         let users = below(&place, "users");
-        if entry.attributes.is_none() && entry.users.is_empty() {
+        if entry.attributes.is_none() && entry.users.is_empty() && !faults.touch(&users) {
             faults.add(&place, RuleFault::MissingField("users"));
         }
         check::count(&users, "users", entry.users.len(), 0, MAX_MEMBERS, faults);
@@ -167,7 +166,8 @@ pub(super) fn check(settings: &Settings, catalog: &ActionCatalog, faults: &mut F
         faults.add("/administrators/keep", RuleFault::Number("a whole number from 0 to 1000"));
     }
     keep.by.check("/administrators", catalog, faults);
-    let unknown = |group: &&GroupId| !settings.groups.is_empty() && !settings.groups.contains_key(*group);
+    let known = settings.groups.is_empty() || faults.touch("/approvers/groups");
+    let unknown = |group: &&GroupId| !known && !settings.groups.contains_key(*group);
     if let Some(group) = keep.group.as_ref().filter(unknown) {
         faults.add("/administrators/group", RuleFault::UnknownGroup(group.clone()));
     }

@@ -2,7 +2,8 @@
 //! it means beside the others (is there such a group?) in [`check`](super::check).
 
 use super::cooldown::cooldown;
-use super::document::{Faults, Item, Object, RuleFault, below, cut};
+use super::document::{Faults, RuleFault, cut};
+use super::item::{Item, Object};
 use super::read_scale::scale;
 use super::window::window;
 use super::{
@@ -18,10 +19,25 @@ use crate::score::{Confidence, Direction, Scale, ScoreTrigger, Skipped};
 use crate::time::Span;
 use crate::words::WordError;
 
-/// A document as it was read, not yet checked; each rule with its pointer.
+/// A document as it was read, not yet checked.
 pub(super) struct Draft {
     pub(super) settings: Settings,
-    pub(super) rules: Vec<(String, Rule)>,
+    pub(super) rules: Vec<Placed>,
+}
+
+/// A rule at its place in a document.
+pub(super) struct Placed {
+    pub(super) pointer: String,
+    pub(super) rule: Rule,
+    pub(super) unread: Unread,
+}
+
+/// What of a rule could not be read. Something else stands there, so that the rest is judged all the
+/// same; the fault that was told keeps the rule from being used.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Unread {
+    pub(super) id: bool,
+    pub(super) trigger: bool,
 }
 
 /// Reads `[rule, …]`, one rule, or `{"approvers", "policy", "quiet_hours", "maintenance", "protected",
@@ -62,9 +78,7 @@ pub(super) fn document(root: &Item<'_>, faults: &mut Faults) -> Draft {
         return draft;
     }
     for item in rules {
-        if let Some(rule) = rule(&item, faults) {
-            draft.rules.push((item.pointer, rule));
-        }
+        draft.rules.extend(rule(item, faults));
     }
     draft
 }
@@ -79,7 +93,7 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
         for (name, members) in groups.unwrap_or_default() {
             let id =
                 name.parse().map_err(|e| faults.add_at(&members.pointer, members.node.at, RuleFault::Id(e)));
-            let people = members.items("an array of people", faults).unwrap_or_default();
+            let Some(people) = members.items("an array of people", faults) else { continue };
             if people.is_empty() || people.len() > MAX_MEMBERS {
                 let fault =
                     RuleFault::Count { what: "members", found: people.len(), least: 1, most: MAX_MEMBERS };
@@ -91,8 +105,7 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
                 settings.groups.insert(id, people);
             }
         }
-        let operators = approvers.get("operators").and_then(|o| o.items("an array of people", faults));
-        settings.operators = operators.unwrap_or_default().iter().filter_map(|o| o.parsed(faults)).collect();
+        settings.operators = approvers.each("operators", "an array of people", faults, Item::parsed);
     }
     settings.policy = object.get("policy").and_then(|policy| policy.parsed(faults)).unwrap_or_default();
     settings.times = times::read_windows(object, faults);
@@ -101,14 +114,12 @@ fn settings(object: &Object<'_>, faults: &mut Faults) -> Settings {
     settings.loop_depth = object
         .get("loop_depth")
         .and_then(|item| item.whole(super::MAX_LOOP_DEPTH, "a whole number from 0 to 20", faults));
-    let scales = object.get("scales").and_then(|scales| scales.items("an array of scales", faults));
-    settings.scales = scales.unwrap_or_default().iter().filter_map(|item| scale(item, faults)).collect();
-    let types = object.get("types").and_then(|types| types.items("an array of action types", faults));
-    settings.types = types.unwrap_or_default().iter().filter_map(|item| spec(item, faults)).collect();
+    settings.scales = object.each("scales", "an array of scales", faults, scale);
+    settings.types = object.each("types", "an array of action types", faults, spec);
     settings
 }
 
-fn rule(item: &Item<'_>, faults: &mut Faults) -> Option<Rule> {
+fn rule(item: Item<'_>, faults: &mut Faults) -> Option<Placed> {
     const FIELDS: &[&str] =
         &["id", "title", "revision", "mode", "author", "trigger", "subject", "actions", "guards"];
     let object = item.object(FIELDS, "a rule", faults)?;
@@ -120,21 +131,15 @@ fn rule(item: &Item<'_>, faults: &mut Faults) -> Option<Rule> {
     let author = object.get("author").and_then(|author| author.parsed(faults));
     let trigger = object.need("trigger", faults).and_then(|item| trigger(&item, faults));
     let subject = object.get("subject").and_then(|item| pattern(&item, faults));
-    let actions = object.need("actions", faults).and_then(|item| item.items("an array of actions", faults));
-    let actions: Vec<_> = actions.unwrap_or_default().iter().map(|item| action(item, faults)).collect();
+    let actions = object.need("actions", faults);
+    let actions = actions.map(|item| item.each("an array of actions", faults, action)).unwrap_or_default();
     let guards = object.get("guards").map_or_else(Guards::default, |item| guards(&item, faults));
-    let rule = Rule::new(id?, trigger?);
-    Some(Rule {
-        title: title.map_or_else(|| rule.title.clone(), str::to_owned),
-        revision,
-        mode,
-        author,
-        subject,
-        // An action that could not be read has told its own fault.
-        actions: actions.into_iter().flatten().collect(),
-        guards,
-        ..rule
-    })
+    let unread = Unread { id: id.is_none(), trigger: trigger.is_none() };
+    let stand_in = || "unread".parse().expect("letters make an id");
+    let rule = Rule::new(id.unwrap_or_else(stand_in), trigger.unwrap_or(Trigger::Manual));
+    let title = title.map_or_else(|| rule.title.clone(), str::to_owned);
+    let rule = Rule { title, revision, mode, author, subject, actions, guards, ..rule };
+    Some(Placed { pointer: item.pointer, rule, unread })
 }
 
 pub(super) fn pattern(item: &Item<'_>, faults: &mut Faults) -> Option<Pattern> {
@@ -182,8 +187,7 @@ fn event_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
 
 /// The sources and the pattern of events that a rule listens to.
 pub(super) fn listened(object: &Object<'_>, faults: &mut Faults) -> Option<(Vec<Source>, Pattern)> {
-    let sources = object.get("sources").and_then(|items| items.items("an array of sources", faults));
-    let sources = sources.unwrap_or_default().iter().filter_map(|source| source.parsed(faults)).collect();
+    let sources = object.each("sources", "an array of sources", faults, Item::parsed);
     let pattern = pattern(&object.need("pattern", faults)?, faults)?;
     Some((sources, pattern))
 }
@@ -193,8 +197,8 @@ fn score_trigger(item: &Item<'_>, faults: &mut Faults) -> Option<Trigger> {
         &["scale", "enters", "direction", "skipped", "first", "cooldown", "min_confidence"];
     let object = item.object(FIELDS, "an object", faults)?;
     let scale = object.get("scale").and_then(|scale| scale.parsed(faults));
-    let enters = object.need("enters", faults).and_then(|bands| bands.items("an array of bands", faults));
-    let enters = enters.unwrap_or_default().iter().filter_map(|band| band_name(band, faults)).collect();
+    let enters = object.need("enters", faults);
+    let enters = enters.map(|bands| bands.each("an array of bands", faults, band_name)).unwrap_or_default();
     let direction = word(object.get("direction"), DIRECTIONS, faults);
     let skipped =
         word(object.get("skipped"), &[("ignore", Skipped::Ignore), ("fire", Skipped::Fire)], faults);
@@ -289,22 +293,24 @@ fn spec(item: &Item<'_>, faults: &mut Faults) -> Option<ActionSpec> {
     let name = object.need("name", faults).and_then(|name| name.parsed(faults));
     let title = object.get("title").and_then(|title| title.text(faults));
     let category: Option<Category> = object.need("category", faults).and_then(|c| c.parsed(faults));
-    let params = object.get("params").and_then(|params| params.items("an array of parameters", faults));
-    let params = params.unwrap_or_default().iter().filter_map(|item| param(item, faults)).collect();
+    let params = object.each("params", "an array of parameters", faults, param);
+    let mut flag = |name| object.get(name).and_then(|item| item.flag(faults));
+    let (approval, restricts, open) = (flag("approval"), flag("restricts"), flag("open"));
+    let inverse = object.get("inverse").and_then(|item| item.parsed(faults));
+    let retry = object.get("retry").and_then(|item| item.parsed(faults));
+    let channel = object.get("channel").and_then(|item| item.parsed(faults));
+    let confirm = object.get("confirm_within");
+    let confirm = confirm.and_then(|item| span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults));
     let name: crate::action::ActionType = name?;
     let mut spec = ActionSpec::new(name.clone(), title.unwrap_or(name.as_str()), category?);
     spec.params = params;
-    spec.approval = object.get("approval").and_then(|item| item.flag(faults)).unwrap_or(spec.approval);
-    spec.restricts = object.get("restricts").and_then(|item| item.flag(faults)).unwrap_or(spec.restricts);
-    spec.open = object.get("open").and_then(|item| item.flag(faults)).unwrap_or(spec.open);
-    spec.inverse = object.get("inverse").and_then(|item| item.parsed(faults));
-    spec.retry = object.get("retry").and_then(|item| item.parsed(faults)).unwrap_or(spec.retry);
-    spec.channel = object.get("channel").and_then(|item| item.parsed(faults)).unwrap_or(spec.channel);
-    if let Some(item) = object.get("confirm_within")
-        && let Some(within) = span(&item, MIN_DEADLINE, super::MAX_CONFIRM_WITHIN, faults)
-    {
-        spec.success = Success::Confirmed(within);
-    }
+    spec.approval = approval.unwrap_or(spec.approval);
+    spec.restricts = restricts.unwrap_or(spec.restricts);
+    spec.open = open.unwrap_or(spec.open);
+    spec.inverse = inverse;
+    spec.retry = retry.unwrap_or(spec.retry);
+    spec.channel = channel.unwrap_or(spec.channel);
+    spec.success = confirm.map_or(spec.success, Success::Confirmed);
     Some(spec)
 }
 
@@ -319,8 +325,9 @@ fn param(item: &Item<'_>, faults: &mut Faults) -> Option<Param> {
         ("choice", ParamKind::Choice(Vec::new())),
     ];
     let object = item.object(FIELDS, "a parameter", faults)?;
-    let name = object.need("name", faults)?.text(faults)?;
+    let name = object.need("name", faults).and_then(|name| name.text(faults));
     let about = object.get("about").and_then(|about| about.text(faults)).unwrap_or_default();
+    let required = object.get("required").and_then(|item| item.flag(faults)).unwrap_or(true);
     let mut kind = word(Some(object.need("kind", faults)?), KINDS, faults)?;
     match &mut kind {
         ParamKind::Integer { min, max } => {
@@ -329,13 +336,12 @@ fn param(item: &Item<'_>, faults: &mut Faults) -> Option<Param> {
             *max = bound("max").unwrap_or(*max);
         }
         ParamKind::Choice(texts) => {
-            let items = object.need("choices", faults)?.items("an array of texts", faults)?;
-            *texts = items.iter().filter_map(|item| item.text(faults)).map(str::to_owned).collect();
+            let text = |item: &Item<'_>, faults: &mut Faults| item.text(faults).map(str::to_owned);
+            *texts = object.need("choices", faults)?.each("an array of texts", faults, text);
         }
         _ => {}
     }
-    let required = object.get("required").and_then(|item| item.flag(faults)).unwrap_or(true);
-    Some(Param { required, ..Param::new(name, about, kind) })
+    Some(Param { required, ..Param::new(name?, about, kind) })
 }
 
 fn integer(item: &Item<'_>, faults: &mut Faults) -> Option<i64> {
@@ -382,9 +388,4 @@ pub(super) fn word<T: Clone>(
         faults.add_at(&item.pointer, item.node.at, unknown);
     }
     known.map(|(_, value)| value.clone())
-}
-
-/// The pointer of a part of the `i`-th action.
-pub(super) fn action_pointer(rule: &str, i: usize, part: &str) -> String {
-    below(&below(&below(rule, "actions"), i), part)
 }

@@ -1,6 +1,7 @@
 //! From a JSON document to the scales of scores.
 
-use super::document::{Faults, Item};
+use super::document::Faults;
+use super::item::Item;
 use super::read::{DIRECTIONS, band_name, number, word};
 use crate::json::Value;
 use crate::score::{Band, Hysteresis, Polarity, Scale, ScaleFault};

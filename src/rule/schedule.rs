@@ -9,7 +9,8 @@
 //! `{"attributes": {…}}` in the language of event patterns. Whom of it the rule's own `subject` pattern
 //! does not fit is left out as well.
 
-use super::document::{Faults, Item};
+use super::document::Faults;
+use super::item::Item;
 use super::read::{band_name, pattern};
 use super::write::{array, object, text};
 use super::{Absent, CompiledRule, Trigger, absence};
@@ -124,8 +125,7 @@ fn audience(item: &Item<'_>, faults: &mut Faults) -> Option<Audience> {
         return pattern(&attributes, faults).map(Audience::Attributes);
     }
     let scale: Option<ScaleId> = object.get("scale").and_then(|scale| scale.parsed(faults));
-    let bands = object.need("band", faults)?.items("an array of bands", faults)?;
-    let bands = bands.iter().filter_map(|band| band_name(band, faults)).collect();
+    let bands = object.need("band", faults)?.each("an array of bands", faults, band_name);
     Some(Audience::Bands { scale: scale.unwrap_or_else(|| Scale::standard().id().clone()), bands })
 }
 

@@ -1,10 +1,12 @@
 //! The compiled rule set: checked once, immutable, ready to be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::document::{DocumentError, Faults, Item, RuleFault};
+use super::document::{DocumentError, Faults, RuleFault};
+use super::item::Item;
+use super::read::Placed;
 use super::{
     ApprovalPolicy, ApprovalSetting, Audience, MAX_DOCUMENT_BYTES, MAX_RULES, Mode, Rule, RuleAction,
     Settings, Trigger, check, read,
@@ -43,8 +45,6 @@ pub struct CompiledRule {
     pub rule: Rule,
     /// Which revision of it this is, from 1.
     pub revision: u32,
-    /// The digest of what it says.
-    pub digest: Hash,
     /// Whether it is active: an inactive rule does nothing, whatever its mode.
     pub active: bool,
     /// Its actions, in their order.
@@ -130,9 +130,9 @@ impl RuleSet {
     /// As [`RuleSet::from_json`].
     pub fn from_json_with(text: &str, catalog: &ActionCatalog) -> Result<Self, DocumentError> {
         let root = parse(text)?;
-        let mut faults = Faults::new();
+        let mut faults = Faults::default();
         let draft = read::document(&Item::root(&root), &mut faults);
-        let rules = draft.rules.into_iter().map(|(pointer, rule)| (pointer, rule, true)).collect();
+        let rules = draft.rules.into_iter().map(|rule| (rule, true)).collect();
         Self::compile(draft.settings, rules, catalog, faults, text, Some(&root))
     }
 
@@ -143,7 +143,7 @@ impl RuleSet {
     /// [`DocumentError`] with every fault.
     pub fn new(settings: Settings, rules: Vec<Rule>, catalog: &ActionCatalog) -> Result<Self, DocumentError> {
         // The store keeps rules as documents: what is built must be what its document says.
-        let mut faults = Faults::new();
+        let mut faults = Faults::default();
         reread(&settings.to_json(), "", &mut faults);
         for (i, rule) in rules.iter().enumerate() {
             reread(&rule.to_json(), &format!("/rules/{i}"), &mut faults);
@@ -158,12 +158,12 @@ impl RuleSet {
         rules: Vec<(Rule, bool)>,
         catalog: &ActionCatalog,
     ) -> Result<Self, DocumentError> {
-        Self::compile(settings, numbered(rules), catalog, Faults::new(), "", None)
+        Self::compile(settings, numbered(rules), catalog, Faults::default(), "", None)
     }
 
     fn compile(
         settings: Settings,
-        rules: Vec<(String, Rule, bool)>,
+        rules: Vec<(Placed, bool)>,
         host: &ActionCatalog,
         mut faults: Faults,
         text: &str,
@@ -183,10 +183,15 @@ impl RuleSet {
         if rules.len() > MAX_RULES {
             faults.add("", RuleFault::Count { what: "rules", found: rules.len(), least: 0, most: MAX_RULES });
         }
-        for (pointer, rule, active) in rules {
+        let mut ids = BTreeSet::new();
+        for (placed, active) in rules {
             let before = faults.count();
-            check::rule(&pointer, &rule, &inner.settings, &inner.catalog, &mut faults);
-            if inner.rules.contains_key(&rule.id) {
+            check::rule(&placed, &inner.settings, &inner.catalog, &mut faults);
+            let Placed { pointer, rule, unread } = placed;
+            if unread.id {
+                continue;
+            }
+            if !ids.insert(rule.id.clone()) {
                 faults.add(format!("{pointer}/id"), RuleFault::RepeatedRule(rule.id.clone()));
             }
             if faults.count() == before {
@@ -320,7 +325,6 @@ impl Inner {
         });
         let compiled = Arc::new(CompiledRule {
             revision: rule.revision.unwrap_or(1),
-            digest: rule.digest(),
             active,
             actions: actions.collect(),
             rule,
@@ -373,16 +377,17 @@ impl Settings {
     }
 }
 
-/// Rules with the pointers that they would have in a document.
-fn numbered(rules: Vec<(Rule, bool)>) -> Vec<(String, Rule, bool)> {
-    let numbered = rules.into_iter().enumerate();
-    numbered.map(|(i, (rule, active))| (format!("/rules/{i}"), rule, active)).collect()
+/// Rules at the places that they would have in a document.
+fn numbered(rules: Vec<(Rule, bool)>) -> Vec<(Placed, bool)> {
+    let placed = |(i, rule)| Placed { pointer: format!("/rules/{i}"), rule, unread: read::Unread::default() };
+    let (rules, active): (Vec<Rule>, Vec<bool>) = rules.into_iter().unzip();
+    rules.into_iter().enumerate().map(placed).zip(active).collect()
 }
 
 /// The JSON of a document, if it is not too large.
 fn parse(text: &str) -> Result<Node<'_>, DocumentError> {
     let refused = |offset, fault: RuleFault| {
-        let mut faults = Faults::new();
+        let mut faults = Faults::default();
         faults.add_at("", offset, fault);
         faults.into_error(text, None)
     };
@@ -395,7 +400,7 @@ fn parse(text: &str) -> Result<Node<'_>, DocumentError> {
 /// Reads a document without checking it as a set.
 fn draft(text: &str) -> Result<read::Draft, DocumentError> {
     let root = parse(text)?;
-    let mut faults = Faults::new();
+    let mut faults = Faults::default();
     let draft = read::document(&Item::root(&root), &mut faults);
     if faults.count() == 0 { Ok(draft) } else { Err(faults.into_error(text, Some(&root))) }
 }
@@ -431,9 +436,9 @@ impl Rule {
         let mut rules = draft(text)?.rules;
         let found = rules.len();
         match rules.pop() {
-            Some((_, rule)) if found == 1 => Ok(rule),
+            Some(Placed { rule, .. }) if found == 1 => Ok(rule),
             _ => {
-                let mut faults = Faults::new();
+                let mut faults = Faults::default();
                 faults.add_at("", 0, RuleFault::Count { what: "rules", found, least: 1, most: 1 });
                 Err(faults.into_error(text, None))
             }

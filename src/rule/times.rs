@@ -22,7 +22,8 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{Faults, Item, Object, RuleFault, below};
+use super::document::{Faults, RuleFault, below};
+use super::item::{Item, Object};
 use super::write::{array, object, text};
 use super::{MAX_TITLE_BYTES, check};
 use crate::action::{ActionCatalog, ActionSpec, ActionType, Category};
@@ -97,11 +98,9 @@ impl ActionScope {
     }
 
     pub(super) fn read(object: &Object<'_>, faults: &mut Faults) -> Self {
-        let categories = object.get("categories").and_then(|c| c.items("an array of categories", faults));
-        let types = object.get("types").and_then(|types| types.items("an array of action types", faults));
         Self {
-            categories: categories.unwrap_or_default().iter().filter_map(|c| c.parsed(faults)).collect(),
-            types: types.unwrap_or_default().iter().filter_map(|name| name.parsed(faults)).collect(),
+            categories: object.each("categories", "an array of categories", faults, Item::parsed),
+            types: object.each("types", "an array of action types", faults, Item::parsed),
         }
     }
 
@@ -112,7 +111,9 @@ impl ActionScope {
     }
 
     pub(super) fn check(&self, pointer: &str, catalog: &ActionCatalog, faults: &mut Faults) {
-        for unknown in self.types.iter().filter(|name| catalog.get(name).is_none()) {
+        // A type that could not be read is there all the same.
+        let all_known = faults.touch("/types");
+        for unknown in self.types.iter().filter(|name| !all_known && catalog.get(name).is_none()) {
             let accepted: Vec<_> = catalog.iter().map(|spec| format!("`{}`", spec.name)).collect();
             let (found, accepted) = (unknown.to_string(), accepted.join(", "));
             faults.add(below(pointer, "types"), RuleFault::UnknownAction { found, accepted });
@@ -130,14 +131,9 @@ impl ActionScope {
 
 /// Reads the windows that settings and rules have in common.
 pub(super) fn read_windows(object: &Object<'_>, faults: &mut Faults) -> Times {
-    let list = |name, faults: &mut Faults| {
-        object.get(name).and_then(|item| item.items("an array", faults)).unwrap_or_default()
-    };
-    let maintenance = list("maintenance", faults);
-    let quiet = list("quiet_hours", faults);
     Times {
-        maintenance: maintenance.iter().filter_map(|item| read_maintenance(item, faults)).collect(),
-        quiet_hours: quiet.iter().filter_map(|item| read_quiet(item, faults)).collect(),
+        maintenance: object.each("maintenance", "an array", faults, read_maintenance),
+        quiet_hours: object.each("quiet_hours", "an array", faults, read_quiet),
         ..Times::default()
     }
 }
@@ -164,9 +160,7 @@ fn read_maintenance(item: &Item<'_>, faults: &mut Faults) -> Option<Maintenance>
 fn read_quiet(item: &Item<'_>, faults: &mut Faults) -> Option<QuietHours> {
     const FIELDS: &[&str] = &["days", "from", "to", "zone", "categories", "types"];
     let object = item.object(FIELDS, "an object with `from` and `to`", faults)?;
-    let days = object.get("days").and_then(|days| days.items("an array of days of the week", faults));
-    let days: BTreeSet<Weekday> =
-        days.unwrap_or_default().iter().filter_map(|day| day.parsed(faults)).collect();
+    let days: BTreeSet<Weekday> = object.each("days", "an array of days of the week", faults, Item::parsed);
     let from = object.need("from", faults).and_then(|item| item.parsed::<Clock>(faults));
     let to = object.need("to", faults).and_then(|item| item.parsed::<Clock>(faults));
     let zone = object.get("zone").map_or(Some(Zone::UTC), |zone| zone.parsed(faults));
@@ -218,10 +212,8 @@ pub(super) fn check(pointer: &str, times: &Times, catalog: &ActionCatalog, fault
     }
     let place = below(pointer, "maintenance");
     check::count(&place, "maintenance windows", times.maintenance.len(), 0, MAX_TIMES, faults);
-    // Where one could not be read, those after it stand at other places than here.
-    let read = if faults.touch(&place) { &[][..] } else { &times.maintenance };
-    for (i, window) in read.iter().enumerate() {
-        let place = below(&place, i);
+    for (i, window) in times.maintenance.iter().enumerate() {
+        let place = faults.nth(&place, i);
         if window.to <= window.from {
             let (from, to) = (window.from.to_string(), window.to.to_string());
             faults.add(below(&place, "to"), RuleFault::EndsBefore { from, to });
@@ -233,9 +225,8 @@ pub(super) fn check(pointer: &str, times: &Times, catalog: &ActionCatalog, fault
     }
     let place = below(pointer, "quiet_hours");
     check::count(&place, "quiet hours", times.quiet_hours.len(), 0, MAX_TIMES, faults);
-    let read = if faults.touch(&place) { &[][..] } else { &times.quiet_hours };
-    for (i, quiet) in read.iter().enumerate() {
-        let place = below(&place, i);
+    for (i, quiet) in times.quiet_hours.iter().enumerate() {
+        let place = faults.nth(&place, i);
         if quiet.hours.from == quiet.hours.to || quiet.hours.are_always() {
             faults.add(&place, RuleFault::HoursForEver);
         }

@@ -23,7 +23,8 @@
 //! author must see what a person is given, and it decays: each whole `decay` without an offence takes
 //! one rung back.
 
-use super::document::{Faults, Item, Object, RuleFault, below};
+use super::document::{Faults, RuleFault, below};
+use super::item::{Item, Object};
 use super::read::span;
 use super::{MAX_APPROVAL_WITHIN, MIN_DEADLINE, RuleAction};
 use crate::action::{ActionCatalog, ActionSpec, Category};

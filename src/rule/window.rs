@@ -1,6 +1,7 @@
 //! Windowed counts: a rule that fires on the n-th of something, not on each.
 
-use super::document::{Faults, Item, RuleFault, below};
+use super::document::{Faults, RuleFault, below};
+use super::item::Item;
 use super::read;
 use super::write::{array, object, text};
 use super::{MAX_SOURCES, check};

@@ -33,6 +33,10 @@ pub(in crate::rule) fn policy(
     if several && total > MAX_APPROVAL_WITHIN {
         faults.add(pointer, RuleFault::StagesTooLong { total, most: MAX_APPROVAL_WITHIN });
     }
+    // People that could not be read are there all the same.
+    if faults.touch("/approvers") {
+        return;
+    }
     let Some(policy) = settings.resolve(policy) else {
         faults.add(pointer, RuleFault::NoApprovers);
         return;

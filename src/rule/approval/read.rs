@@ -1,6 +1,7 @@
 //! From a document to an approval policy.
 
-use super::super::document::{Faults, Item, Object};
+use super::super::document::Faults;
+use super::super::item::{Item, Object};
 use super::super::read::span;
 use super::super::{ApprovalSetting, MAX_APPROVAL_WITHIN, MAX_NEED, MIN_DEADLINE};
 use super::{ApprovalPolicy, ApprovalStage, Fallback, Quorum};

@@ -137,7 +137,7 @@ pub(super) fn rows(host: &Host) -> Result<Vec<Value>, Failure> {
     let row = |row: &tipstaff::RuleRow| {
         let rule = &row.rule.rule;
         json!({
-            "id": rule.id, "title": rule.title, "revision": row.rule.revision, "digest": row.rule.digest,
+            "id": rule.id, "title": rule.title, "revision": row.rule.revision, "digest": rule.digest(),
             "mode": rule.mode, "active": row.rule.active, "paused": row.paused, "since": row.since, "conditions": rule.conditions(),
             "actions": row.rule.actions.iter().map(|action| json!({
                 "key": action.action.key, "type": action.spec.name, "approval": action.approval,
