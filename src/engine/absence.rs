@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::describe::user_key;
+use super::installed::timer_key;
 use super::intake::replace;
-use super::rules::timer_key;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};

@@ -13,9 +13,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::installed::Installed;
 use super::intake::{replace, subject_key};
 use super::preview::Agreement;
-use super::rules::Installed;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
@@ -350,16 +350,6 @@ pub(super) fn band_sets(
 fn set_of(scale: &Scale, revision: u32, since: Time) -> BandSet {
     let names = scale.bands().iter().map(|band| band.name.clone()).collect();
     BandSet { revision, digest: scale.digest(), since, names }
-}
-
-/// The settings with the revisions of their scales.
-pub(super) fn numbered(settings: Settings, sets: &BTreeMap<ScaleId, BandSet>) -> Settings {
-    let revision = |scale: &Scale| sets.get(scale.id()).map_or(1, |set| set.revision);
-    let scales = settings.scales.into_iter().map(|scale| {
-        let revision = revision(&scale);
-        scale.numbered(revision)
-    });
-    Settings { scales: scales.collect(), ..settings }
 }
 
 pub(super) fn subjects(

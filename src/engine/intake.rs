@@ -7,7 +7,7 @@ use super::away::{Staff, away_key};
 use super::counts::stats_key;
 use super::describe::user_key;
 use super::exemptions::exemption_keys;
-use super::rules::{Installed, book_key};
+use super::installed::{Installed, book_key};
 use super::tallies::tally_of;
 use super::tx::Tx;
 use super::waivers::waiver_key;

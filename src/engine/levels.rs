@@ -1,7 +1,7 @@
 //! Levels of subjects between scores: dwells and holds that end, dismissals.
 
+use super::installed::Installed;
 use super::intake::{replace, subject_key, trigger_key};
-use super::rules::Installed;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};

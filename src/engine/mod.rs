@@ -18,6 +18,7 @@ mod explain;
 mod group;
 mod held;
 mod hours;
+mod installed;
 mod intake;
 mod judge;
 mod levels;
@@ -72,7 +73,7 @@ pub use schedules::TimetableRow;
 
 use counts::Part;
 use held::Holdings;
-use rules::Installed;
+use installed::Installed;
 use tx::Tx;
 
 /// How often a decision is made anew because what it was made on had changed.

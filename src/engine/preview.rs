@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::bands::{Reread, band_sets, numbered, reread, subjects};
-use super::rules::{Installed, next_settings};
+use super::bands::{Reread, band_sets, reread, subjects};
+use super::installed::{Installed, numbered};
+use super::rules::next_settings;
 use super::{Engine, EngineError, until_settled};
 use crate::action::ActionType;
 use crate::guard::{Cause, Suppression};

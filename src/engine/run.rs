@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::approvals::approval_key;
+use super::installed::rule_at;
 use super::intake::replace;
-use super::rules::rule_at;
 use super::settle::{Answered, End, is_down};
 use super::steps::{is_due, is_plain, together};
 use super::tx::Tx;

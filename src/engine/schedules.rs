@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rules::timer_key;
+use super::installed::timer_key;
 use super::{Engine, EngineError, until_settled};
 use crate::id::TenantId;
 use crate::ready::Answer;

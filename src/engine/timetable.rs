@@ -1,7 +1,7 @@
 //! Scheduled rules: which occurrences begin, which are left out.
 
 use super::defects::move_mark;
-use super::rules::timer_key;
+use super::installed::timer_key;
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};

@@ -4,9 +4,9 @@
 use super::effects::effect_key;
 use super::exemptions::exemption_keys;
 use super::hours::Held;
+use super::installed::{book_key, rule_at};
 use super::intake::subject_key;
 use super::looks::Look;
-use super::rules::{book_key, rule_at};
 use super::tx::Tx;
 use super::waivers::waiver_key;
 use super::{Engine, EngineError, until_settled};

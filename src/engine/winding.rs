@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::installed::{book_key, timer_key};
 use super::intake::replace;
-use super::rules::{book_key, timer_key};
 use super::run::step_id;
 use super::timetable::{scheduled, skips, step};
 use super::tx::Tx;

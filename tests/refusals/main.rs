@@ -8,6 +8,7 @@ mod engine;
 mod limits;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
