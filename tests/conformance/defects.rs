@@ -23,6 +23,7 @@ pub(crate) const HIDDEN: &[(Defect, &str)] = &[
 
 /// Laws of races that a defect breaks beside those that are named for it, as chance will have it.
 pub(crate) const RACES: &[(Defect, &str)] = &[
+    (Defect::FullPagesGoOn, "pages_hold_while_others_write"),
     (Defect::RemembersQueries, "a_commit_is_seen_whole"),
     (Defect::VersionsCheckedEarly, "of_two_that_expect_each_others_record_one_is_written"),
     (Defect::VersionsCheckedEarly, "a_settling_and_a_rescue_exclude_each_other"),
