@@ -237,7 +237,8 @@ pub(super) fn check_settings(settings: &Settings, catalog: &ActionCatalog, fault
         let place = faults.nth("/caps", i);
         alone(&place, cap, catalog, faults);
         let asks = |spec: &ActionSpec| cap.of.covers(spec) && cap.answer(spec) == OnExceed::Ask;
-        if settings.default_group.is_none() && catalog.iter().any(asks) {
+        let nobody = settings.default_group.is_none() && !faults.touch("/approvers");
+        if nobody && catalog.iter().any(asks) {
             faults.add(place, RuleFault::CapAsksNobody);
         }
     }
@@ -274,6 +275,7 @@ pub(super) fn check_rule(
             continue;
         }
         match settings.default_group {
+            None if faults.touch("/approvers") => {}
             None => faults.add(place, RuleFault::CapAsksNobody),
             Some(_) => {
                 approval::check::policy(&place, &ApprovalPolicy::default(), rule, settings, faults);

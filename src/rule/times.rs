@@ -227,7 +227,9 @@ pub(super) fn check(pointer: &str, times: &Times, catalog: &ActionCatalog, fault
     check::count(&place, "quiet hours", times.quiet_hours.len(), 0, MAX_TIMES, faults);
     for (i, quiet) in times.quiet_hours.iter().enumerate() {
         let place = faults.nth(&place, i);
-        if quiet.hours.from == quiet.hours.to || quiet.hours.are_always() {
+        // Where a day could not be read, the days are not those that were meant.
+        let are_known = !faults.touch(&below(&place, "days"));
+        if quiet.hours.from == quiet.hours.to || (are_known && quiet.hours.are_always()) {
             faults.add(&place, RuleFault::HoursForEver);
         }
         quiet.holds.check(&place, catalog, faults);
