@@ -31,7 +31,10 @@ fn a_document_is_checked_with_every_fault_in_its_place() {
         ("/rules/1/colour", 3, 45, "unknown field `colour`"),
         ("/rules/2/actions/0/type", 4, 79, "unknown action type `lock_acount`"),
         ("/rules/3/actions/0/approval", 5, 57, "approv"),
+        // One that could not be read hides nothing of the rest of its rule.
+        ("/rules/4/id", 6, 11, "stands twice"),
         ("/rules/4/trigger/schedule/cron", 6, 51, "`61` is out of range"),
+        ("/rules/4/actions/0/params", 7, 66, "`title` is missing"),
     ];
     let error = fails(console(dir).args(["rules", "check"]).arg(&bad), 1);
     for (pointer, line, column, fault) in places {
@@ -45,7 +48,7 @@ fn a_document_is_checked_with_every_fault_in_its_place() {
     assert_eq!(report["faults"].as_array().map(Vec::len), Some(places.len()), "{report:#}");
     assert!(
         fails(console(dir).args(["rules", "add"]).arg(&bad), 1)
-            .contains("bad.json: the document has 5 fault(s)")
+            .contains("bad.json: the document has 7 fault(s)")
     );
     assert!(!dir.join("test.db").exists(), "rules with faults make no database");
 
