@@ -101,9 +101,17 @@ impl SqliteStore {
 
     /// Does some work on one state of the file.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let mut connection = lock(self.reader.as_ref().unwrap_or(&self.writer));
-        let snapshot = connection.transaction().map_err(Fault::from)?;
-        Ok(work(&snapshot)?)
+        look(lock(self.reader.as_ref().unwrap_or(&self.writer)), work)
+    }
+
+    /// The same for a look so short that a writer may wait for it: on the connection that writes, as
+    /// long as nobody does, since what was written last is in its memory, and every write of another
+    /// connection empties the memory of the one that reads.
+    fn glance<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        match self.writer.try_lock() {
+            Ok(writer) => look(writer, work),
+            Err(_) => self.read(work),
+        }
     }
 
     /// Does some work on the file, all of it or nothing. `IMMEDIATE` takes the write lock at the
@@ -122,6 +130,14 @@ impl SqliteStore {
     }
 }
 
+fn look<T>(
+    mut connection: MutexGuard<'_, Connection>,
+    work: impl FnOnce(&Connection) -> Result<T, Fault>,
+) -> Result<T, StoreError> {
+    let snapshot = connection.transaction().map_err(Fault::from)?;
+    Ok(work(&snapshot)?)
+}
+
 /// A poisoned lock is taken all the same: the transaction of whoever panicked was rolled back.
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -129,7 +145,7 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
 
 impl Store for SqliteStore {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.read(|db| keys.iter().map(|key| row::load(db, key)).collect())
+        self.glance(|db| keys.iter().map(|key| row::load(db, key)).collect())
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
