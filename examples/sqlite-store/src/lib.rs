@@ -12,7 +12,7 @@ mod write;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::SystemTime;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -110,7 +110,9 @@ impl SqliteStore {
     fn glance<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
         match self.writer.try_lock() {
             Ok(writer) => look(writer, work),
-            Err(_) => self.read(work),
+            // It holds the lock: to wait for it would be to wait for oneself.
+            Err(TryLockError::Poisoned(writer)) => look(writer.into_inner(), work),
+            Err(TryLockError::WouldBlock) => self.read(work),
         }
     }
 
