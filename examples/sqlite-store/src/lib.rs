@@ -41,6 +41,10 @@ pub struct SqliteStore {
 /// How often a claim looks again when others have taken all that it found.
 const CLAIM_TURNS: usize = 16;
 
+/// Of how many records a look is short: what a group of signals reads is fewer, the rules of a large tenant
+/// are more.
+const GLANCE: usize = 2_048;
+
 /// Where a write transaction stands when a test's hook is called.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -147,7 +151,8 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
 
 impl Store for SqliteStore {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.glance(|db| keys.iter().map(|key| row::load(db, key)).collect())
+        let work = |db: &Connection| keys.iter().map(|key| row::load(db, key)).collect();
+        if keys.len() > GLANCE { self.read(work) } else { self.glance(work) }
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
