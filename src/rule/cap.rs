@@ -141,7 +141,14 @@ const PERCENT: &str = "a number above 0 and up to 100, with at most two decimals
 /// Reads the `cap` of a rule's guards: one, or an array of them.
 pub(super) fn of_rule(item: &Item<'_>, faults: &mut Faults) -> Vec<Cap> {
     match &item.node.value {
-        Value::Array(_) => all(item, OF_RULE, faults),
+        Value::Array(_) => {
+            let caps = all(item, OF_RULE, faults);
+            // The rule does not tell that its only cap was written in a list.
+            if !faults.knows_places(&item.pointer) {
+                faults.note_places(&item.pointer, (0..caps.len()).collect());
+            }
+            caps
+        }
         _ => one(item, OF_RULE, faults).into_iter().collect(),
     }
 }
@@ -267,7 +274,7 @@ pub(super) fn check_rule(
         .collect();
     let asks =
         |cap: &Cap| unasked.iter().any(|spec| cap.of.covers(spec) && cap.answer(spec) == OnExceed::Ask);
-    let single = rule.guards.caps.len() == 1 && !faults.has_gaps(&caps);
+    let single = rule.guards.caps.len() == 1 && !faults.knows_places(&caps);
     for (i, cap) in rule.guards.caps.iter().enumerate() {
         let place = if single { caps.clone() } else { faults.nth(&caps, i) };
         alone(&place, cap, catalog, faults);

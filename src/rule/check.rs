@@ -11,7 +11,8 @@ use super::{
     times, timing, window,
 };
 use crate::action::{
-    ActionCatalog, ActionSpec, ParamFault, ParamProblem, ParamValue, Stage, Template, check_params,
+    ActionCatalog, ActionSpec, BuiltinAction, ParamFault, ParamProblem, ParamValue, Stage, Template,
+    check_params,
 };
 use crate::id::ScaleId;
 use crate::score::BandName;
@@ -33,7 +34,9 @@ pub(super) fn settings(settings: &Settings, catalog: &mut ActionCatalog, faults:
         }
     }
     // Inverses may be declared after what they take back; the host's own have no place in the text.
-    for spec in catalog.iter() {
+    // Where a type could not be read, it may be the one that is named, or be named for nothing.
+    let unread = faults.touch("/types");
+    for spec in catalog.iter().filter(|_| !unread) {
         if let Some(fault) = catalog.inverse_fault(spec) {
             let place = settings.types.iter().position(|own| own.name == spec.name);
             let place = place.map_or_else(String::new, |i| below(&faults.nth("/types", i), "inverse"));
@@ -112,10 +115,16 @@ pub(super) fn rule(placed: &Placed, settings: &Settings, catalog: &ActionCatalog
             faults.add(below(&place, "type"), fault);
             continue;
         };
-        let trigger = (!unread.trigger).then_some(&rule.trigger);
-        params(&below(&place, "params"), trigger, action, spec, faults);
-        timing::check(&place, action, spec, catalog, faults);
-        if settings.policy == Policy::Strict
+        // A type of the tenant's may lack what could not be read of it.
+        let built_in = BuiltinAction::ALL.iter().any(|own| own.as_str() == spec.name.as_str());
+        let known = built_in || !faults.touch("/types");
+        if known {
+            let trigger = (!unread.trigger).then_some(&rule.trigger);
+            params(&below(&place, "params"), trigger, action, spec, faults);
+            timing::check(&place, action, spec, catalog, faults);
+        }
+        if known
+            && settings.policy == Policy::Strict
             && let Some(approvers) = open_ended(action, spec, settings, catalog)
         {
             faults.add(&place, RuleFault::OpenEnded { approvers });
@@ -164,6 +173,10 @@ fn bands(
     settings: &Settings,
     faults: &mut Faults,
 ) {
+    // The one in its place is not the one that was meant.
+    if faults.touch(&below(pointer, "scale")) {
+        return;
+    }
     let Some(scale) = settings.scale(id) else {
         if faults.touch("/scales") {
             return;

@@ -301,8 +301,9 @@ impl Faults {
         self.places.contains(pointer) || first.is_some_and(|place| place.starts_with(&below))
     }
 
-    /// Of a list not every item could be read: where those stand that were.
-    pub(super) fn leave_gaps(&mut self, list: &str, places: Vec<usize>) {
+    /// Where those items of a list stand that were read, if that is not plain: not every one could be, or
+    /// the list may be left out.
+    pub(super) fn note_places(&mut self, list: &str, places: Vec<usize>) {
         self.gaps.insert(list.to_owned(), places);
     }
 
@@ -312,8 +313,8 @@ impl Faults {
         below(list, self.gaps.get(list).and_then(|places| places.get(i)).copied().unwrap_or(i))
     }
 
-    /// Whether some item of a list could not be read.
-    pub(super) fn has_gaps(&self, list: &str) -> bool {
+    /// Whether [`Self::note_places`] was told of a list.
+    pub(super) fn knows_places(&self, list: &str) -> bool {
         self.gaps.contains_key(list)
     }
 

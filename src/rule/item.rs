@@ -103,7 +103,7 @@ impl<'a> Item<'a> {
         });
         let read = read.collect();
         if places.len() < items.len() {
-            faults.leave_gaps(&self.pointer, places);
+            faults.note_places(&self.pointer, places);
         }
         read
     }

@@ -21,7 +21,7 @@ pub(in crate::rule) fn policy(
 ) {
     count(&below(pointer, "stages"), "stages", policy.then.len() + 1, 1, super::MAX_STAGES, faults);
     for (i, stage) in policy.stages().enumerate() {
-        let pointer = place(pointer, policy, i);
+        let pointer = place(pointer, policy, i, faults);
         quorums(&pointer, &stage.groups, 0, faults);
         if let Some(fallback) = &stage.fallback {
             quorums(&below(&pointer, "fallback"), &fallback.groups, 1, faults);
@@ -58,9 +58,11 @@ pub(in crate::rule) fn policy(
     }
 }
 
-/// Where a stage stands: a policy of one is written without `stages`.
-fn place(pointer: &str, policy: &ApprovalPolicy, stage: usize) -> String {
-    if policy.then.is_empty() { pointer.to_owned() } else { below(&below(pointer, "stages"), stage) }
+/// Where a stage stands: a policy of one may be written without `stages`.
+fn place(pointer: &str, policy: &ApprovalPolicy, stage: usize, faults: &Faults) -> String {
+    let stages = below(pointer, "stages");
+    let listed = !policy.then.is_empty() || faults.knows_places(&stages);
+    if listed { faults.nth(&stages, stage) } else { pointer.to_owned() }
 }
 
 fn quorums(pointer: &str, quorums: &[Quorum], least: usize, faults: &mut Faults) {
@@ -93,7 +95,7 @@ fn every_way(
         if stage.fallback.is_some()
             && let Some(fault) = unreachable(&with(Some(i)), author, settings)
         {
-            faults.add(below(&place(pointer, policy, i), "fallback"), fault);
+            faults.add(below(&place(pointer, policy, i, faults), "fallback"), fault);
         }
     }
 }

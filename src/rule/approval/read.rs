@@ -30,6 +30,8 @@ pub(in crate::rule) fn setting(item: &Item<'_>, faults: &mut Faults) -> Option<A
         None => vec![stage(&object, faults)],
         Some(stages) => {
             let items = stages.items("an array of stages", faults).unwrap_or_default();
+            // A policy does not tell that its only stage was written in a list.
+            faults.note_places(&stages.pointer, (0..items.len()).collect());
             if items.is_empty() || items.len() > super::MAX_STAGES {
                 let found = items.len();
                 let count = RuleFault::Count { what: "stages", found, least: 1, most: super::MAX_STAGES };
