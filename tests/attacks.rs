@@ -195,7 +195,7 @@ fn a_slow_batch_is_not_delivered_twice() {
         let event = Event::new(tenant(), &format!("s{n}"), "okta", id::<UserId>("ana"), at(0), r#"{"a":1}"#);
         go(engine.submit(event.unwrap(), at(0)));
     }
-    go(engine.run_due(at(1)));
+    while go(engine.run_due(at(1))).more {}
     let counts = counts.lock().unwrap();
     assert_eq!(counts.len(), 6);
     assert!(counts.values().all(|n| *n == 1), "{counts:?}");
@@ -321,6 +321,55 @@ fn a_damaged_subject_does_not_stop_a_timetable() {
     world.run(at(120));
     assert_eq!(world.target.jobs("send_email").len(), 4);
     assert_eq!(world.count("SCHEDULE_OCCURRENCE_SKIPPED"), 2);
+}
+
+#[test]
+fn a_damaged_exemption_stops_neither_a_timetable_nor_a_sweep() {
+    let rules = r#"{ "id": "s", "trigger": { "schedule": { "cron": "0 * * * *", "audience": "all" } },
+        "actions": [ { "key": "k", "type": "send_email", "params": { "to": "x", "template": "t" } } ] }"#;
+    let world = World::new(rules);
+    let olga: ActorId = id("olga");
+    for user in ["ana", "bea", "cleo"] {
+        let known = Payload::new(r#"{ "team": "red" }"#).unwrap();
+        go(world.engine.describe(&world.tenant, &id(user), Some(&known), at(0)));
+    }
+    let bea = Subject::user(id("bea"));
+    let scope = ExemptionScope::Rule(id("other"));
+    go(world.engine.exempt(&world.tenant, &bea, &scope, None, &olga, "on leave", at(0)));
+    let damaged = support::content(&world.store, &tenant())
+        .iter()
+        .filter_map(|text| serde_json::from_str::<Record>(text).ok())
+        .find(|record| record.key.kind == Kind::Exemption)
+        .unwrap();
+    tamper(&world.store, damaged, "1", |body| body["granted"] = 7.into());
+    world.run(at(60));
+    world.run(at(120));
+    let told = world.target.jobs("send_email");
+    assert!(told.iter().all(|job| job.subject != bea), "of whom it cannot be told whether they are exempt");
+    assert_eq!((told.len(), world.count("SCHEDULE_OCCURRENCE_SKIPPED")), (4, 2));
+    assert_eq!(world.count("SCHEDULE_OCCURRENCE_COMPLETED"), 2);
+}
+
+/// A store that is away whenever something is to be erased.
+struct Keeps(MemoryStore);
+
+impl Store for Keeps {
+    crate::pass_on! { 0: load, commit, claim, renew, due, upcoming, query, trail, head, now, unique }
+
+    async fn erase(&self, _: &TenantId, _: &UserId) -> Result<u64, StoreError> {
+        Err(StoreError::Unavailable("away".to_owned()))
+    }
+}
+
+#[test]
+fn an_erasure_is_in_the_trail_before_anything_is_gone() {
+    let world = World::new("[]");
+    let engine =
+        Engine::new(Keeps(world.store.clone()), world.target.clone(), RuleSet::from_json("[]").unwrap());
+    refused(engine.erase(&tenant(), &id("ana"), &id("olga"), at(0)));
+    assert_eq!(world.codes_after(0), ["POLICY_ERASURE_ORDERED"]);
+    assert_eq!(go(world.engine.erase(&tenant(), &id("ana"), &id("olga"), at(1))), 0);
+    assert_eq!(world.codes_after(1), ["POLICY_ERASURE_ORDERED", "POLICY_PERSONAL_DATA_ERASED"]);
 }
 
 #[test]

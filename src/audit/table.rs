@@ -311,6 +311,8 @@ codes! {
         "A subject's exemption was taken back before its end";
     PolicyOrderRefused: Warning, Policy, "POLICY_ORDER_REFUSED", Administrative,
         "Somebody ordered what they have no right to; nothing was changed";
+    PolicyErasureOrdered: Notice, Policy, "POLICY_ERASURE_ORDERED", Privacy,
+        "Somebody ordered that what is personal about a subject be erased from the records";
     PolicyPersonalDataErased: Notice, Policy, "POLICY_PERSONAL_DATA_ERASED", Privacy,
         "The personal fields of records were erased; the records themselves still verify";
     PolicySubjectDescribed: Notice, Policy, "POLICY_SUBJECT_DESCRIBED", Administrative,
@@ -388,9 +390,13 @@ codes! {
     EnforcementHandedBack: Info, Enforcement, "ENFORCEMENT_HANDED_BACK", Security,
         "A worker gave back what it had taken on without having begun; it counts as no attempt";
     EnforcementPostponed: Notice, Enforcement, "ENFORCEMENT_POSTPONED", Security,
-        "An action was ready in quiet hours or during maintenance, so it waits for their end";
+        "An action that was ready may not begin yet, so it waits; the record says what for";
     EnforcementCancelAsked: Notice, Enforcement, "ENFORCEMENT_CANCEL_ASKED", Administrative,
         "Somebody called an action off while an attempt ran: no other one follows";
+    EnforcementPlaceTaken: Notice, Enforcement, "ENFORCEMENT_PLACE_TAKEN", Security,
+        "The subject is an administrator by now, so the action counts as taking one away";
+    EnforcementPlacesFreed: Info, Enforcement, "ENFORCEMENT_PLACES_FREED", Security,
+        "An effect was taken back before its time, so its action counts under no cap any more";
     EnforcementRetried: Notice, Enforcement, "ENFORCEMENT_RETRIED", Administrative,
         "Somebody has what came to nothing tried again, as a new action";
 

@@ -17,6 +17,9 @@ use crate::signal::{TriggerKind, feed_params};
 use crate::state::{Reserved, WindowStand};
 use crate::time::{Span, Time};
 
+/// How many rules an audit record names: ids of the longest kind fit into one detail.
+const TOLD_RULES: usize = 8;
+
 /// How many attempts a record keeps in full, the latest ones; all are counted.
 pub const MAX_KEPT_ATTEMPTS: usize = 20;
 
@@ -358,6 +361,14 @@ impl Enforcement {
             Some(approval) => draft.approval(approval),
             None => draft,
         }
+    }
+
+    /// That it was made, and by which rules: the first ones where they are many.
+    pub(crate) fn created(&self, actor: Actor, now: Time) -> AuditDraft {
+        let rules = self.holders.iter().take(TOLD_RULES).map(|holder| holder.rule.as_str());
+        self.draft(AuditCode::EnforcementCreated, actor, now)
+            .detail("rules", rules.collect::<Vec<_>>())
+            .detail("reason", self.reason().as_str())
     }
 
     fn audit(&self, before: &Self, held: bool, actor: Actor, now: Time) -> Vec<AuditDraft> {

@@ -9,7 +9,7 @@ use super::run::step_id;
 use super::timetable::{occurrence, scheduled, timer_of};
 use super::tx::Tx;
 use super::{Engine, EngineError};
-use crate::audit::AuditCode;
+use crate::audit::{AuditCode, AuditDraft};
 use crate::id::{Subject, TenantId};
 use crate::pattern::Payload;
 use crate::plan::Decision;
@@ -68,10 +68,14 @@ impl Engine {
         let keys = turns.iter().map(|turn| trigger_key(tenant, turn.trigger_id()));
         tx.load(keys).await?;
         for signal in &turns {
-            let known = tx.get::<Decision>(&trigger_key(tenant, signal.trigger_id()))?;
-            let concerned = rules.concerned(signal);
-            if known.is_none() && !concerned.is_empty() {
-                self.plan_into(&mut tx, &rules, &concerned, signal, now).await?;
+            let mark = tx.mark();
+            match self.visit(&mut tx, &rules, signal, now).await {
+                // Whatever is damaged of one of them holds up nobody else.
+                Err(EngineError::Store(StoreError::Corrupt { place, .. })) => {
+                    tx.back_to(&mark);
+                    tx.log([damaged(tenant, &run, &place, now)]);
+                }
+                visited => visited?,
             }
         }
         let run = Run { cursor: next, visited, ..run };
@@ -83,6 +87,22 @@ impl Engine {
         let draft = occurrence(tenant, AuditCode::ScheduleOccurrenceCompleted, &run.rule, run.at, now);
         tx.log([draft.detail("visited", visited)]);
         self.end_run(tx, key, Run { done: true, ..run }, id).await
+    }
+
+    /// Plans for one of the audience, who was not visited before.
+    async fn visit(
+        &self,
+        tx: &mut Tx<'_>,
+        rules: &RuleSet,
+        signal: &Signal,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        let known = tx.get::<Decision>(&trigger_key(signal.tenant(), signal.trigger_id()))?;
+        let concerned = rules.concerned(signal);
+        if known.is_none() && !concerned.is_empty() {
+            self.plan_into(tx, rules, &concerned, signal, now).await?;
+        }
+        Ok(())
     }
 
     /// The run is over: its rule's timer may begin another.
@@ -120,10 +140,7 @@ impl Engine {
         let mut subjects: Vec<Subject> = Vec::new();
         for record in page.rows {
             let Ok(known) = decode::<SubjectState>(&record) else {
-                // A damaged record holds up nobody else.
-                let skipped =
-                    occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, &run.rule, run.at, now);
-                tx.log([skipped.detail("reason", "damaged").detail("record", record.key.id.as_str())]);
+                tx.log([damaged(tenant, run, &record.key.id, now)]);
                 continue;
             };
             let late = known.body.known_since > run.begun && run.begun.is_some();
@@ -158,7 +175,11 @@ impl Engine {
                 None => None,
                 Some(absent) => {
                     let key = watch_key(tenant, &run.rule, &subject.user);
-                    let watch = tx.get::<Watch>(&key)?.map(|stored| stored.body);
+                    let Ok(watch) = tx.get::<Watch>(&key) else {
+                        tx.log([damaged(tenant, run, &key.id, now)]);
+                        continue;
+                    };
+                    let watch = watch.map(|stored| stored.body);
                     if watch.as_ref().is_some_and(|watch| !watch.is_absent(absent, run.at)) {
                         continue;
                     }
@@ -178,6 +199,12 @@ impl Engine {
         }
         Ok(turns)
     }
+}
+
+/// Somebody of whom a record cannot be read is passed over.
+fn damaged(tenant: &TenantId, run: &Run, record: &str, now: Time) -> AuditDraft {
+    let skipped = occurrence(tenant, AuditCode::ScheduleOccurrenceSkipped, &run.rule, run.at, now);
+    skipped.detail("reason", "damaged").detail("record", record)
 }
 
 /// The query of the next page of subjects. They all came into being at the same fixed time, so that

@@ -3,6 +3,7 @@
 
 use super::tx::Tx;
 use super::{Engine, EngineError};
+use crate::audit::{Actor, AuditCode};
 use crate::broken::{self, Defect};
 use crate::effect::{EffectStatus, HeldEffect};
 use crate::enforcement::{Enforcement, Status};
@@ -11,6 +12,7 @@ use crate::id::TenantId;
 use crate::rule::RuleSet;
 use crate::state::{Administrators, Away, TakenBy};
 use crate::store::{Key, Kind};
+use crate::time::Time;
 
 /// Who the administrators are and which of them are away, as a decision sees it.
 pub(super) struct Staff {
@@ -83,10 +85,12 @@ impl Engine {
         tx: &mut Tx<'_>,
         key: &Key,
         enforcement: &Enforcement,
+        now: Time,
     ) -> Result<(), EngineError> {
         tx.load([key.clone()]).await?;
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
         let marked = Enforcement { administrator: true, ..stored.body.clone() };
+        tx.log([marked.draft(AuditCode::EnforcementPlaceTaken, Actor::Engine, now)]);
         tx.put_held(key, &stored.with(marked));
         let (user, by) = (&enforcement.subject.user, TakenBy::Enforcement(enforcement.id));
         self.change_away(tx, &enforcement.tenant, |away| away.reserve(user, by, away.version)).await

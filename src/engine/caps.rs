@@ -214,6 +214,7 @@ impl Engine {
         tx: &mut Tx<'_>,
         tenant: &TenantId,
         id: EnforcementId,
+        now: Time,
     ) -> Result<(), EngineError> {
         let key = enforcement_key(tenant, id);
         tx.load([key.clone()]).await?;
@@ -223,6 +224,7 @@ impl Engine {
         }
         let mut next = stored.body.clone();
         self.free(tx, &mut next).await?;
+        tx.log([next.draft(AuditCode::EnforcementPlacesFreed, Actor::Engine, now)]);
         tx.put_held(&key, &stored.with(next));
         Ok(())
     }

@@ -3,9 +3,9 @@
 use super::intake::enforcement_key;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
-use crate::audit::{Actor, AuditDraft};
+use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::enforcement::{Enforcement, Input, Purpose};
-use crate::id::{ActorId, CommitId, EnforcementId, TenantId, UserId};
+use crate::id::{ActorId, CommitId, EnforcementId, Subject, TenantId, UserId};
 use crate::ready::Answer;
 use crate::signal::MAX_REASON_BYTES;
 use crate::store::{Key, Store};
@@ -116,8 +116,9 @@ impl Engine {
         })
     }
 
-    /// Removes what is personal from the audit records about a user, and audits that. The chain
-    /// still verifies. Gives how many records held any.
+    /// Removes what is personal from the audit records about a user, and audits that: the order before
+    /// anything is removed, and how much it was afterwards. The chain still verifies. Gives how many
+    /// records held any. Where it fails, or the process ends, in between, ask again.
     ///
     /// # Errors
     /// [`EngineError`].
@@ -129,18 +130,16 @@ impl Engine {
         now: Time,
     ) -> Answer<'a, Result<u64, EngineError>> {
         Box::pin(async move {
-            let erased = self.store.erase(tenant, user).await?;
             let salt = self.store.unique().await?;
-            let person = Actor::Person(actor.clone());
-            let draft = AuditDraft::new(
-                tenant.clone(),
-                crate::audit::AuditCode::PolicyPersonalDataErased,
-                person,
-                now,
-            )
-            .subject(crate::id::Subject::user(user.clone()))
-            .detail("records", erased);
-            self.record(draft, CommitId::derive(|h| h.text("erased").bytes(salt.bytes()))).await?;
+            let draft = |code| {
+                AuditDraft::new(tenant.clone(), code, Actor::Person(actor.clone()), now)
+                    .subject(Subject::user(user.clone()))
+            };
+            let ordered = CommitId::derive(|h| h.text("erasure").bytes(salt.bytes()));
+            self.record(draft(AuditCode::PolicyErasureOrdered), ordered).await?;
+            let erased = self.store.erase(tenant, user).await?;
+            let done = draft(AuditCode::PolicyPersonalDataErased).detail("records", erased);
+            self.record(done, CommitId::derive(|h| h.text("erased").bytes(salt.bytes()))).await?;
             Ok(erased)
         })
     }

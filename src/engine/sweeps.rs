@@ -15,7 +15,7 @@ use crate::hash::Hasher;
 use crate::id::{ActorId, RuleId, Subject, TenantId};
 use crate::pattern::Pattern;
 use crate::state::{Sweep, SweepCause};
-use crate::store::{Facet, Key, Kind, Order, Query, Record, Store, decode};
+use crate::store::{Facet, Key, Kind, Order, Query, Record, Store, StoreError, decode};
 use crate::time::Time;
 
 /// How many records one commit of a sweep looks at.
@@ -52,14 +52,11 @@ impl Engine {
         let by = By { actor, person: sweep.by.as_ref(), reason: sweep.reason.as_deref() };
         for record in &page.rows {
             tx.load([record.key.clone()]).await?;
-            // A damaged record holds up nobody else; whoever reads it is told.
-            if !self.concerns(&mut tx, record, &sweep.cause).await? {
-                continue;
-            }
-            if sweep.waiting {
-                self.call_off(&mut tx, &record.key, sweep, &by, now).await?;
-            } else if decode::<HeldEffect>(record).is_ok() {
-                self.let_go(&mut tx, &record.key, sweep, &by, now).await?;
+            let mark = tx.mark();
+            match self.sweep_one(&mut tx, record, sweep, &by, now).await {
+                // A damaged record holds up nobody else; whoever reads it is told.
+                Err(EngineError::Store(StoreError::Corrupt { .. })) => tx.back_to(&mark),
+                swept => swept?,
             }
         }
         if let Some(reason) = &sweep.reason {
@@ -75,6 +72,23 @@ impl Engine {
         tx.put(key.clone(), &stored.with(next));
         tx.commit(id).await?;
         Ok(())
+    }
+
+    async fn sweep_one(
+        &self,
+        tx: &mut Tx<'_>,
+        record: &Record,
+        sweep: &Sweep,
+        by: &By<'_>,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        if !self.concerns(tx, record, &sweep.cause).await? {
+            return Ok(());
+        }
+        match sweep.waiting {
+            true => self.call_off(tx, &record.key, sweep, by, now).await,
+            false => self.let_go(tx, &record.key, sweep, by, now).await,
+        }
     }
 
     /// Whether a record is about somebody whom the sweep is about.

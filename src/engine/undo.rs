@@ -115,7 +115,7 @@ impl Engine {
             .detail("undoes", of.id.to_string())
             .detail("reason", why)]);
         tx.put_new(key, undo);
-        self.free_stored(tx, &of.tenant, of.id).await?;
+        self.free_stored(tx, &of.tenant, of.id, now).await?;
         Ok(TakenBack::Undone(id))
     }
 }

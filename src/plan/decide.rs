@@ -356,12 +356,7 @@ impl<'a> Planner<'a> {
         let mut audit = self.heading();
         audit.append(&mut self.plan.audit);
         for made in &self.plan.enforcements {
-            let rules: Vec<&str> = made.holders.iter().take(8).map(|holder| holder.rule.as_str()).collect();
-            let draft = made
-                .draft(AuditCode::EnforcementCreated, Actor::Engine, self.now)
-                .detail("rules", rules)
-                .detail("reason", made.reason().as_str());
-            audit.push(draft);
+            audit.push(made.created(Actor::Engine, self.now));
         }
         for asked in &self.plan.approvals {
             let told = self.plan.notices.iter().filter(|n| n.approval == Some(asked.id)).count();

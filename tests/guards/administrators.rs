@@ -169,6 +169,7 @@ fn whoever_became_an_administrator_meanwhile_counts_from_the_delivery_on() {
     world.approve(&world.requests()[0], "sam", at(1));
     world.run(at(1));
     assert_eq!(world.target.jobs("lock_account").len(), 1);
+    assert_eq!(world.count("ENFORCEMENT_PLACE_TAKEN"), 1);
     assert_eq!(reason(&decide(&world, "s2", "bo", 2)), Some("last_administrators"));
     world.run(at(2 + 24 * 60));
     assert_eq!(reason(&decide(&world, "s3", "bo", 3 + 24 * 60)), None);
