@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex, OnceLock};
+
 use proptest::prelude::*;
 use support::{Frail, World, at, content, go, id, refused, stored, tenant};
 use tipstaff::*;
@@ -262,4 +264,32 @@ proptest! {
         prop_assert_eq!(world.stats("weekly", at(7 * DAY)).created, red as u64);
         world.verified();
     }
+}
+
+#[test]
+fn a_large_audience_holds_up_neither_deliveries_nor_the_end() {
+    const PEOPLE: usize = 2_500;
+    let world = World::new(&both(r#""all""#, ""));
+    for n in 0..PEOPLE {
+        describe(&world, &format!("u{n}"), r#"{ "team": "red" }"#, 0);
+    }
+    // Whoever delivers first looks how far the occurrence has come, and ends the host's work.
+    let (store, first) = (world.store.clone(), Arc::new(Mutex::new(None)));
+    let engine = Arc::new(OnceLock::<Engine>::new());
+    let (held, seen) = (Arc::downgrade(&engine), Arc::clone(&first));
+    let deliver = move |_: &Job| {
+        let visited =
+            || content(&store, &tenant()).iter().filter(|text| text.contains(r#""kind":"trigger""#)).count();
+        seen.lock().unwrap().get_or_insert_with(visited);
+        held.upgrade().unwrap().get().unwrap().stop();
+        Delivered::done()
+    };
+    let rules = RuleSet::from_json("[]").unwrap();
+    let engine = engine.get_or_init(|| Engine::new(world.store.clone(), deliver, rules));
+    assert_eq!(go(engine.run_due(at(7 * DAY))).succeeded, 1);
+    let visited = first.lock().unwrap().unwrap();
+    assert!((1..PEOPLE).contains(&visited), "{visited}");
+    // Another host goes on, and reaches everybody once.
+    assert_eq!(world.run(at(7 * DAY)).succeeded, PEOPLE - 1);
+    world.verified();
 }

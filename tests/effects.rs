@@ -315,6 +315,37 @@ fn a_second_trigger_joins_and_what_is_not_idempotent_is_not_repeated() {
 }
 
 #[test]
+fn what_only_may_be_there_is_no_reason_to_leave_it() {
+    let rules = r#"{ "types": [
+        { "name": "take_badge", "category": "access_control", "approval": false, "inverse": "give_badge", "retry": "not_idempotent" },
+        { "name": "give_badge", "category": "access_control", "approval": false, "restricts": false, "retry": "keyed" } ],
+      "rules": [{ "id": "badge", "trigger": { "event": { "pattern": { "do": ["badge"] } } },
+        "actions": [{ "key": "take", "type": "take_badge", "for": "24h" }] }] }"#;
+    let world = World::new(rules);
+    world.target.answers("take_badge", [Outcome::Unknown.into()]);
+    event(&world, "s1", "badge", 0);
+    world.run(at(0));
+    let lost = world.the("take_badge");
+    assert_eq!(
+        (lost.reason(), the_effect(&world).status()),
+        (Reason::OutcomeUnknown, EffectStatus::Standing)
+    );
+    // Whoever has it tried again accepts that it may come twice, and not that it never comes.
+    go(world.engine.retry(&world.tenant, lost.id, &id("olga"), "they still come in", at(1)));
+    world.run(at(1));
+    assert_eq!(done(&world), ["take_badge", "take_badge"]);
+    assert_eq!(world.log().last().map(Enforcement::reason), Some(Reason::Done));
+    // Now it is there for certain.
+    event(&world, "s2", "badge", 2);
+    world.run(at(2));
+    assert_eq!(done(&world).len(), 2);
+    assert!(world.log().iter().any(|row| row.reason() == Reason::NoOp));
+    world.run(at(2 + DAY));
+    assert_eq!(done(&world), ["take_badge", "take_badge", "give_badge"]);
+    world.verified();
+}
+
+#[test]
 fn an_order_by_hand_is_held_by_who_gave_it() {
     let rules = r#"{ "approvers": { "default": "sec", "groups": { "sec": ["sam"] } } }"#;
     let world = World::new(rules);

@@ -141,6 +141,7 @@ impl HeldEffect {
             }
             (Lifting { undo: own }, EffectInput::Lifted { undo }) if own == undo => {
                 next.lifted_at = Some(now);
+                next.uncertain = false;
                 Clear
             }
             (Lifting { undo: own }, EffectInput::Failed { undo }) if own == undo => Stuck { undo: *undo },

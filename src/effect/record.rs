@@ -41,6 +41,9 @@ pub struct HeldEffect {
     /// The delivery for it that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
+    /// Whether nobody knows that it is there: what was to bring it about ended without an answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncertain: bool,
     /// Whether an administrator is away by it, while it may be there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub administrator: bool,
@@ -103,6 +106,7 @@ impl HeldEffect {
             changed_at: now,
             lifted_at: None,
             turn: None,
+            uncertain: false,
             administrator: false,
         })
     }

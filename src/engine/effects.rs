@@ -7,7 +7,7 @@ use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{Actor, AuditCode, AuditDraft};
 use crate::broken::{self, Defect};
-use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
+use crate::effect::{EffectInput, EffectState, EffectStatus, Held, HeldEffect};
 use crate::enforcement::{Enforcement, Holding, Input, Outcome, Purpose, Reason, State, Status};
 use crate::id::{ActorId, EffectId, EnforcementId, TenantId};
 use crate::rule::Mode;
@@ -117,6 +117,8 @@ impl Engine {
             && (effect.turn.is_some()
                 || matches!(effect.state, EffectState::Lifting { .. })
                 || effect.lifted_at.is_some_and(|at| at >= done.recorded_at));
+        let known = effect.status() == EffectStatus::Standing && !effect.uncertain;
+        effect.uncertain = done.status() != Status::Succeeded && !known;
         if done.purpose == Purpose::Action {
             let wanted = match done.reason() {
                 Reason::Cancelled | Reason::Superseded => false,
@@ -266,7 +268,7 @@ impl Engine {
         let of = effect.held_by(holder).map(|held| held.enforcement);
         // Rules that share an enforcement share its places until the last of them lets go.
         if let Some(of) = of.filter(|of| next.holders().iter().all(|other| other.enforcement != *of)) {
-            self.free_stored(tx, &effect.tenant, of).await?;
+            self.free_stored(tx, &effect.tenant, of, now).await?;
         }
         Ok(next)
     }
@@ -286,6 +288,8 @@ impl Engine {
             })?;
             let held = known.body.held_by(holder).filter(|held| held.generation == *generation).cloned();
             match held {
+                // The time was over before: it could not begin then, and waited for this.
+                None if known.body.state == (EffectState::Lifting { undo: undo.id }) => {}
                 // Whoever held then holds longer now, or let go.
                 None => input = Input::Supersede,
                 Some(held) => {
@@ -418,12 +422,7 @@ fn released(effect: &HeldEffect, held: &Held, actor: Actor, now: Time) -> AuditD
 }
 
 pub(super) fn create(tx: &mut Tx<'_>, made: Enforcement, actor: &Actor, now: Time) {
-    let rules: Vec<&str> = made.holders.iter().map(|holder| holder.rule.as_str()).collect();
-    let draft = made
-        .draft(AuditCode::EnforcementCreated, actor.clone(), now)
-        .detail("rules", rules)
-        .detail("reason", made.reason().as_str());
-    tx.log([draft]);
+    tx.log([made.created(actor.clone(), now)]);
     tx.put_new(enforcement_key(&made.tenant, made.id), made);
 }
 

@@ -55,6 +55,26 @@ enum Call {
     Began(Option<Time>),
 }
 
+/// Answers that are on their way to the store. Those that have not come there when it is dropped, also
+/// because nobody waits any longer, are owed.
+pub(super) struct Unsettled<'e> {
+    holdings: &'e Holdings,
+    pub(super) answers: Vec<Answered>,
+}
+
+impl Unsettled<'_> {
+    /// Takes others with it.
+    pub(super) fn join(&mut self, mut others: Unsettled<'_>) {
+        self.answers.append(&mut others.answers);
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.holdings.owe(self.answers.drain(..));
+    }
+}
+
 /// Forgets a claim when it is dropped, however the run ends.
 pub(super) struct Hold<'e> {
     holdings: &'e Holdings,
@@ -72,8 +92,18 @@ impl Drop for Hold<'_> {
 }
 
 impl Hold<'_> {
-    /// The answer of a call to the target, unless it is given up meanwhile: then the call is dropped.
+    /// Whether a renewal found that the claim is somebody else's by now.
+    pub(super) fn is_lost(&self) -> bool {
+        self.with(|held| held.given_up == Some(GivenUp::Lost)).unwrap_or(false)
+    }
+
+    /// The answer of a call to the target, unless it is given up meanwhile: then the call is dropped. What
+    /// was late with one call has its time again for the next; a claim that is lost stays so, and nothing
+    /// is asked.
     pub(super) async fn unless_given_up<T>(&self, mut call: Answer<'_, T>) -> Result<T, GivenUp> {
+        if self.is_lost() {
+            return Err(GivenUp::Lost);
+        }
         self.with(|held| (held.call, held.given_up) = (Call::Began(None), None));
         let answer = poll_fn(|context| {
             self.with(|held| held.waker = Some(context.waker().clone()));
@@ -119,8 +149,18 @@ impl Holdings {
     }
 
     /// The answers that wait to be written.
-    pub(super) fn take_owed(&self) -> Vec<Answered> {
-        std::mem::take(&mut *self.owed())
+    pub(super) fn take_owed(&self) -> Unsettled<'_> {
+        self.unsettled(std::mem::take(&mut *self.owed()))
+    }
+
+    /// Whether any answer waits to be written.
+    pub(super) fn owes(&self) -> bool {
+        !self.owed().is_empty()
+    }
+
+    /// Answers on their way to the store.
+    pub(super) fn unsettled(&self, answers: impl IntoIterator<Item = Answered>) -> Unsettled<'_> {
+        Unsettled { holdings: self, answers: answers.into_iter().collect() }
     }
 
     /// Tells a delivery that it is given up. False where it is none any more.

@@ -107,6 +107,8 @@ pub struct Engine {
     patience: Span,
     poll: Span,
     stopped: AtomicBool,
+    /// Whether the last run ended before all was done.
+    left_off: AtomicBool,
     worker: Mutex<Option<(WorkerId, Part)>>,
     claims: AtomicU64,
     /// Claims that may have been made, but whose answers were lost.
@@ -254,6 +256,7 @@ impl Engine {
             patience: PATIENCE,
             poll: POLL,
             stopped: AtomicBool::new(false),
+            left_off: AtomicBool::new(false),
             worker: Mutex::new(None),
             claims: AtomicU64::new(0),
             unanswered: Mutex::new(Vec::new()),

@@ -1,6 +1,7 @@
 //! What is due: timers are stepped, tenant by tenant in turn, and what is ready is carried out.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use super::approvals::approval_key;
 use super::installed::rule_at;
@@ -16,7 +17,7 @@ use crate::enforcement::{Enforcement, Input, Status};
 use crate::id::{CommitId, TenantId};
 use crate::ready::Answer;
 use crate::store::{DuePage, Key, Kind, Record, Store, StoreError};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// How many due records are read at once, and how many of one tenant are stepped before it is
 /// another one's turn.
@@ -24,6 +25,12 @@ const DUE_PAGE: usize = 100;
 /// How many timers are stepped, and how many attempts made, before it is the other's turn: a
 /// million of the one must not hold up the other.
 const TURN: usize = 1_000;
+/// How much of it the next page of an audience, of a sweep or of changed bands is: each decides for up to
+/// hundreds of people.
+const PAGE_OF_TURN: usize = 100;
+/// How long a run takes up new work, by the store's clock. All of it is decided by the time that the run
+/// was given; what has come since then, and whatever has run out, waits for the next one.
+const LONGEST: Span = Span::secs(5);
 /// The most faults that one report holds.
 const MAX_FAULTS: usize = 1_000;
 
@@ -50,6 +57,9 @@ pub struct RunReport {
     pub faults: Vec<Fault>,
     /// How many such records there were beyond the thousand that `faults` holds.
     pub more_faults: usize,
+    /// Whether it ended before all was done, as the time that it was given had grown old: run again at
+    /// once, with the present time.
+    pub more: bool,
 }
 
 /// A record that could not be stepped.
@@ -76,12 +86,31 @@ impl RunReport {
     }
 }
 
+/// Since when a run goes on, by the store's clock.
+#[derive(Default)]
+pub(super) struct Course {
+    begun: Option<Time>,
+}
+
+impl Course {
+    /// Whether it has gone on for long enough, as the store's clock shows now.
+    pub(super) fn is_old(&mut self, store_now: Time) -> bool {
+        store_now >= self.begun.get_or_insert(store_now).after(LONGEST)
+    }
+}
+
 /// How far the timers of a run have been stepped.
 #[derive(Default)]
 struct Round {
+    /// Where the first look at all tenants left off, if it has.
+    rest: Option<Place>,
     /// Where the turn of each tenant ended that has more; bounded by their number.
     places: BTreeMap<TenantId, Place>,
     stepped: usize,
+    /// What that comes to of a turn.
+    weight: usize,
+    /// Nothing of it has been looked at yet.
+    anew: bool,
     /// What could not be stepped since the round began.
     report: RunReport,
     /// Somebody else was at it: what they have stepped is carried out before any more is.
@@ -92,7 +121,8 @@ type Place = (TenantId, Time, Kind, String);
 
 impl Engine {
     /// Does what is due at `now`: steps timers that ran out, then claims, delivers and settles
-    /// what is ready, until nothing is. Whatever any process left unfinished is taken up when its
+    /// what is ready, until nothing is, or until seconds have passed by the store's clock and `now` has
+    /// grown old ([`RunReport::more`]). Whatever any process left unfinished is taken up when its
     /// lease has run out. Tenants are served in turn, so that one with a hundred thousand open records
     /// holds up no other; [`Engine::next_wakeup`] says when to call it again.
     ///
@@ -106,20 +136,30 @@ impl Engine {
         Box::pin(async move {
             let mut report = RunReport::default();
             if self.is_stopped() {
+                self.left_off.store(false, Ordering::SeqCst);
                 self.give_back(now, &mut report).await?;
                 return Ok(report);
             }
             self.settle_owed(now, &mut report).await?;
-            let mut round = Round::default();
+            let (mut round, mut course) = (Round::default(), Course::default());
             loop {
                 let stepped = self.run_timers(now, &mut round, &mut report).await?;
-                let taken = self.run_ready(now, TURN, &mut report).await?;
-                if self.is_stopped() || (stepped < TURN && taken < TURN && !round.crossed) {
-                    report.faults.append(&mut round.report.faults);
-                    report.more_faults += round.report.more_faults;
-                    return Ok(report);
+                let taken = self.run_ready(now, TURN, &mut course, &mut report).await?;
+                let over = stepped < TURN && taken < TURN && !round.crossed && !report.more;
+                if self.is_stopped() || over {
+                    break;
+                }
+                report.more = report.more || course.is_old(self.store.now().await?);
+                if report.more {
+                    break;
                 }
             }
+            report.faults.append(&mut round.report.faults);
+            report.more_faults += round.report.more_faults;
+            // Whoever ends takes up nothing more.
+            report.more &= !self.is_stopped();
+            self.left_off.store(report.more, Ordering::SeqCst);
+            Ok(report)
         })
     }
 
@@ -133,9 +173,12 @@ impl Engine {
         while let Some(claimed) = self.claim_again().await? {
             let end = || End::HandBack("the worker ends");
             let answers = claimed.into_iter().map(|claimed| Answered { claimed, end: end(), again: false });
-            self.settle(answers.collect(), now, report).await?;
+            self.settle(self.holdings.unsettled(answers), now, report).await?;
         }
-        Ok(())
+        match self.holdings.owes() {
+            true => Err(EngineError::Busy),
+            false => Ok(()),
+        }
     }
 
     /// Steps timers until none is due, or so many were that it is the turn of what is ready. One step
@@ -147,35 +190,43 @@ impl Engine {
         round: &mut Round,
         report: &mut RunReport,
     ) -> Result<usize, EngineError> {
-        let before = report.timers;
+        let mut done = 0;
         // Whoever has stood aside once does not do so again: the others may have ended since.
         let aside = round.crossed;
         round.crossed = false;
-        while report.timers - before < TURN && !self.is_stopped() && !round.crossed {
-            let first = round.places.is_empty();
-            if first {
-                *round = Round::default();
+        while done < TURN && !self.is_stopped() && !round.crossed {
+            if round.rest.is_none() && round.places.is_empty() {
+                *round = Round { anew: true, ..Round::default() };
             }
-            let stepped = match first {
-                true => self.first_pages(now, aside, round).await?,
+            let before = (round.stepped, round.weight);
+            match round.anew || round.rest.is_some() {
+                true => self.first_pages(now, TURN - done, aside, round).await?,
                 false => self.next_pages(now, aside, round).await?,
-            };
-            report.timers += stepped;
-            round.stepped += stepped;
-            if round.places.is_empty() && round.stepped == 0 && !round.crossed {
+            }
+            report.timers += round.stepped - before.0;
+            done += round.weight - before.1;
+            let ended = round.rest.is_none() && round.places.is_empty();
+            if ended && round.stepped == 0 && !round.crossed {
                 break;
             }
         }
-        Ok(report.timers - before)
+        Ok(done)
     }
 
-    /// A page of each tenant that has anything due.
-    async fn first_pages(&self, now: Time, aside: bool, round: &mut Round) -> Result<usize, EngineError> {
-        let (mut stepped, mut after) = (0, None);
+    /// A page of each tenant that has anything due, as far as there is room.
+    async fn first_pages(
+        &self,
+        now: Time,
+        room: usize,
+        aside: bool,
+        round: &mut Round,
+    ) -> Result<(), EngineError> {
+        let (before, mut after) = (round.weight, round.rest.take());
+        round.anew = false;
         loop {
             let page = DuePage { until: now, after: after.clone(), limit: DUE_PAGE };
             let due = self.store.due(&page).await?;
-            let (Some(first), Some(last)) = (due.first(), due.last()) else { return Ok(stepped) };
+            let (Some(first), Some(last)) = (due.first(), due.last()) else { return Ok(()) };
             after = DuePage::place(last);
             // A page of one tenant alone: there may be more, but it is the next one's turn.
             if due.len() == DUE_PAGE && first.key.tenant == last.key.tenant {
@@ -183,16 +234,19 @@ impl Engine {
                 round.places.extend(after.map(|place| (tenant.clone(), place)));
                 after = Some((tenant, Time::MAX, Kind::Watch, String::new()));
             }
-            stepped += self.step_all(due, now, aside, round).await?;
-            if round.crossed {
-                return Ok(stepped);
+            self.step_all(due, now, aside, round).await?;
+            if round.crossed || self.is_stopped() {
+                return Ok(());
+            }
+            if round.weight - before >= room {
+                round.rest = after;
+                return Ok(());
             }
         }
     }
 
     /// One more page of each tenant that has more.
-    async fn next_pages(&self, now: Time, aside: bool, round: &mut Round) -> Result<usize, EngineError> {
-        let mut stepped = 0;
+    async fn next_pages(&self, now: Time, aside: bool, round: &mut Round) -> Result<(), EngineError> {
         for (tenant, place) in std::mem::take(&mut round.places) {
             let page = DuePage { until: now, after: Some(place), limit: DUE_PAGE };
             let mut due = self.store.due(&page).await?;
@@ -200,9 +254,9 @@ impl Engine {
             if due.len() == DUE_PAGE {
                 round.places.extend(due.last().and_then(DuePage::place).map(|place| (tenant, place)));
             }
-            stepped += self.step_all(due, now, aside, round).await?;
+            self.step_all(due, now, aside, round).await?;
         }
-        Ok(stepped)
+        Ok(())
     }
 
     /// Steps a page of timers, in as few commits as may be. Where somebody else is at the same ones, and
@@ -213,10 +267,10 @@ impl Engine {
         now: Time,
         aside: bool,
         round: &mut Round,
-    ) -> Result<usize, EngineError> {
+    ) -> Result<(), EngineError> {
         let keys: Vec<Key> = due.iter().map(|record| record.key.clone()).collect();
         let mut due = due.into_iter();
-        let (mut stepped, mut rest) = (0, keys.as_slice());
+        let mut rest = keys.as_slice();
         while !rest.is_empty() && !self.is_stopped() {
             let (group, later) = rest.split_at(together(rest));
             rest = later;
@@ -232,13 +286,14 @@ impl Engine {
                 };
                 match done {
                     Ok(done) => {
-                        stepped += done.count;
+                        round.stepped += done.count;
+                        round.weight += done.count;
                         alone = done.alone;
                     }
                     Err(error) if is_down(&error) => return Err(error),
                     Err(EngineError::Store(StoreError::Conflict(_))) => {
                         round.crossed = true;
-                        return Ok(stepped);
+                        return Ok(());
                     }
                     // What stands in the way of the others shows when each is alone.
                     Err(_) => {}
@@ -249,42 +304,46 @@ impl Engine {
                     break;
                 }
                 match until_settled!({ self.step_timer(&key, now).await }) {
-                    Ok(()) => stepped += 1,
+                    Ok(()) => {
+                        round.stepped += 1;
+                        round.weight += match key.kind {
+                            Kind::Run | Kind::Sweep | Kind::Change => PAGE_OF_TURN,
+                            _ => 1,
+                        };
+                    }
                     Err(error) if is_down(&error) => return Err(error),
                     Err(error) => round.report.fault(Fault { key, error }),
                 }
             }
         }
-        Ok(stepped)
+        Ok(())
     }
 
-    /// Steps one record's timer as often as it is due. Another process may have been faster; then
-    /// nothing is due any more.
+    /// Steps one record's timer once: where it is due again, the next round comes to it. Another process
+    /// may have been faster; then nothing is due any more.
     async fn step_timer(&self, key: &Key, now: Time) -> Result<(), EngineError> {
-        loop {
-            let mut tx = self.tx(&key.tenant);
-            tx.load([key.clone()]).await?;
-            if !is_due(&tx, key, now) {
-                return Ok(());
-            }
-            match key.kind {
-                kind if is_plain(kind) => {
-                    let id = step_id(&tx, key);
-                    if !self.step_in(&mut tx, key, now).await? {
-                        return Ok(());
-                    }
+        let mut tx = self.tx(&key.tenant);
+        tx.load([key.clone()]).await?;
+        if !is_due(&tx, key, now) {
+            return Ok(());
+        }
+        match key.kind {
+            kind if is_plain(kind) => {
+                let id = step_id(&tx, key);
+                if self.step_in(&mut tx, key, now).await? {
                     tx.commit(id).await?;
                 }
-                Kind::Timer => self.step_timetable(tx, key, now).await?,
-                Kind::Run => self.step_run(tx, key, now).await?,
-                Kind::Sweep => self.step_sweep(tx, key, now).await?,
-                Kind::Subject => self.step_levels(tx, key, now).await?,
-                Kind::Change => self.step_bands(tx, key, now).await?,
-                Kind::Watch => self.step_watch(tx, key, now).await?,
-                _ => {
-                    let fault = "it has a timer, but records of its kind have none".to_owned();
-                    return Err(StoreError::Corrupt { place: key.to_string(), fault }.into());
-                }
+                Ok(())
+            }
+            Kind::Timer => self.step_timetable(tx, key, now).await,
+            Kind::Run => self.step_run(tx, key, now).await,
+            Kind::Sweep => self.step_sweep(tx, key, now).await,
+            Kind::Subject => self.step_levels(tx, key, now).await,
+            Kind::Change => self.step_bands(tx, key, now).await,
+            Kind::Watch => self.step_watch(tx, key, now).await,
+            _ => {
+                let fault = "it has a timer, but records of its kind have none".to_owned();
+                Err(StoreError::Corrupt { place: key.to_string(), fault }.into())
             }
         }
     }

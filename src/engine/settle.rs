@@ -1,8 +1,9 @@
 //! Writing down how attempts ended: several of one tenant in one commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::counts::rules_of;
+use super::held::Unsettled;
 use super::tx::Tx;
 use super::{Engine, EngineError, Fault, RunReport, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -10,7 +11,7 @@ use crate::broken::{self, Defect};
 use crate::delivery::Delivered;
 use crate::enforcement::{Enforcement, Input, Outcome, Purpose, Reason, Report, State, Status};
 use crate::hash::Hasher;
-use crate::id::{CommitId, TenantId, WorkerId};
+use crate::id::{CommitId, WorkerId};
 use crate::store::{Key, Record, StoreError, decode};
 use crate::time::Time;
 
@@ -68,7 +69,7 @@ impl Engine {
     /// Writes down what an earlier call could not. What the store does not take now either stays.
     pub(super) async fn settle_owed(&self, now: Time, report: &mut RunReport) -> Result<(), EngineError> {
         let owed = self.holdings.take_owed();
-        match owed.is_empty() {
+        match owed.answers.is_empty() {
             true => Ok(()),
             false => self.settle(owed, now, report).await,
         }
@@ -78,27 +79,22 @@ impl Engine {
     /// it is not available is kept for the next run; nothing is claimed until it is written.
     pub(super) async fn settle(
         &self,
-        answers: Vec<Answered>,
+        mut answers: Unsettled<'_>,
         now: Time,
         report: &mut RunReport,
     ) -> Result<(), EngineError> {
-        let worker = self.worker_id().await.inspect_err(|_| self.holdings.owe(answers.clone()))?;
-        let mut by_tenant: BTreeMap<TenantId, Vec<Answered>> = BTreeMap::new();
-        for answer in answers {
-            by_tenant.entry(answer.claimed.key.tenant.clone()).or_default().push(answer);
-        }
-        let mut down = None;
-        for group in by_tenant.into_values() {
-            if down.is_some() {
-                self.holdings.owe(group);
-                continue;
-            }
-            if let Err((error, left)) = self.settle_group(group, &worker, now, report).await {
-                self.holdings.owe(left);
-                down = Some(error);
+        let worker = self.worker_id().await?;
+        while let Some(tenant) = answers.answers.first().map(|answer| answer.claimed.key.tenant.clone()) {
+            let of_tenant = |answer: &&Answered| answer.claimed.key.tenant == tenant;
+            let group: Vec<Answered> = answers.answers.iter().filter(of_tenant).cloned().collect();
+            let done = self.settle_group(group, &worker, now, report).await;
+            answers.answers.retain(|answer| !of_tenant(&answer));
+            if let Err((error, left)) = done {
+                answers.answers.extend(left);
+                return Err(error);
             }
         }
-        down.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// One commit for all; where one of them stands in the way of the others, each has its own.

@@ -9,6 +9,7 @@ use super::intake::subject_key;
 use super::looks::Look;
 use super::tx::Tx;
 use super::waivers::waiver_key;
+use super::work::lost_before;
 use super::{Engine, EngineError, until_settled};
 use crate::action::{Category, RetrySafety};
 use crate::broken::{self, Defect};
@@ -64,7 +65,7 @@ impl Engine {
                 }
             }
             if taking {
-                self.take_place(&mut tx, &claimed.key, enforcement).await?;
+                self.take_place(&mut tx, &claimed.key, enforcement, now).await?;
             }
             let commit = CommitId::derive(|h| h.text("turn").text(&claimed.key.id).number(claimed.token));
             let Some(id) = enforcement.effect() else {
@@ -85,8 +86,8 @@ impl Engine {
                 return Ok(before);
             }
             if self.is_taken(&effect, enforcement).await? {
-                let wait = Delivered::from(Outcome::Retry { after: Some(TURN_WAIT) });
-                return Ok(Before::Known(wait.message("another delivery for the same effect is under way")));
+                let why = "another delivery for the same effect is under way";
+                return Ok(Before::Later(now.after(TURN_WAIT), why.to_owned()));
             }
             let turn = Turn {
                 enforcement: enforcement.id,
@@ -104,9 +105,7 @@ impl Engine {
         });
         match begun {
             // Its settling will find that the claim is somebody else's, and tell.
-            Err(EngineError::Store(StoreError::Fenced(_))) => {
-                Ok(Before::Known(Delivered::retry("the claim was lost before it was delivered")))
-            }
+            Err(EngineError::Store(StoreError::Fenced(_))) => Ok(Before::Known(lost_before())),
             other => other,
         }
     }
@@ -116,14 +115,17 @@ impl Engine {
         let Some(turn) = effect.turn.as_ref().filter(|turn| turn.enforcement != enforcement.id) else {
             return Ok(false);
         };
-        if self.store.now().await? >= turn.until {
-            return Ok(false);
-        }
         let key = Key::new(&effect.tenant, Kind::Enforcement, turn.enforcement.to_string());
         let record = self.store.load(std::slice::from_ref(&key)).await?.pop().flatten();
-        let Some(other) = record.as_ref().and_then(|record| decode::<Enforcement>(record).ok()) else {
+        // The lease of the turn's claim, as it is by now: it may have been renewed since.
+        let Some((other, lease)) = record.as_ref().and_then(|other| Some((other, other.lease.as_ref()?)))
+        else {
             return Ok(false);
         };
+        if other.token != turn.token || self.store.now().await? >= lease.until {
+            return Ok(false);
+        }
+        let Ok(other) = decode::<Enforcement>(other) else { return Ok(false) };
         Ok(matches!(other.body.state, State::Running { token, .. } if token == turn.token))
     }
 
@@ -285,8 +287,9 @@ fn not_wanted(enforcement: &Enforcement, effect: &HeldEffect) -> Option<Before> 
         (Purpose::Restore { .. }, EffectState::Standing { .. }) => None,
         (Purpose::Restore { .. }, _) => outdated("nobody holds the effect any more"),
         // Setting a state again does no harm and mends what was changed elsewhere; anything else
-        // would have its effect twice.
+        // would have its effect twice, where that is certain to be there.
         _ if effect.status() == EffectStatus::Standing
+            && !effect.uncertain
             && enforcement.retry.safety != RetrySafety::Idempotent =>
         {
             let there = Delivered::from(Outcome::NoOp).message("the effect is there already");

@@ -1,5 +1,7 @@
 //! When a host must look again.
 
+use std::sync::atomic::Ordering;
+
 use super::{Engine, EngineError};
 use crate::broken::{self, Defect};
 use crate::hash::Hasher;
@@ -21,6 +23,9 @@ impl Engine {
     /// What was due at `now` and is still there is held back by a kill switch or by a fault: it is no
     /// reason to wake at once, and is looked at again after the poll interval.
     ///
+    /// A run that left work for the next one ([`RunReport::more`](crate::RunReport::more)) is a reason to
+    /// wake at once.
+    ///
     /// The interval differs from worker to worker by up to a quarter, and so does, by up to a fiftieth of
     /// it and half a second at most, the moment at which they wake for one instant: a share that is
     /// derived from the worker's id.
@@ -29,6 +34,9 @@ impl Engine {
     /// [`EngineError::Store`]: then look again after the poll interval.
     pub fn next_wakeup(&self, now: Time) -> Answer<'_, Result<Time, EngineError>> {
         Box::pin(async move {
+            if self.left_off.load(Ordering::SeqCst) {
+                return Ok(now);
+            }
             let worker = self.worker_id().await?;
             let hash = Hasher::new("tipstaff/poll").text(worker.as_str()).finish();
             let share = u64::from(u16::from_be_bytes([hash.bytes()[0], hash.bytes()[1]]));

@@ -6,9 +6,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use super::approvals::{approval_keys, voided};
-use super::held::{GivenUp, Hold};
+use super::held::{GivenUp, Hold, Unsettled};
 use super::looks::{Look, Looks};
-use super::run::Fault;
+use super::run::{Course, Fault};
 use super::settle::{Answered, End, is_down, lost};
 use super::turns::{Before, rests_on};
 use super::{Engine, EngineError, RunReport};
@@ -19,22 +19,28 @@ use crate::enforcement::{Attempt, Enforcement, Outcome, Purpose, State};
 use crate::id::{EffectId, TenantId, WorkerId};
 use crate::state::Control;
 use crate::store::{Claim, Record, Renewal, Store, StoreError, decode};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// How often a claim whose answer was lost is repeated before the run ends.
 const REPEATS: usize = 8;
+/// How long a delivery waits of which it cannot be told whether it may begin: a directory does not answer,
+/// a record cannot be read.
+const UNSURE_WAIT: Span = Span::secs(30);
 
 /// What a claim gave, before it is carried out.
 struct Claimed {
     record: Record,
     enforcement: Enforcement,
+    /// When, by the store's clock, where that was in this run.
+    since: Option<Time>,
 }
 
 /// One that was claimed, carried out or not.
-struct Carried {
-    record: Record,
+struct Carried<'e> {
     effect: Option<EffectId>,
-    end: Result<End, EngineError>,
+    /// How it ended, if that could be told.
+    end: Unsettled<'e>,
+    fault: Option<Fault>,
     delivered: bool,
 }
 
@@ -59,6 +65,7 @@ impl Engine {
         &self,
         now: Time,
         mut room: usize,
+        course: &mut Course,
         report: &mut RunReport,
     ) -> Result<usize, EngineError> {
         let worker = self.worker_id().await?;
@@ -75,9 +82,35 @@ impl Engine {
             }
             taken += batch.len();
             room = room.saturating_sub(batch.len());
+            let claimed_at = batch.iter().find_map(|record| self.claimed_at(record)).filter(|_| !again);
             self.carry_out(batch, again, now, report).await?;
+            if claimed_at.is_some_and(|at| course.is_old(at)) {
+                report.more = true;
+                break;
+            }
         }
         Ok(taken)
+    }
+
+    /// When a record was claimed, by the store's clock.
+    fn claimed_at(&self, claimed: &Record) -> Option<Time> {
+        claimed.lease.as_ref().map(|lease| lease.until.before(self.lease))
+    }
+
+    /// When it is that answers are written down. Whoever asked to be left alone for a minute counts from
+    /// their answer; of the others, the store's clock is not asked.
+    async fn settled_at(&self, now: Time, answers: &[Answered]) -> Time {
+        let waits = |answer: &&Answered| match &answer.end {
+            End::Settle(delivered, _) => {
+                matches!(delivered.outcome, Outcome::Retry { .. } | Outcome::Unknown)
+            }
+            _ => false,
+        };
+        let Some(waits) = answers.iter().find(waits) else { return now };
+        match self.store.now().await {
+            Ok(store_now) => by_now(now, self.claimed_at(&waits.claimed), store_now),
+            Err(_) => now,
+        }
     }
 
     /// A claim whose answer is lost may have been made: it is repeated as it was, by the next run if
@@ -150,7 +183,8 @@ impl Engine {
             match sound(&record) {
                 Ok(enforcement) => {
                     holds.push(self.holdings.hold(&record));
-                    waiting.push_back(Claimed { record, enforcement });
+                    let since = self.claimed_at(&record).filter(|_| !again);
+                    waiting.push_back(Claimed { record, enforcement, since });
                 }
                 Err(error) => report.fault(Fault { key: record.key, error: error.into() }),
             }
@@ -183,49 +217,61 @@ impl Engine {
             if ended.is_empty() {
                 return down.map_or(Ok(()), Err);
             }
-            let mut answers = Vec::new();
+            let mut answers = self.holdings.unsettled([]);
             for carried in ended {
                 if let Some(effect) = carried.effect {
                     busy.remove(&effect);
                 }
                 report.attempts += usize::from(carried.delivered);
-                match carried.end {
-                    Ok(end) => answers.push(Answered { claimed: carried.record, end, again: false }),
-                    // Nothing was delivered: it need not wait for its lease to run out.
-                    Err(error) if is_down(&error) => {
-                        let end = End::HandBack("the store did not answer");
-                        self.holdings.owe([Answered { claimed: carried.record, end, again: false }]);
-                        down = Some(error);
+                match carried.fault {
+                    // What comes of nothing but the store is not written now.
+                    Some(fault) if is_down(&fault.error) => {
+                        down = Some(fault.error);
+                        continue;
                     }
-                    Err(error) => report.fault(Fault { key: carried.record.key, error }),
+                    Some(fault) => report.fault(fault),
+                    None => {}
                 }
+                answers.join(carried.end);
             }
-            if let Err(error) = crowd.beside(self.settle(answers, now, report)).await {
+            let at = match again {
+                true => now,
+                false => crowd.beside(self.settled_at(now, &answers.answers)).await,
+            };
+            if let Err(error) = crowd.beside(self.settle(answers, at, report)).await {
                 down = Some(error);
             }
         }
     }
 
-    async fn carry(&self, claimed: Claimed, fresh: bool, looks: &Looks<'_>, now: Time) -> Carried {
-        let Claimed { record, enforcement } = claimed;
-        let effect = enforcement.effect();
-        let hold = self.holdings.hold(&record);
-        let before = self.before(&record, enforcement, fresh, looks, &hold, now).await;
-        let (end, delivered) = match before {
+    async fn carry(&self, claimed: Claimed, fresh: bool, looks: &Looks<'_>, now: Time) -> Carried<'_> {
+        let effect = claimed.enforcement.effect();
+        let hold = self.holdings.hold(&claimed.record);
+        let before = self.before(&claimed, fresh, looks, &hold, now).await;
+        let record = claimed.record;
+        let (end, fault, delivered) = match before {
+            Ok(Ready::Deliver(_)) if hold.is_lost() => (End::Settle(lost_before(), None), None, false),
             Ok(Ready::Deliver(enforcement)) => {
-                (Ok(End::Settle(self.attempt(&enforcement, &hold).await, None)), true)
+                (End::Settle(self.attempt(&enforcement, &hold).await, None), None, true)
             }
-            Ok(Ready::Over(end)) => (Ok(end), false),
-            Err(error) => (Err(error), false),
+            Ok(Ready::Over(end)) => (end, None, false),
+            // Nothing was delivered: it need not wait for its lease to run out, and is no attempt.
+            Err(error) => {
+                let end = match is_down(&error) {
+                    true => End::HandBack("the store did not answer"),
+                    false => End::Postpone(now.after(UNSURE_WAIT), error.to_string()),
+                };
+                (end, Some(Fault { key: record.key.clone(), error }), false)
+            }
         };
-        Carried { record, effect, end, delivered }
+        let end = self.holdings.unsettled([Answered { claimed: record, end, again: false }]);
+        Carried { effect, end, fault, delivered }
     }
 
     /// Everything that is asked between a claim and its delivery.
     async fn before(
         &self,
-        record: &Record,
-        mut enforcement: Enforcement,
+        claimed: &Claimed,
         fresh: bool,
         looks: &Looks<'_>,
         hold: &Hold<'_>,
@@ -234,6 +280,7 @@ impl Engine {
         if self.is_stopped() {
             return Ok(Ready::Over(End::HandBack("the worker ends")));
         }
+        let (record, mut enforcement) = (&claimed.record, claimed.enforcement.clone());
         // All of what is asked below, in one call.
         let mut keys = rests_on(&enforcement);
         keys.extend(approval_keys(&enforcement).into_iter().flatten());
@@ -241,6 +288,7 @@ impl Engine {
             keys.extend([record.key.clone(), Claim::control_key(&record.key.tenant)]);
         }
         let mut look = looks.look(keys, !fresh).await?;
+        let now = look.store_now.map_or(now, |store_now| by_now(now, claimed.since, store_now));
         if !fresh {
             match self.look_again(record, &look).await? {
                 Ok(now) => enforcement = *now,
@@ -282,8 +330,7 @@ impl Engine {
         record: &Record,
         look: &Look,
     ) -> Result<Result<Box<Enforcement>, End>, EngineError> {
-        let gone =
-            || Ok(Err(End::Settle(Delivered::retry("the claim was lost before it was delivered"), None)));
+        let gone = || Ok(Err(End::Settle(lost_before(), None)));
         let fresh = look.record(&record.key).filter(|fresh| fresh.token == record.token);
         let Some(fresh) = fresh else { return gone() };
         let Ok(enforcement) = sound(fresh) else { return gone() };
@@ -366,6 +413,18 @@ impl Engine {
     async fn probe(&self, job: &Job, hold: &Hold<'_>) -> Probe {
         hold.unless_given_up(self.delivery.probe(job)).await.unwrap_or(Probe::Unknown)
     }
+}
+
+/// The decision time by now: what the run was given, and the seconds that have gone by since the claim.
+/// Whole ones: a replay of the past, where nothing takes that long, is the same each time.
+fn by_now(now: Time, claimed_at: Option<Time>, store_now: Time) -> Time {
+    let since = claimed_at.map_or(Span::ZERO, |at| at.until(store_now));
+    now.after(Span::secs(since.as_millis() / 1_000))
+}
+
+/// The answer where nothing was delivered, as the claim was somebody else's by then.
+pub(super) fn lost_before() -> Delivered {
+    Delivered::retry("the claim was lost before it was delivered")
 }
 
 /// What is known of a claim before its delivery.

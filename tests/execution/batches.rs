@@ -20,7 +20,7 @@ fn rules() -> RuleSet {
     RuleSet::from_json(RULES).unwrap()
 }
 
-fn event(of: &str, n: usize) -> Event {
+pub(crate) fn event(of: &str, n: usize) -> Event {
     let payload = r#"{"do": "tell"}"#;
     Event::new(id(of), &format!("s{n}"), "okta", id::<UserId>(&format!("u{n}")), at(0), payload).unwrap()
 }
@@ -36,7 +36,7 @@ fn batch(world: &World, delivery: impl Delivery + 'static, most: usize) -> Engin
     Engine::new(world.store.clone(), delivery, rules()).claim_up_to(most)
 }
 
-fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -130,7 +130,7 @@ fn a_tenant_with_much_to_do_does_not_hold_up_another() {
 
 /// A delivery that waits until it is told to answer.
 #[derive(Clone, Default)]
-struct Slow(std::sync::Arc<std::sync::atomic::AtomicBool>);
+pub(crate) struct Slow(pub(crate) std::sync::Arc<std::sync::atomic::AtomicBool>);
 
 impl Delivery for Slow {
     fn channels(&self) -> Option<std::collections::BTreeSet<ActionType>> {

@@ -4,7 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod age;
 mod batches;
+mod doubt;
 mod ends;
 mod groups;
 mod narrow;

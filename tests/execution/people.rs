@@ -97,3 +97,24 @@ fn a_dead_letter_is_tried_again_by_hand() {
     assert_eq!(rows[0].origin.trigger, rows[1].origin.trigger, "both are of one signal");
     world.verified();
 }
+
+#[test]
+fn a_dead_letter_that_many_rules_share_is_tried_again() {
+    let rule = |n: usize| {
+        format!(
+            r#"{{ "id": "{}-{n}", "trigger": {{ "event": {{ "pattern": {{ "do": ["lock"] }} }} }},
+                "actions": [{{ "key": "a", "type": "lock_account", "approval": "none", "for": "1h" }}] }}"#,
+            "r".repeat(240)
+        )
+    };
+    let rules: Vec<String> = (0..20).map(rule).collect();
+    let world = World::new(&format!("[{}]", rules.join(",")));
+    world.target.answers("lock_account", [Delivered::permanent("no such account")]);
+    world.submit(world.event("s1", "ana", at(0), r#"{"do": "lock"}"#), at(0));
+    world.run(at(0));
+    let dead = world.the("lock_account");
+    assert_eq!((dead.holders.len(), dead.reason()), (20, Reason::PermanentError));
+    go(world.engine.retry(&world.tenant, dead.id, &id("olga"), "it is there now", at(1)));
+    assert_eq!(world.run(at(1)).succeeded, 1);
+    world.verified();
+}

@@ -53,6 +53,7 @@ fn effect(state: &str) -> HeldEffect {
         changed_at: at(0),
         lifted_at: None,
         turn: None,
+        uncertain: false,
         administrator: false,
     };
     let step = |effect: &HeldEffect, input: EffectInput| effect.step(&input, at(0)).unwrap();

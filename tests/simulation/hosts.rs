@@ -215,10 +215,10 @@ impl World {
         }
         match (task.doing, outcome) {
             (Doing::Item(item), outcome) => self.answered(item, host, outcome),
-            (Doing::Run, Ok(Done::Ran { at, wakes_at })) => {
+            (Doing::Run, Ok(Done::Ran { at, wakes_at, more })) => {
                 let who = format!("h{host}#{} {:?}", self.hosts[host].lives, Doing::Run);
                 self.net.state().targets.untold.retain(|_, by| *by != who);
-                self.sleeps(host, at, wakes_at)
+                self.sleeps(host, at, wakes_at, more)
             }
             // The store did not answer: it looks again soon.
             (Doing::Run, _) => {
@@ -242,9 +242,14 @@ impl World {
         }
     }
 
-    /// A host goes to sleep: not for longer than it may, and not for less than it said.
-    fn sleeps(&mut self, host: usize, at: Time, wakes_at: Time) -> Checked {
+    /// A host goes to sleep: not for longer than it may, and not for less than it said; not at all where
+    /// it left anything.
+    fn sleeps(&mut self, host: usize, at: Time, wakes_at: Time, more: bool) -> Checked {
         let ahead = self.net.state().ahead.take();
+        if more {
+            self.hosts[host].wakes_at = Some(wakes_at);
+            return ensure(SLEPT, wakes_at == at, || format!("it left work, and sleeps until {wakes_at}"));
+        }
         let poll = self.hosts[host].poll.as_millis();
         let (least, most) = (at.after(Span::millis(poll / 4 * 3)), at.after(Span::millis(poll / 4 * 5 + 1)));
         let first = ahead.map_or(most, |first| first.after(self.spread(host)));

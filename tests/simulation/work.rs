@@ -75,6 +75,8 @@ pub(crate) enum Done {
     Ran {
         at: Time,
         wakes_at: Time,
+        /// Whether it left anything.
+        more: bool,
     },
 }
 
@@ -334,9 +336,10 @@ async fn wrong(host: &Host, rules: &Rules, n: u8, now: Time) -> Result<(), Engin
 /// Runs what is due, and asks when to look again.
 pub(crate) async fn run(host: Arc<Host>, at: Time) -> Outcome {
     let report = host.run_due(at).await?;
+    let more = report.more;
     match report.faults.into_iter().find(|fault| !is_passing(&fault.error)) {
         Some(fault) => Err(fault.error),
-        None => Ok(Done::Ran { at, wakes_at: host.next_wakeup(at).await? }),
+        None => Ok(Done::Ran { at, wakes_at: host.next_wakeup(at).await?, more }),
     }
 }
 
