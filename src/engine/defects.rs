@@ -121,7 +121,7 @@ impl Engine {
 
     /// Delivers the first that is queued, before anybody has claimed it.
     pub(super) async fn deliver_unclaimed(&self) -> Result<(), EngineError> {
-        let Some(tenant) = self.lock(&self.installed).keys().next().cloned() else { return Ok(()) };
+        let Some(tenant) = self.lock(&self.installed).first() else { return Ok(()) };
         let query = Query {
             tenant,
             kind: Kind::Enforcement,

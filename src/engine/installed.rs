@@ -1,6 +1,7 @@
 //! What the store has of a tenant's rules, compiled.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Engine, EngineError, not_found};
 use crate::hash::Hash;
@@ -19,6 +20,49 @@ pub(super) struct Installed {
     pub(super) book: Book,
     /// The change of bands that was applied last.
     pub(super) change: Option<Hash>,
+}
+
+/// The rules of the tenants that were served last.
+pub(super) struct Kept {
+    of: BTreeMap<TenantId, (u64, Arc<Installed>)>,
+    most: usize,
+    /// How often any was asked for.
+    asked: u64,
+}
+
+impl Kept {
+    /// Nothing yet, and later of so many tenants.
+    pub(super) const fn of(most: usize) -> Self {
+        Self { of: BTreeMap::new(), most, asked: 0 }
+    }
+
+    pub(super) fn get(&mut self, tenant: &TenantId) -> Option<Arc<Installed>> {
+        self.asked += 1;
+        let (asked, installed) = self.of.get_mut(tenant)?;
+        *asked = self.asked;
+        Some(Arc::clone(installed))
+    }
+
+    /// Keeps a tenant's rules; where there are too many then, those go that nobody asked for the longest.
+    pub(super) fn insert(&mut self, installed: Arc<Installed>) {
+        self.asked += 1;
+        self.of.insert(installed.tenant.clone(), (self.asked, installed));
+        if self.of.len() > self.most
+            && let Some(oldest) = self.of.iter().min_by_key(|(_, (asked, _))| *asked)
+        {
+            let oldest = oldest.0.clone();
+            self.of.remove(&oldest);
+        }
+    }
+
+    pub(super) fn forget(&mut self, tenant: &TenantId) {
+        self.of.remove(tenant);
+    }
+
+    /// Any tenant whose rules are kept.
+    pub(super) fn first(&self) -> Option<TenantId> {
+        self.of.keys().next().cloned()
+    }
 }
 
 impl Installed {

@@ -44,7 +44,6 @@ mod wake;
 mod winding;
 mod work;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -73,7 +72,7 @@ pub use schedules::TimetableRow;
 
 use counts::Part;
 use held::Holdings;
-use installed::Installed;
+use installed::Kept;
 use tx::Tx;
 
 /// How often a decision is made anew because what it was made on had changed.
@@ -86,6 +85,8 @@ const BATCH: usize = 1;
 const LEASE: Span = Span::secs(60);
 /// How long a delivery may take while its lease is renewed, unless the host says otherwise.
 const PATIENCE: Span = Span::mins(15);
+/// Of how many tenants the compiled rules are kept, unless the host says otherwise.
+const KEPT: usize = 10_000;
 /// How often a host looks for what others left, unless it says otherwise.
 const POLL: Span = Span::secs(5);
 
@@ -116,7 +117,7 @@ pub struct Engine {
     /// The tenant from which a claim took last.
     served: Mutex<Option<TenantId>>,
     holdings: Holdings,
-    installed: Mutex<BTreeMap<TenantId, Arc<Installed>>>,
+    installed: Mutex<Kept>,
 }
 
 /// Why the engine did not do what was asked, and what to do about it.
@@ -262,7 +263,7 @@ impl Engine {
             unanswered: Mutex::new(Vec::new()),
             served: Mutex::new(None),
             holdings: Holdings::default(),
-            installed: Mutex::new(BTreeMap::new()),
+            installed: Mutex::new(Kept::of(KEPT)),
         }
     }
 
@@ -314,6 +315,14 @@ impl Engine {
     #[must_use]
     pub fn poll(self, every: Span) -> Self {
         Self { poll: every.max(Span::millis(10)), ..self }
+    }
+
+    /// The engine that keeps the compiled rules of so many tenants in memory, of those that it served last;
+    /// at least one, and ten thousand where nothing is said. The rules of any other are read and compiled
+    /// when they are asked for.
+    #[must_use]
+    pub fn keep_tenants(self, most: usize) -> Self {
+        Self { installed: Mutex::new(Kept::of(most.max(1))), ..self }
     }
 
     /// Ends the work of this engine in good order; a run that is under way finishes the deliveries that

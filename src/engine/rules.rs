@@ -1,7 +1,7 @@
 //! The rules of a tenant: in the store, versioned, audited; compiled here.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::bands::{ScaleList, band_sets};
 use super::counts::{stats_keys, sum};
@@ -181,8 +181,7 @@ impl Engine {
     /// The compiled rules: from the cache, from the store, or, for a tenant that has none, the
     /// engine's own, which are written to the store first.
     pub(super) async fn rules_of(&self, tenant: &TenantId, now: Time) -> Result<Arc<Installed>, EngineError> {
-        let cached = self.installed.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
-        if let Some(installed) = cached {
+        if let Some(installed) = self.lock(&self.installed).get(tenant) {
             return Ok(installed);
         }
         let installed = until_settled!({
@@ -195,8 +194,7 @@ impl Engine {
             }
         })?;
         let installed = Arc::new(installed);
-        let mut cache = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.insert(tenant.clone(), Arc::clone(&installed));
+        self.lock(&self.installed).insert(Arc::clone(&installed));
         Ok(installed)
     }
 
@@ -219,7 +217,7 @@ impl Engine {
 
     /// Forgets what was compiled; the next use reads the store.
     pub(super) fn forget(&self, tenant: &TenantId) {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.lock(&self.installed).forget(tenant);
     }
 
     /// Adds a set. The bands of a scale on which anybody has a score change only as agreed.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use tipstaff::*;
 
-use crate::support::{World, at, go, stored, tamper};
+use crate::support::{World, at, go, id, stored, tamper};
 
 /// Every call stands in line for a connection, and has it in hand until it is polled once more.
 struct Narrow {
@@ -76,12 +76,12 @@ narrow! {
     unique() -> Salt;
 }
 
-/// Polls a run until it is over; one that stands still is polled for nothing.
-fn driven(run: impl Future<Output = Result<RunReport, EngineError>>) -> RunReport {
-    let mut run = pin!(run);
+/// Polls a call until it is over; one that stands still is polled for nothing.
+fn driven<T>(call: impl Future<Output = Result<T, EngineError>>) -> T {
+    let mut call = pin!(call);
     for _ in 0..10_000 {
-        if let Poll::Ready(report) = run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return report.unwrap();
+        if let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return answer.unwrap();
         }
     }
     panic!("everybody waits for somebody who is not asked");
@@ -152,4 +152,29 @@ fn a_record_that_cannot_be_stepped_holds_up_none_of_its_page() {
     let report = go(world.engine.run_due(at(6)));
     assert_eq!((report.timers, report.succeeded, report.faults.len()), (9, 9, 1));
     assert_eq!(report.faults[0].key, key);
+}
+
+#[test]
+fn the_rules_of_the_tenants_served_last_are_kept_and_no_others() {
+    let world = World::new("[]");
+    let served = |kept: usize, tenants: &[&str]| {
+        let rules = RuleSet::from_json(RULES).unwrap();
+        let store = Arc::new(Narrow::new(world.store.clone(), 8));
+        let engine = Engine::new(Arc::clone(&store), world.target.clone(), rules).keep_tenants(kept);
+        for tenant in tenants {
+            driven(engine.rules(&id(tenant), at(0)));
+        }
+        store.calls("query")
+    };
+    // The first look at a tenant writes the engine's own rules and reads them back.
+    served(9, &["one", "two", "three"]);
+    let once = served(9, &["one"]);
+    assert_eq!(served(2, &["one", "two", "one", "two", "two", "one"]), 2 * once);
+    assert_eq!(
+        served(2, &["one", "two", "one", "three", "one"]),
+        3 * once,
+        "two went, as it was asked for first"
+    );
+    assert_eq!(served(2, &["one", "two", "three", "two", "one"]), 4 * once);
+    assert_eq!(served(0, &["one", "one", "two"]), 2 * once, "one at least");
 }
