@@ -1,6 +1,7 @@
 //! What is due: timers are stepped, tenant by tenant in turn, and what is ready is carried out.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
 use super::approvals::approval_key;
@@ -86,6 +87,22 @@ impl RunReport {
     }
 }
 
+/// What two runs did, one after the other; whether there is more is what the later one says.
+impl AddAssign for RunReport {
+    fn add_assign(&mut self, later: Self) {
+        self.timers += later.timers;
+        self.attempts += later.attempts;
+        self.succeeded += later.succeeded;
+        self.failed += later.failed;
+        self.waiting += later.waiting;
+        self.handed_back += later.handed_back;
+        self.stale += later.stale;
+        self.more_faults += later.more_faults;
+        self.more = later.more;
+        later.faults.into_iter().for_each(|fault| self.fault(fault));
+    }
+}
+
 /// Since when a run goes on, by the store's clock.
 #[derive(Default)]
 pub(super) struct Course {
@@ -154,10 +171,9 @@ impl Engine {
                     break;
                 }
             }
-            report.faults.append(&mut round.report.faults);
-            report.more_faults += round.report.more_faults;
             // Whoever ends takes up nothing more.
-            report.more &= !self.is_stopped();
+            let more = report.more && !self.is_stopped();
+            report += RunReport { more, ..round.report };
             self.left_off.store(report.more, Ordering::SeqCst);
             Ok(report)
         })
