@@ -108,7 +108,7 @@ pub(super) enum Command {
     /// Every action type and every audit code.
     Catalog,
     /// How fast this database carries the engine, under tenants of its own that stay behind: give it a
-    /// database for the purpose.
+    /// database for the purpose. One in which anybody else has records is refused.
     #[command(subcommand)]
     Load(Load),
 }

@@ -5,6 +5,7 @@ mod calls;
 mod demo;
 mod explain;
 mod guards;
+mod load;
 mod people;
 mod replays;
 mod rules;

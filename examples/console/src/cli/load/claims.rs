@@ -10,7 +10,7 @@ use tipstaff::{
 
 use super::super::args::{Cli, LoadClaims};
 use super::super::{Failure, Output, show};
-use super::{Nothing, fresh, rules, signal};
+use super::{Nothing, channel, fresh, rules, signal};
 use crate::store::block_on;
 
 /// How many records one transaction adds.
@@ -52,7 +52,7 @@ pub(super) fn run(cli: &Cli, load: &LoadClaims) -> Result<Output, Failure> {
                 let claim = Claim {
                     worker: "load".parse()?,
                     nonce: commit_id(now, max, open + n)?,
-                    channels: None,
+                    channels: Some(channel("load_now")),
                     max,
                     until: now,
                     lease: Span::hours(1),

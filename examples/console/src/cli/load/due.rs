@@ -8,12 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tipstaff::{Actor, Delivered, Engine, Job, Signal, Span};
+use tipstaff::{Actor, Engine, Job, Signal, Span};
 
 use super::super::args::{Cli, LoadDue};
 use super::super::{Failure, Output};
 use super::counted::Counted;
-use super::{Nothing, fresh, of_kind, rules};
+use super::{Nothing, Told, channel, fresh, of_kind, rules};
 use crate::store::block_on;
 
 /// How many signals are submitted at once to prepare.
@@ -37,7 +37,7 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
     }
     let at = now.after(Span::mins(6));
     let (begin, latencies) = (Barrier::new(load.hosts), Arc::new(Mutex::new(Vec::new())));
-    // What an earlier run left behind in the database is carried out as well, and is not ours.
+    // What an earlier run of this left behind in the database is carried out as well, and is not counted.
     let (done, carried) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let begun: Mutex<Option<Instant>> = Mutex::new(None);
     let calls: Vec<BTreeMap<&'static str, u64>> = thread::scope(|scope| {
@@ -54,16 +54,16 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
                 *begun.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
             let (latencies, tenant) = (Arc::clone(&latencies), tenant.clone());
             let (ours, carried) = (Arc::clone(&done), Arc::clone(&carried));
-            let deliver = move |job: &Job| {
+            let told = move |job: &Job| {
                 carried.fetch_add(1, Ordering::SeqCst);
                 if job.tenant == tenant {
                     ours.fetch_add(1, Ordering::SeqCst);
                     latencies.lock().unwrap_or_else(PoisonError::into_inner).push(start.elapsed());
                 }
-                Delivered::done()
             };
+            let delivery = Told(channel("load_later"), told);
             let counted = Counted::new(store);
-            let engine = Engine::new(counted.clone(), deliver, rules()).claim_up_to(load.batch);
+            let engine = Engine::new(counted.clone(), delivery, rules()).claim_up_to(load.batch);
             while done.load(Ordering::SeqCst) < load.due {
                 let report = runtime.block_on(engine.run_due(at)).map_err(|error| {
                     // What this host holds comes to no end: the others need not wait for it.

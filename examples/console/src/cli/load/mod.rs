@@ -1,6 +1,7 @@
 //! How fast a database carries the engine: for comparing databases, settings and versions.
 
 mod again;
+mod alone;
 mod claims;
 mod commits;
 mod counted;
@@ -17,16 +18,23 @@ use tipstaff::{
 use super::args::{Cli, Load};
 use super::{Failure, Output};
 
-const RULES: &str = r#"{ "rules": [
+/// Action types of our own: on their channels nobody else's work waits, and no other host takes ours.
+const RULES: &str = r#"{ "types": [
+    { "name": "load_now", "category": "notification", "approval": false, "restricts": false, "retry": "keyed",
+      "open": true },
+    { "name": "load_later", "category": "notification", "approval": false, "restricts": false, "retry": "keyed",
+      "open": true } ],
+  "rules": [
     { "id": "tell", "trigger": { "event": { "pattern": { "kind": ["login"] } } },
-      "actions": [{ "key": "a", "type": "send_chat_message",
+      "actions": [{ "key": "a", "type": "load_now",
                     "params": { "channel": "soc", "message": "login {event.n}" } }] },
     { "id": "later", "trigger": { "event": { "pattern": { "kind": ["later"] } } },
-      "actions": [{ "key": "a", "type": "create_ticket", "delay": "5m",
+      "actions": [{ "key": "a", "type": "load_later", "delay": "5m",
                     "params": { "queue": "soc", "title": "login {event.n}" } }] } ] }"#;
 
 /// Measures one thing.
 pub(super) fn run(cli: &Cli, load: &Load) -> Result<Output, Failure> {
+    alone::check(&cli.db)?;
     match load {
         Load::Commits(load) => commits::run(cli, load),
         Load::Due(load) => due::run(cli, load),
@@ -36,6 +44,11 @@ pub(super) fn run(cli: &Cli, load: &Load) -> Result<Output, Failure> {
 
 fn rules() -> RuleSet {
     RuleSet::from_json(RULES).expect("rules of our own are sound")
+}
+
+/// A channel of our own rules, alone.
+fn channel(name: &str) -> BTreeSet<ActionType> {
+    BTreeSet::from([name.parse().expect("names of our own are names")])
 }
 
 /// A tenant that has no records yet, and the time.
@@ -68,6 +81,22 @@ impl Delivery for Nothing {
         Some(BTreeSet::new())
     }
     fn deliver<'a>(&'a self, _: &'a Job) -> Answer<'a, Delivered> {
+        Box::pin(std::future::ready(Delivered::done()))
+    }
+    fn probe<'a>(&'a self, _: &'a Job) -> Answer<'a, Probe> {
+        Box::pin(std::future::ready(Probe::Unknown))
+    }
+}
+
+/// Tells what comes on one channel, and takes nothing else.
+struct Told<F>(BTreeSet<ActionType>, F);
+
+impl<F: Fn(&Job) + Send + Sync> Delivery for Told<F> {
+    fn channels(&self) -> Option<BTreeSet<ActionType>> {
+        Some(self.0.clone())
+    }
+    fn deliver<'a>(&'a self, job: &'a Job) -> Answer<'a, Delivered> {
+        (self.1)(job);
         Box::pin(std::future::ready(Delivered::done()))
     }
     fn probe<'a>(&'a self, _: &'a Job) -> Answer<'a, Probe> {
