@@ -3,14 +3,19 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use tipstaff::{Engine, EngineError, Filter, Reason, Signal, Span, Status, StoreError, TenantId, Time};
+use tipstaff::{Decision, Engine, EngineError, RunReport, Signal, Span, StoreError, TenantId, Time};
 
 use super::Failure;
 use super::host::wait;
+use super::left::{self, Left};
 use crate::store::block_on;
 
 /// How far beyond the last signal attempts that failed are followed.
 const BEYOND: Span = Span::hours(1);
+/// How often a signal is submitted again that others keep from being decided on.
+const REPEATS: usize = 5;
+/// How long to wait for what others do before it is looked at again.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What was fed, and what it led to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,14 +58,15 @@ impl<'a> Feed<'a> {
     /// Feeds one signal; the inner error is the signal's own, and stops nothing.
     pub(super) fn signal(&mut self, signal: Signal) -> Result<Result<(), EngineError>, Failure> {
         let now = self.advance(signal.at());
-        self.fed.signals += 1;
-        let decision = match block_on(self.engine.submit(signal, now)) {
+        let decision = match self.submit(signal, now) {
             Ok(decision) => decision,
-            Err(EngineError::Store(error @ (StoreError::Unavailable(_) | StoreError::Corrupt { .. }))) => {
-                return Err(error.into());
+            Err(error) if is_of_signal(&error) => {
+                self.fed.signals += 1;
+                return Ok(Err(error));
             }
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Err(error.into()),
         };
+        self.fed.signals += 1;
         self.fed.repeats += u64::from(decision.repeat);
         let mut rules: Vec<_> = decision
             .outcomes
@@ -77,41 +83,76 @@ impl<'a> Feed<'a> {
         Ok(Ok(()))
     }
 
+    /// Submits a signal, and again where others stood in its way or the answer was lost.
+    fn submit(&self, signal: Signal, now: Time) -> Result<Decision, EngineError> {
+        for _ in 0..REPEATS {
+            match block_on(self.engine.submit(signal.clone(), now)) {
+                Err(EngineError::Busy | EngineError::Store(StoreError::Unknown(_))) => sleep(LOOK),
+                other => return other,
+            }
+        }
+        block_on(self.engine.submit(signal, now))
+    }
+
     /// Does what is due at this time.
-    pub(super) fn due(&mut self, now: Time) -> Result<(), Failure> {
+    pub(super) fn due(&mut self, now: Time) -> Result<RunReport, Failure> {
         let report = wait(self.engine.run_due(now))?;
         match report.faults.first() {
             Some(fault) => Err(format!("{}: {}", fault.key, fault.error).into()),
-            None => Ok(()),
+            None => Ok(report),
         }
     }
 
     /// Follows what is under way to its end: attempts that failed are made again up to an hour
     /// beyond the last signal; what a process left behind that was ended is waited for until its
-    /// lease runs out.
-    pub(super) fn drain(&mut self) -> Result<(), Failure> {
-        let Some(last) = self.fed.now else { return Ok(()) };
+    /// lease runs out. Nothing else is waited for; what is left then is told.
+    pub(super) fn drain(&mut self) -> Result<Left, Failure> {
+        let Some(last) = self.fed.now else { return Ok(Left::default()) };
         let end = last.after(BEYOND);
-        let mut now = last;
+        let (mut now, mut before) = (last, None);
         loop {
-            self.due(now)?;
-            let waiting = self.reason(Reason::RetryWait)?;
-            let next = waiting.iter().filter_map(|row| row.state.ready_at()).min();
-            if let Some(next) = next.filter(|next| *next <= end) {
-                now = now.max(next);
-            } else if !self.reason(Reason::Running)?.is_empty() || !self.reason(Reason::Queued)?.is_empty() {
-                sleep(Duration::from_millis(50));
-            } else {
-                return Ok(());
+            let idle = self.due(now)?.is_idle();
+            let left = left::look(self.engine, self.tenant, now)?;
+            if let Some(next) = left.retry.filter(|next| *next <= end) {
+                (now, before) = (next, None);
+                continue;
             }
+            // What is ready may have become so while we looked; what a whole pass leaves as it is stays.
+            let settled = left.ready == 0 || (idle && before.as_ref() == Some(&left));
+            if left.held == 0 && settled {
+                return Ok(left);
+            }
+            before = Some(left);
+            sleep(LOOK);
         }
     }
+}
 
-    fn reason(&self, reason: Reason) -> Result<Vec<tipstaff::Enforcement>, Failure> {
-        let filter =
-            || Filter::new(self.tenant).status(Status::Pending).reason(reason).limit(tipstaff::MAX_PAGE);
-        let mut rows = wait(self.engine.enforcements(filter()))?.rows;
-        rows.extend(wait(self.engine.notices(filter()))?.rows);
-        Ok(rows)
+/// Whether a signal is refused for what it says: the next one may be better.
+const fn is_of_signal(error: &EngineError) -> bool {
+    matches!(error, EngineError::Plan(_) | EngineError::SignalReused { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use tipstaff::{Key, Kind, PlanError};
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_signal_says_is_its_own_fault() {
+        let reason = EngineError::Plan(PlanError::Reason(0));
+        assert!(is_of_signal(&reason));
+        let key = Key::new(&"acme".parse().expect("an id"), Kind::Book, "book");
+        for error in [
+            StoreError::Conflict(key.clone()),
+            StoreError::Fenced(key),
+            StoreError::Unknown("cut off".into()),
+            StoreError::Unavailable("gone".into()),
+            StoreError::Corrupt { place: "here".into(), fault: "nonsense".into() },
+        ] {
+            assert!(!is_of_signal(&error.into()));
+        }
+        assert!(!is_of_signal(&EngineError::Busy));
     }
 }

@@ -12,6 +12,7 @@ mod explain;
 mod feed;
 mod host;
 mod kill_switch;
+mod left;
 mod load;
 mod log;
 mod operators;

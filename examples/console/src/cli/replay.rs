@@ -13,7 +13,7 @@ use super::args::{Cli, Replay};
 use super::feed::Feed;
 use super::host::{beside, outbox, read, wait};
 use super::{Failure, Output};
-use crate::input::{Layout, Map, People, Reader, RejectFile};
+use crate::input::{Layout, LineFault, Map, People, Reader, RejectFile};
 use crate::store::block_on;
 
 /// Timers are looked at whenever a signal led to something, and after this many that did not.
@@ -40,6 +40,10 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
                 .people(Arc::clone(&people));
         while let Some(line) = reader.next() {
             match line {
+                // The rest of the file is not bad, but unread.
+                Err(bad) if matches!(bad.fault, LineFault::Io(_)) => {
+                    return Err(format!("{}: {bad}", file.display()).into());
+                }
                 Err(bad) => rejects.write(&bad)?,
                 Ok(signal) => {
                     // In force from the first signal on: timetables begin then, not today.
@@ -47,14 +51,17 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
                         install(&engine, cli, &set, signal.at())?;
                         installed = true;
                     }
-                    if let Err(refused) = feed.signal(signal)? {
+                    let fed = feed
+                        .signal(signal)
+                        .map_err(|error| format!("{}: line {}: {error}", file.display(), reader.line()))?;
+                    if let Err(refused) = fed {
                         rejects.write(&reader.refuse(&refused))?;
                     }
                 }
             }
         }
     }
-    feed.drain()?;
+    let left = feed.drain()?;
     bar.finish_and_clear();
     let refused = rejects.count();
     rejects.finish()?;
@@ -62,7 +69,7 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
     if cli.json {
         return Ok(Output::json(&json!({
             "signals": fed.signals, "concerned": fed.concerned, "repeats": fed.repeats, "firings": fed.firings,
-            "rejected": refused, "until": fed.now,
+            "rejected": refused, "until": fed.now, "left": left.json(),
         })));
     }
     let mut text: String = set.warnings().iter().map(|warning| format!("warning: {warning}\n")).collect();
@@ -70,6 +77,7 @@ pub(super) fn run(cli: &Cli, replay: &Replay) -> Result<Output, Failure> {
         "{} signals taken, {} concerned a rule ({} had come before), {} rule firings, {refused} lines rejected\n",
         fed.signals, fed.concerned, fed.repeats, fed.firings
     ));
+    text.push_str(&left.text());
     Ok(Output::ok(text))
 }
 
