@@ -18,6 +18,9 @@ pub(super) use control::{
 
 use crate::store::Database;
 
+/// The tenant where none is named.
+pub(super) const DEFAULT_TENANT: &str = "default";
+
 /// Signals in, decisions out: a complete host of the tipstaff policy engine.
 ///
 /// Exit status: 0 when it did what was asked; 1 when it could not, or when a check found a fault;
@@ -29,7 +32,7 @@ pub(super) struct Cli {
     #[arg(long, global = true, value_name = "FILE|URL", default_value = "tipstaff.db")]
     pub(super) db: Database,
     /// Whose rules and records.
-    #[arg(long, global = true, value_name = "ID", default_value = "default")]
+    #[arg(long, global = true, value_name = "ID", default_value = DEFAULT_TENANT)]
     pub(super) tenant: TenantId,
     /// Print JSON instead of tables.
     #[arg(long, global = true)]
@@ -193,9 +196,9 @@ pub(super) struct Explain {
     /// A file of events and scores, as `replay` takes it.
     #[arg(long, value_name = "FILE")]
     pub(super) event: PathBuf,
-    /// Which of its lines, from 1.
+    /// Which of its lines, from 1, empty ones counted: the `line` of a reject file.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = line_number)]
-    pub(super) line: usize,
+    pub(super) line: u64,
     /// How to read lines of another form.
     #[arg(long, value_name = "FILE")]
     pub(super) map: Option<PathBuf>,
@@ -204,7 +207,7 @@ pub(super) struct Explain {
     pub(super) people: Option<PathBuf>,
 }
 
-fn line_number(text: &str) -> Result<usize, String> {
+fn line_number(text: &str) -> Result<u64, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "accepted: 1 or more".to_owned())
 }
 
@@ -221,7 +224,7 @@ pub(super) struct Start {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
-    /// A parameter of the action; may be repeated.
+    /// A parameter of the action; may be repeated. A rule has its own.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub(super) params: Vec<(String, String)>,
     /// Who orders it. They cannot approve it.

@@ -11,7 +11,7 @@ use super::args::{Cli, Explain};
 use super::host::{Host, wait};
 use super::replay::{layout, people};
 use super::{Failure, Output};
-use crate::input::Reader;
+use crate::input::{LineFault, Reader};
 
 /// Explains one line of a file by the rules that are named, or by all. Nothing is written.
 pub(super) fn run(cli: &Cli, explain: &Explain) -> Result<Output, Failure> {
@@ -42,8 +42,16 @@ fn signal(cli: &Cli, explain: &Explain) -> Result<Signal, Failure> {
     let layout = layout(explain.map.as_deref())?;
     let people = Arc::new(people(explain.people.as_deref())?);
     let mut lines = Reader::new(BufReader::new(input), cli.tenant.clone(), layout).people(people);
-    match lines.nth(explain.line - 1) {
-        Some(line) => line.map_err(|bad| format!("{shown}: {bad}").into()),
-        None => Err(format!("{shown}: no line {}", explain.line).into()),
+    while let Some(line) = lines.next() {
+        // After a stream that failed, nothing comes that could be counted.
+        let unread = matches!(&line, Err(bad) if matches!(bad.fault, LineFault::Io(_)));
+        if unread || lines.line() == explain.line {
+            return line.map_err(|bad| format!("{shown}: {bad}").into());
+        }
+        if lines.line() > explain.line {
+            break;
+        }
     }
+    let empty = if lines.line() < explain.line { "" } else { " but an empty one" };
+    Err(format!("{shown}: no line {}{empty}", explain.line).into())
 }

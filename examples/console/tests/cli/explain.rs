@@ -52,7 +52,20 @@ fn a_rule_says_why_it_does_not_act() {
     assert!(shown.contains("3 of 3 within 10m: e0, e1, e2"), "{shown}");
 
     let told = fails(console(dir).args(["explain", "--line", "9", "--event"]).arg(&next), 1);
-    assert!(told.contains("no line 9"), "{told}");
+    assert!(told.ends_with("no line 9\n"), "{told}");
     let told = fails(console(dir).args(["explain", "--rule", "nobody", "--event"]).arg(&next), 1);
     assert!(told.contains("no rule `nobody`"), "{told}");
+
+    // Lines are counted as editors and the reject file count them.
+    fs::write(&next, format!("\n{}\n  \n{}\n", line(3, "web"), line(4, "vpn"))).expect("written");
+    let text = run(console(dir).args(["explain", "--line", "5", "--event"]).arg(&next));
+    assert!(text.contains("3 of 3 within 10m, and the rule has acted in this window"), "{text}");
+    for empty in ["1", "3", "6"] {
+        let told = fails(console(dir).args(["explain", "--line", empty, "--event"]).arg(&next), 1);
+        assert!(told.ends_with(&format!("no line {empty} but an empty one\n")), "{told}");
+    }
+    let told = fails(console(dir).args(["explain", "--line", "7", "--event"]).arg(&next), 1);
+    assert!(told.ends_with("no line 7\n"), "{told}");
+    let told = fails(console(dir).args(["explain", "--line", "7", "--event"]).arg(dir), 1);
+    assert!(told.contains("reading failed"), "{told}");
 }
