@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 use serde_json::json;
-use tipstaff::{Control, InFlight, KillScope, Stop};
+use tipstaff::{Control, InFlight, KillScope, Stop, TenantId};
 
 use super::args::{KillSwitch, Switch};
 use super::host::{Host, wait};
@@ -18,7 +18,7 @@ pub(super) fn run(host: &Host, command: &KillSwitch) -> Result<Output, Failure> 
 }
 
 /// The tenants that an order names: those of `--all`, or else the one of the command line.
-fn tenants(host: &Host, switch: &Switch) -> Vec<tipstaff::TenantId> {
+fn tenants(host: &Host, switch: &Switch) -> Vec<TenantId> {
     if switch.all.is_empty() { vec![host.tenant.clone()] } else { switch.all.clone() }
 }
 
@@ -34,12 +34,11 @@ fn scope(switch: &Switch) -> KillScope {
 fn engage(host: &Host, switch: &Switch) -> Result<Output, Failure> {
     let scope = scope(switch);
     // Whoever mistypes a name in an emergency must not believe that something is stopped.
+    let tenants = known(host, switch)?;
     host.known(switch.rule.as_ref(), switch.action.as_ref())?;
     let (by, reason) = (&switch.by, switch.reason.as_str());
     let flying = match scope {
-        KillScope::Global => {
-            wait(host.engine.engage_everywhere(tenants(host, switch), by, reason, host.now))?
-        }
+        KillScope::Global => wait(host.engine.engage_everywhere(tenants, by, reason, host.now))?,
         _ => wait(host.engine.engage_kill_switch(&host.tenant, &scope, by, reason, host.now))?,
     };
     if host.json {
@@ -48,19 +47,58 @@ fn engage(host: &Host, switch: &Switch) -> Result<Output, Failure> {
     Ok(Output::ok(format!("engaged: {scope}\n{}", table(&flying))))
 }
 
+/// The tenants that an order names, all of which must have records.
+fn known(host: &Host, switch: &Switch) -> Result<Vec<TenantId>, Failure> {
+    let named = tenants(host, switch);
+    for tenant in &named {
+        if wait(host.engine.audit_head(tenant))?.seq == 0 {
+            return Err(format!(
+                "tenant `{tenant}` has no records here, and nothing was changed; `--tenant` and `--all` name \
+                 those that have"
+            )
+            .into());
+        }
+    }
+    Ok(named)
+}
+
 fn release(host: &Host, switch: &Switch) -> Result<Output, Failure> {
     let scope = scope(switch);
     let (by, reason) = (&switch.by, switch.reason.as_str());
-    match scope {
-        KillScope::Global => {
-            wait(host.engine.release_everywhere(tenants(host, switch), by, reason, host.now))?
+    let tenants = known(host, switch)?;
+    let mut stopped = Vec::new();
+    for tenant in &tenants {
+        let control = wait(host.engine.control(tenant))?;
+        if stops(&control).iter().any(|(stop, _)| *stop == scope) {
+            stopped.push(tenant.clone());
         }
+    }
+    // Of several, some may have been let go before: the order may be repeated until all are.
+    if stopped.is_empty() {
+        return Err(format!("not stopped: {scope}; `kill-switch show` tells what is").into());
+    }
+    match scope {
+        KillScope::Global => wait(host.engine.release_everywhere(stopped, by, reason, host.now))?,
         _ => wait(host.engine.release_kill_switch(&host.tenant, &scope, by, reason, host.now))?,
     }
-    if host.json {
-        return Ok(Output::json(&json!({ "released": scope.to_string() })));
+    still(host, &scope, &tenants)
+}
+
+/// What was released, and what stops these tenants all the same.
+fn still(host: &Host, released: &KillScope, tenants: &[TenantId]) -> Result<Output, Failure> {
+    let mut rows = Vec::new();
+    let mut text = format!("released: {released}\n");
+    for tenant in tenants {
+        let control = wait(host.engine.control(tenant))?;
+        for (scope, stop) in stops(&control) {
+            text.push_str(&format!("tenant `{tenant}`, still {}\n", line(&scope, stop)));
+            rows.push(json!({ "tenant": tenant, "scope": scope.to_string(), "stop": stop }));
+        }
     }
-    Ok(Output::ok(format!("released: {scope}\n")))
+    if host.json {
+        return Ok(Output::json(&json!({ "released": released.to_string(), "still_stopped": rows })));
+    }
+    Ok(Output::ok(text))
 }
 
 fn shown(host: &Host) -> Result<Output, Failure> {
@@ -71,7 +109,7 @@ fn shown(host: &Host) -> Result<Output, Failure> {
     }
     let mut text = String::new();
     for (scope, stop) in stops(&control) {
-        text.push_str(&format!("{scope}: stopped by {} at {}: {}\n", stop.by, stop.at, stop.reason));
+        text.push_str(&format!("{}\n", line(&scope, stop)));
     }
     for (rule, pause) in &control.paused {
         text.push_str(&format!("rule {rule}: rests since {}, by {}: {}\n", pause.at, pause.by, pause.reason));
@@ -80,6 +118,10 @@ fn shown(host: &Host) -> Result<Output, Failure> {
         text.push_str("nothing is stopped\n");
     }
     Ok(Output::ok(text + &table(&flying)))
+}
+
+fn line(scope: &KillScope, stop: &Stop) -> String {
+    format!("{scope}: stopped by {} at {}: {}", stop.by, stop.at, stop.reason)
 }
 
 fn stops(control: &Control) -> Vec<(KillScope, &Stop)> {

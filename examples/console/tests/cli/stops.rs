@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::rows;
 use crate::support::{at, fails, inputs, json, run};
 
@@ -44,7 +46,9 @@ fn a_rule_rests_and_is_resumed_with_reasons() {
 fn the_kill_switch_stops_a_part_or_all_and_shows_it() {
     let dir = inputs();
     let dir = dir.path();
-    run(at(dir, &["rules", "add"]).arg(dir.join("rules.json")));
+    for tenant in ["default", "other"] {
+        run(at(dir, &["--tenant", tenant, "rules", "add"]).arg(dir.join("rules.json")));
+    }
     let start = |n: &str| at(dir, &["start", "escalate_to_hr", "u-7", "--reason", "left", "--id", n]);
     run(&mut start("o1"));
     let scopes: [(&[&str], &str); 4] = [
@@ -90,6 +94,40 @@ fn the_kill_switch_stops_a_part_or_all_and_shows_it() {
     let missing =
         fails(&mut at(dir, &["kill-switch", "engage", "--rule", "r", "--all", "a", "--reason", "r"]), 2);
     assert!(missing.contains("cannot be used with"), "{missing}");
+}
+
+#[test]
+fn the_kill_switch_refuses_what_it_would_not_reach() {
+    let dir = inputs();
+    let dir = dir.path();
+    run(at(dir, &["--tenant", "acme", "rules", "add"]).arg(dir.join("rules.json")));
+    let call = |what: &str, args: &[&str]| {
+        let mut call = at(dir, &["kill-switch", what, "--by", "olga", "--reason", "a breach"]);
+        call.args(args);
+        call
+    };
+    // The tenant was left out, or one of several is mistyped: nothing is stopped, and that is said.
+    for what in ["engage", "release"] {
+        for (args, tenant) in [(&[][..], "default"), (&["--all", "acme", "amce"], "amce")] {
+            let error = fails(&mut call(what, args), 1);
+            assert!(error.contains(&format!("tenant `{tenant}` has no records here")), "{error}");
+        }
+    }
+    let of = |args: &[&'static str]| [&["--tenant", "acme"], args].concat();
+    let shown = || run(&mut at(dir, &["--tenant", "acme", "kill-switch", "show"]));
+    assert_eq!(shown(), "nothing is stopped\nnothing is in flight\n");
+
+    run(&mut call("engage", &of(&["--rule", "leave"])));
+    run(&mut call("engage", &["--all", "acme"]));
+    for args in [of(&[]), of(&["--rule", "leaf"]), of(&["--action", "escalate_to_hr"])] {
+        let error = fails(&mut call("release", &args), 1);
+        assert!(error.contains("not stopped: "), "{error}");
+    }
+    let still = "tenant `acme`, still rule leave: stopped by olga at 2026-03-02T10:00:00Z: a breach";
+    assert_eq!(run(&mut call("release", &["--all", "acme"])), format!("released: global\n{still}\n"));
+    let data = json(&mut call("release", &of(&["--rule", "leave"])));
+    assert_eq!(data, json!({ "released": "rule leave", "still_stopped": [] }));
+    assert!(fails(&mut call("release", &["--all", "acme"]), 1).contains("not stopped: global"));
 }
 
 #[test]
