@@ -114,18 +114,20 @@ fn batch(host: &Host, args: &BatchArgs) -> Result<Output, Failure> {
     }
     let said = args.comment.as_deref();
     let outcome = wait(host.engine.reply_batch(&host.tenant, &batch, by, verdict, said, host.now))?;
+    let ok = outcome.refused.is_empty();
     if host.json {
         let refused: Vec<_> = outcome
             .refused
             .iter()
             .map(|(id, why)| json!({ "approval": id, "fault": why.to_string() }))
             .collect();
-        return Ok(Output::json(&json!({ "answered": outcome.answered, "refused": refused })));
+        let answers = json!({ "answered": outcome.answered, "refused": refused });
+        return Ok(Output { ok, ..Output::json(&answers) });
     }
     let mut text: String = outcome.answered.iter().map(|asked| format!("{asked}\n")).collect();
     outcome.refused.iter().for_each(|(id, why)| text.push_str(&format!("{id} refused: {why}\n")));
     text.push_str(&format!("{} answered, {} refused\n", outcome.answered.len(), outcome.refused.len()));
-    Ok(Output { text, ok: outcome.refused.is_empty() })
+    Ok(Output { text, ok })
 }
 
 /// Says afterwards whether an enforcement was right.

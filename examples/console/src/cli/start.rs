@@ -15,6 +15,13 @@ pub(super) fn run(host: &Host, start: &Start) -> Result<Output, Failure> {
         None => Subject::user(start.subject.clone()),
     };
     let order = match start.action.strip_prefix("rule:") {
+        Some(_) if !start.params.is_empty() => {
+            return Err(
+                "a rule's actions have their parameters from the rule; accepted: `--param` with the type \
+                        of an action"
+                    .into(),
+            );
+        }
         Some(rule) => ManualOrder::Rule(rule.parse()?),
         None => {
             let action = start.action.parse()?;

@@ -1,6 +1,7 @@
 //! What people order and answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -21,6 +22,11 @@ fn people_start_actions_and_answer_for_them() {
     refused(&["create_ticket", "u-7", "--reason", "x", "--param", "queue"], 2, "accepted: NAME=VALUE");
     refused(&["lock_account", "u-7"], 2, "--reason");
     refused(&["lock_account", "u-7", "--reason", ""], 1, "the reason has 0 bytes");
+    refused(
+        &["rule:leave", "u-7", "--reason", "x", "--param", "a=b"],
+        1,
+        "have their parameters from the rule",
+    );
     refused(&["rule:note", "u-7", "--reason", "x"], 1, "no active rule `note` with a manual trigger");
 
     let order = [
@@ -185,12 +191,21 @@ fn many_requests_are_answered_under_one_digest() {
     };
     assert!(answer(&"0".repeat(64)).contains("look again and answer again"));
     // s1 is the subject of one of them: the other is answered, and the call says so by its status.
-    let mut command =
-        at(dir, &["approvals", "batch", "--answer", "reject", "--by", "s1", "--digest", digest]);
-    let output = command.output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let call = |dir: &Path, form: &[&str]| {
+        let mut command =
+            at(dir, &["approvals", "batch", "--answer", "reject", "--by", "s1", "--digest", digest]);
+        let output = command.args(form).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{form:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = call(dir, &[]);
     assert!(text.contains("1 answered, 1 refused") && text.contains("`s1` is the subject"), "{text}");
-    assert_eq!(output.status.code(), Some(1));
+    let same = world();
+    let data: Value = serde_json::from_str(&call(same.path(), &["--json"])).expect("JSON");
+    assert_eq!(
+        (data["answered"].as_array().map(Vec::len), data["refused"].as_array().map(Vec::len)),
+        (Some(1), Some(1))
+    );
 }
 
 #[test]
