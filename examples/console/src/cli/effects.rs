@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 use serde_json::json;
-use tipstaff::{EffectStatus, Filter, HeldEffect, Holding, MAX_PAGE};
+use tipstaff::{EffectStatus, Filter, HeldEffect, Holding};
 
 use super::args::Effects;
 use super::host::{Host, wait};
@@ -11,10 +11,13 @@ use super::{Failure, Output, show};
 /// Lists effects, or lets go of one.
 pub(super) fn run(host: &Host, command: &Effects) -> Result<Output, Failure> {
     match command {
-        Effects::List { subject, status } => {
-            let mut filter = Filter::new(&host.tenant).limit(MAX_PAGE);
+        Effects::List { subject, status, limit, after } => {
+            let mut filter = Filter::new(&host.tenant).limit(*limit);
             if let Some(user) = subject {
                 filter = filter.user(user.clone());
+            }
+            if let Some(cursor) = after {
+                filter = filter.after(cursor.clone());
             }
             let wanted = if status.is_empty() { &[EffectStatus::Standing][..] } else { status };
             filter = wanted.iter().fold(filter, |filter, status| filter.effect(*status));

@@ -1,11 +1,14 @@
 //! Why something was done to somebody, and why a rule does nothing.
 
 use serde_json::json;
-use tipstaff::{EnforcementId, Filter, MAX_PAGE, Order, Purpose, Subject};
+use tipstaff::{
+    EffectId, Enforcement, EnforcementId, EngineError, Filter, HeldEffect, MAX_PAGE, Order, Purpose, Subject,
+};
 
 use super::args::WhyNot;
 use super::host::{Host, wait};
 use super::{Failure, Output, log};
+use crate::store::block_on;
 
 /// Tells an enforcement back to its signal, and on to what stands of it.
 pub(super) fn run(host: &Host, id: EnforcementId) -> Result<Output, Failure> {
@@ -16,22 +19,9 @@ pub(super) fn run(host: &Host, id: EnforcementId) -> Result<Output, Failure> {
         Some(approval) => Some(wait(engine.approval_view(tenant, approval, host.now))?),
         None => None,
     };
-    let effect = match record.effect() {
-        Some(effect) => {
-            let filter = Filter::new(tenant).user(record.subject.user.clone()).limit(MAX_PAGE);
-            wait(engine.effects(filter))?.rows.into_iter().find(|known| known.id == effect)
-        }
-        None => None,
-    };
-    let undone = match record.effect() {
-        Some(effect) => {
-            let filter = Filter::new(tenant).user(record.subject.user.clone());
-            let rows = wait(engine.enforcements(filter.order(Order::Oldest).limit(MAX_PAGE)))?.rows;
-            let is_it =
-                |purpose: &Purpose| matches!(purpose, Purpose::Undo { effect: of, .. } if *of == effect);
-            rows.into_iter().filter(|row| is_it(&row.purpose)).collect()
-        }
-        None => Vec::new(),
+    let (effect, undone) = match record.effect() {
+        Some(id) => (standing(host, id)?, undone(host, &record, id)?),
+        None => (None, Vec::new()),
     };
     let rules = wait(engine.rules(tenant, host.now))?;
     let conditions: Vec<(String, String)> = record
@@ -68,6 +58,29 @@ pub(super) fn run(host: &Host, id: EnforcementId) -> Result<Output, Failure> {
     }
     undone.iter().for_each(|undo| text.push_str(&format!("taken back by {undo}\n")));
     Ok(Output::ok(text))
+}
+
+/// What stands of an enforcement; none before it was carried out.
+fn standing(host: &Host, id: EffectId) -> Result<Option<HeldEffect>, Failure> {
+    match block_on(host.engine.effect(&host.tenant, id)) {
+        Ok(effect) => Ok(Some(effect)),
+        Err(EngineError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What takes the effect of an enforcement back, or is to.
+fn undone(host: &Host, record: &Enforcement, effect: EffectId) -> Result<Vec<Enforcement>, Failure> {
+    let is_it = |row: &Enforcement| matches!(&row.purpose, Purpose::Undo { effect: of, .. } if *of == effect);
+    let filter = Filter::new(&host.tenant).user(record.subject.user.clone());
+    let filter = filter.order(Order::Oldest).limit(MAX_PAGE);
+    let mut found = Vec::new();
+    let mut page = wait(host.engine.enforcements(filter.clone()))?;
+    loop {
+        found.extend(page.rows.into_iter().filter(is_it));
+        let Some(cursor) = page.next else { return Ok(found) };
+        page = wait(host.engine.enforcements(filter.clone().after(cursor)))?;
+    }
 }
 
 /// Tells why a rule does not act on somebody.

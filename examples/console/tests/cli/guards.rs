@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{console, fails, json, run};
+use crate::support::{all_rows, console, fails, json, run};
 
 const RULES: &str = r#"{ "approvers": { "default": "sec", "groups": { "sec": ["s1", "s2"] } },
   "quiet_hours": [{ "from": "22:00", "to": "06:00", "categories": ["escalation"] }],
@@ -40,6 +40,11 @@ fn people_ask_why_exempt_and_let_go() {
     let effects = json(&mut at("09:10", &["effects", "list"]));
     let effects = effects["rows"].as_array().expect("rows");
     assert_eq!(effects.len(), 2);
+    let list = ["effects", "list", "--limit", "1"];
+    let page = run(&mut at("09:10", &list));
+    let cursor = page.split("more with --after ").nth(1).expect("more").trim().to_owned();
+    let rest = json(at("09:10", &list).args(["--after", &cursor]));
+    assert_eq!((&rest["rows"][0], &rest["next"]), (&effects[1], &serde_json::Value::Null));
     let text = run(&mut at("09:10", &["effects", "list", "--subject", "u-1"]));
     assert!(text.contains("rule `lock` until 2026-03-03T09:00:00Z"), "{text}");
 
@@ -111,4 +116,33 @@ fn people_ask_why_exempt_and_let_go() {
     run(&mut at("09:17", &["run"]));
     let clear = json(&mut at("09:18", &["effects", "list", "--status", "clear"]));
     assert_eq!(clear["rows"].as_array().expect("rows").len(), 2);
+}
+
+#[test]
+fn why_finds_what_took_a_lock_back_behind_many_other_rows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let rules = RULES.replace(r#""guards": { "rollout": 0 }"#, r#""mode": "live""#);
+    fs::write(dir.join("rules.json"), rules).expect("written");
+    let line = |n: usize, what: &str| event(0, "u-1", what).replace("\"e0\"", &format!("\"e{n}\""));
+    let events: String = line(0, "lock") + &(1..=205).map(|n| line(n, "tell")).collect::<String>();
+    fs::write(dir.join("events.ndjson"), events).expect("written");
+    let mut replay = console(dir);
+    replay.args(["replay", "--rules"]).arg(dir.join("rules.json"));
+    run(replay.arg("--events").arg(dir.join("events.ndjson")));
+    let at = |args: &[&str]| {
+        let mut command = console(dir);
+        command.args(["--now", "2026-03-02T09:10:00Z"]).args(args);
+        command
+    };
+    let effects = json(&mut at(&["effects", "list"]));
+    let effect = effects["rows"][0]["id"].as_str().expect("an effect");
+    run(&mut at(&["effects", "lift", effect, "--reason", "over"]));
+    run(&mut at(&["run"]));
+    let locks = json(&mut at(&["log", "--action", "lock_account"]));
+    let why = json(&mut at(&["why", locks["rows"][0]["id"].as_str().expect("an id")]));
+    assert!(all_rows(dir, &["log", "--subject", "u-1"]).len() > 205, "more than a page comes before it");
+    assert_eq!(why["effect"]["id"], effect);
+    // What was to come at the end of the lock's time, and what came by hand instead.
+    assert_eq!(why["undone_by"].as_array().map(Vec::len), Some(2));
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use tipstaff::{
-    ActionType, ActorId, EffectId, EffectStatus, ExemptionScope, Hash, Pattern, RuleId, SessionId, TenantId,
-    Time, UserId, Zone,
+    ActionType, ActorId, Cursor, EffectId, EffectStatus, ExemptionScope, Hash, MAX_PAGE, Pattern, RuleId,
+    SessionId, TenantId, Time, UserId, Zone,
 };
 
 use super::page_size;
@@ -128,6 +128,12 @@ pub(in crate::cli) enum Effects {
         /// clear, standing, lifting or stuck; may be repeated.
         #[arg(long, value_name = "STATUS")]
         status: Vec<EffectStatus>,
+        /// Rows of a page, 1 to 200.
+        #[arg(long, value_name = "N", default_value_t = MAX_PAGE, value_parser = page_size)]
+        limit: usize,
+        /// Go on after a page.
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<Cursor>,
     },
     /// Let go of one: for one holder, or for all. The next `run` takes back what nobody holds.
     Lift {
@@ -167,7 +173,7 @@ pub(in crate::cli) enum KillSwitch {
     /// Stop the tenant, a rule, an action type, or everything of several tenants; lists what is under
     /// way and may still reach its target. Undo and notices go on.
     Engage(Switch),
-    /// Let go what was stopped.
+    /// Let go what was stopped, and tell what stops the tenant all the same.
     Release(Switch),
     /// Show what is stopped, by whom and why, and what is under way.
     Show,
