@@ -44,6 +44,22 @@ impl fmt::Display for Database {
 }
 
 impl Database {
+    /// Its name as the command line takes it, without the password that the address of a server may hold.
+    #[must_use]
+    pub fn without_password(&self) -> String {
+        let Self::Server(address) = self else { return self.to_string() };
+        let (scheme, rest) = address.split_once("://").unwrap_or(("postgres", address));
+        let (person, place) = match rest.rsplit_once('@') {
+            Some((person, place)) => (person.split(':').next().map(|name| format!("{name}@")), place),
+            None => (None, rest),
+        };
+        let (place, options) = place.split_once('?').unwrap_or((place, ""));
+        let options: Vec<&str> =
+            options.split('&').filter(|one| !one.is_empty() && !one.starts_with("password=")).collect();
+        let sign = if options.is_empty() { "" } else { "?" };
+        format!("{scheme}://{}{place}{sign}{}", person.unwrap_or_default(), options.join("&"))
+    }
+
     /// Where files belong that lie beside the database: in its folder; with a server, where we stand.
     #[must_use]
     pub fn beside(&self, name: &str) -> PathBuf {
@@ -145,6 +161,22 @@ mod tests {
             assert_eq!(database.to_string(), shown);
             assert_eq!(database.beside("outbox"), Path::new(beside));
             assert_eq!(matches!(database, Database::Server(_)), text.contains("://"));
+        }
+    }
+    #[test]
+    fn an_address_is_told_without_its_password_and_names_the_same_place() {
+        for (text, told) in [
+            ("my.db", "my.db"),
+            ("postgres://ana:secret@db:5432/s", "postgres://ana@db:5432/s"),
+            ("postgres://ana:se@cret@db/s", "postgres://ana@db/s"),
+            ("postgresql://ana@db/s?password=secret", "postgresql://ana@db/s"),
+            (
+                "postgres://db/s?a=b&password=secret&options=-c%20search_path%3Dx",
+                "postgres://db/s?a=b&options=-c%20search_path%3Dx",
+            ),
+        ] {
+            let Ok(database) = text.parse::<Database>();
+            assert_eq!(database.without_password(), told);
         }
     }
 }

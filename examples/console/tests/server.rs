@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 use support::{NOW, fails, inputs, json, run};
-use tipstaff_console::store::block_on;
+use tipstaff_console::store::{Database, block_on};
 use tokio_postgres::NoTls;
 
 const HERE: &str = "postgres://postgres@127.0.0.1:5432/postgres";
@@ -117,6 +117,13 @@ fn commands_say_the_same(server: &str) {
     let told =
         run(&mut call(&schema.url(), on_server.path(), &["--tenant", "demo", "demo", "--dir", "demo"]));
     assert!(told.contains("Who is restricted"), "{told}");
+    // What it tells to go on with is what it has used, as a shell takes it.
+    let Ok(database) = schema.url().parse::<Database>();
+    let named = database.without_password();
+    let next = format!("tipstaff-console --db '{named}' --outbox demo/outbox --tenant demo --now ");
+    assert!(told.contains(&next) && !told.contains("demo.db"), "{next} in\n{told}");
+    let refused = fails(&mut call(&schema.url(), on_server.path(), &["load", "due"]), 1);
+    assert!(refused.contains("has records of tenant `default`; give `load` a database"), "{refused}");
 }
 
 /// A server that cannot be reached is told by its address, without the password.

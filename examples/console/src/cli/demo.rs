@@ -11,7 +11,7 @@ use tipstaff::{
     Store as _, Time,
 };
 
-use super::args::Cli;
+use super::args::{Cli, DEFAULT_TENANT};
 use super::feed::Feed;
 use super::host::{Host, wait};
 use super::operators::{self, Deed};
@@ -80,7 +80,7 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
         dir.join("rejects.ndjson").display()
     );
     let warnings: String = set.warnings().iter().map(|warning| format!("warning: {warning}\n")).collect();
-    Ok(Output::ok(head + &warnings + &report(&host, dir)?))
+    Ok(Output::ok(head + &warnings + &report(cli, &host, dir)?))
 }
 
 /// A file in the demo's folder; or the server that the command line names, where the tenant must be
@@ -141,7 +141,7 @@ fn steps(cli: &Cli, rejects: &mut RejectFile<impl Write>) -> Result<Vec<(Time, S
     Ok(steps)
 }
 
-fn report(host: &Host, dir: &Path) -> Result<String, Failure> {
+fn report(cli: &Cli, host: &Host, dir: &Path) -> Result<String, Failure> {
     let mut text = Vec::new();
     let out = &mut text;
     section(out, "Who is restricted, by which rule and signal")?;
@@ -186,12 +186,38 @@ fn report(host: &Host, dir: &Path) -> Result<String, Failure> {
     for (folder, files) in Outbox::open(dir.join("outbox"))?.count()? {
         writeln!(out, "{files:>5} in {}", dir.join("outbox").join(folder).display())?;
     }
-    let db = dir.join("demo.db");
     writeln!(out, "\nGo on with, for example:")?;
+    let program = call(cli, host, dir);
     for command in ["log --status failed", "approvals list", "signals --limit 5", "audit verify"] {
-        writeln!(out, "  tipstaff-console --db {} --now {} {command}", db.display(), host.now)?;
+        writeln!(out, "  {program} {command}")?;
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// How to call the program on what the demo has made. Whoever gave a password knows where it belongs.
+fn call(cli: &Cli, host: &Host, dir: &Path) -> String {
+    let mut words = vec!["tipstaff-console".to_owned(), "--db".to_owned()];
+    match &cli.db {
+        Database::Server(_) => {
+            let outbox = dir.join("outbox").display().to_string();
+            words.extend([cli.db.without_password(), "--outbox".to_owned(), outbox]);
+        }
+        Database::File(_) => words.push(dir.join("demo.db").display().to_string()),
+    }
+    if host.tenant.as_str() != DEFAULT_TENANT {
+        words.extend(["--tenant".to_owned(), host.tenant.to_string()]);
+    }
+    words.extend(["--now".to_owned(), host.now.to_string()]);
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 fn section(out: &mut Vec<u8>, title: &str) -> io::Result<()> {

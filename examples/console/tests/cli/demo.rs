@@ -242,3 +242,15 @@ fn the_demo_decides_the_same_again_in_the_same_folder_and_spares_others() {
         }
     }
 }
+
+#[test]
+fn the_demo_tells_to_go_on_with_what_it_has_made() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let told = run(demo(dir.path()).args(["--tenant", "acme"]));
+    let next = told.lines().find(|line| line.ends_with("audit verify"));
+    let mut words = next.expect("a call").split_whitespace();
+    assert_eq!(words.next(), Some("tipstaff-console"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tipstaff-console"));
+    let records = json(command.args(words))["records"].clone();
+    assert!(records.as_u64() > Some(0), "{records} in\n{told}");
+}
