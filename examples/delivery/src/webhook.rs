@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use tipstaff::{ActionType, Answer, BuiltinAction, Delivered, Delivery, Job, Outc
 use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Body, Timeout, config::Config};
+use ureq::{Agent, Body, SendBody, config::Config};
 
 use crate::address::is_public;
 use crate::body::body;
@@ -33,8 +33,11 @@ type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 ///   followed); a `Retry-After` is honoured. 410 says that nobody listens there any more: the
 ///   enforcement fails for good, and nothing is sent to that endpoint until the host
 ///   [restores](Webhooks::restore) it.
-/// - A connection that could not be made is a failure; one that broke after the request was under
-///   way is an answer that was lost. Receivers honour `webhook-id`, so it is tried again.
+/// - What failed before anything of the message was sent is a failure: no name, no connection, no
+///   trust in the certificate. What failed later is an answer that was lost. It is tried again, as
+///   receivers honour `webhook-id`; but for types that must not be repeated
+///   ([`NotIdempotent`](tipstaff::RetrySafety::NotIdempotent), such as `escalate_to_hr`): those end
+///   as `outcome_unknown`, for a person to look at.
 /// - A public endpoint is reached at public addresses only. They are checked where the name is
 ///   resolved, so a name that changes its address between check and call gains nothing; proxies of
 ///   the environment are not used.
@@ -74,6 +77,9 @@ impl Webhooks {
         let agent = |guard| {
             let config = Config::builder()
                 .timeout_global(Some(timeout))
+                // Whoever is hard to reach leaves time for the answer.
+                .timeout_resolve(Some(timeout / 2))
+                .timeout_connect(Some(timeout / 2))
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .http_status_as_error(false)
@@ -182,15 +188,17 @@ impl Webhooks {
             Err(error) => return Delivered::permanent(error.to_string()),
         };
         let agent = if endpoint.private { &self.inside } else { &self.public };
+        let mut message = Message { left: &body, begun: false };
         let sent = agent
             .post(endpoint.uri.clone())
             .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, body.len())
             .header(HEADER_ID, &headers.id)
             .header(HEADER_TIMESTAMP, &headers.timestamp)
             .header(HEADER_SIGNATURE, &headers.signature)
-            .send(&body[..]);
+            .send(SendBody::from_reader(&mut message));
         match sent {
-            Err(error) => failed(&error),
+            Err(error) => failed(&error, message.begun),
             Ok(response) => {
                 if response.status() == StatusCode::GONE {
                     self.close(name);
@@ -211,7 +219,8 @@ impl Delivery for Webhooks {
         Box::pin(async move { self.send(job) })
     }
 
-    /// A webhook cannot be asked for. It need not be: its id is honoured, so it is sent again.
+    /// A receiver of webhooks cannot be asked. Most types need no answer: their ids are honoured, so
+    /// they are sent again. What must not be repeated ends as `outcome_unknown`.
     fn probe<'a>(&'a self, _: &'a Job) -> Answer<'a, Probe> {
         Box::pin(std::future::ready(Probe::Unknown))
     }
@@ -244,26 +253,27 @@ fn message(status: StatusCode, response: Response<Body>) -> String {
     format!("{status} {}", text.trim()).trim_end().to_owned()
 }
 
-/// What a call that got no answer means. Only what failed before the request was under way is known
-/// not to have happened.
-fn failed(error: &ureq::Error) -> Delivered {
-    let before = match error {
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::Tls(_)
-        | ureq::Error::Rustls(_)
-        | ureq::Error::TlsRequired
-        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
-        ureq::Error::Other(inner) if inner.is::<NotPublic>() => {
-            return Delivered::permanent(inner.to_string());
-        }
-        _ => false,
-    };
-    if before {
-        Delivered::retry(format!("not reached: {error}"))
-    } else {
-        Delivered::from(Outcome::Unknown).message(format!("no answer: {error}"))
+/// What a call that got no answer means. A message of which nothing was sent was not carried out,
+/// whatever the error calls itself: one and the same kind may come from before and after.
+fn failed(error: &ureq::Error, begun: bool) -> Delivered {
+    match error {
+        ureq::Error::Other(inner) if inner.is::<NotPublic>() => Delivered::permanent(inner.to_string()),
+        _ if !begun => Delivered::retry(format!("not reached: {error}")),
+        _ => Delivered::from(Outcome::Unknown).message(format!("no answer: {error}")),
+    }
+}
+
+/// A body that knows whether any of it was sent: it is read when the connection stands, its
+/// certificate is trusted, and the head has gone out.
+struct Message<'a> {
+    left: &'a [u8],
+    begun: bool,
+}
+
+impl Read for Message<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.begun = true;
+        self.left.read(into)
     }
 }
 
@@ -289,11 +299,7 @@ impl Resolver for Guarded {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        // Whatever fails here fails before anything is sent.
-        let found = self.names.resolve(uri, config, timeout).map_err(|error| match error {
-            ureq::Error::Io(_) => ureq::Error::HostNotFound,
-            other => other,
-        })?;
+        let found = self.names.resolve(uri, config, timeout)?;
         // One private address among public ones is no accident.
         let bad = found.iter().map(|address| address.ip()).find(|ip| self.guard && !is_public(*ip));
         match bad {

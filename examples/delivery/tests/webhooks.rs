@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
@@ -64,9 +66,69 @@ fn what_never_went_out_is_known_not_to_have_happened() {
         webhooks(&gone)
     };
     assert_eq!(deliver(&dead, &job(1, "siem")).outcome, Outcome::Retry { after: None });
-    let nowhere = Endpoint::inside("http://no-such-host.invalid/", secret(1)).unwrap();
-    let nowhere = Webhooks::default().endpoint("siem", nowhere);
-    assert_eq!(deliver(&nowhere, &job(1, "siem")).outcome, Outcome::Retry { after: None });
+    // No name; no way there, as nobody connects to all.
+    for url in ["http://no-such-host.invalid/", "http://255.255.255.255/"] {
+        assert_not_reached(url);
+    }
+}
+
+#[test]
+fn a_connection_without_trust_is_known_not_to_have_carried_anything() {
+    type Says = fn(&mut TcpStream);
+    let says: [(&str, Says); 3] = [
+        ("something else than TLS", |it| _ = it.write_all(b"HTTP/1.1 400 .\r\n\r\n")),
+        ("an alert", |it| _ = it.write_all(&[21, 3, 3, 0, 2, 2, 40])),
+        ("nothing for too long", |_| std::thread::sleep(Duration::from_secs(3))),
+    ];
+    for (what, say) in says {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let _ = connection.read(&mut [0; 4096]);
+            say(&mut connection);
+        });
+        println!("{what}");
+        assert_not_reached(&url);
+    }
+}
+
+#[track_caller]
+fn assert_not_reached(url: &str) {
+    let endpoint = Endpoint::inside(url, secret(1)).unwrap();
+    let webhooks = Webhooks::new(Duration::from_secs(2)).endpoint("siem", endpoint);
+    let delivered = deliver(&webhooks, &job(1, "siem"));
+    assert_eq!(delivered.outcome, Outcome::Retry { after: None }, "{url}: {delivered:?}");
+    assert!(delivered.report.message.unwrap().starts_with("not reached"), "{url}");
+}
+
+/// Whether it was carried out is for a person to find out.
+#[test]
+fn what_must_not_be_repeated_is_tried_again_only_if_it_was_not_reached() {
+    let gone = Receiver::start("127.0.0.1:0", ReceiverOptions::new(vec![secret(1)])).unwrap().url();
+    let loses = receiver(|_, _| Reply::TakeAndLose);
+    for (url, reason) in [(gone, Reason::RetryWait), (loses.url(), Reason::OutcomeUnknown)] {
+        let webhooks = Webhooks::new(Duration::from_secs(2))
+            .endpoint("hr", Endpoint::inside(&url, secret(1)).unwrap())
+            .route(BuiltinAction::EscalateToHr, "hr");
+        assert_eq!(reason_after_one_run(webhooks, r#""type": "escalate_to_hr""#), reason);
+    }
+}
+
+fn reason_after_one_run(webhooks: Webhooks, action: &str) -> Reason {
+    let rules = format!(
+        r#"[{{"id": "tell", "trigger": {{"event": {{"pattern": {{"type": ["x"]}}}}}},
+             "actions": [{{"key": "a", {action}}}]}}]"#
+    );
+    let engine = Engine::new(MemoryStore::default(), webhooks, RuleSet::from_json(&rules).unwrap());
+    let at: Time = "2026-03-01T09:00:00Z".parse().unwrap();
+    let subject = Subject::user("u1".parse().unwrap());
+    let event =
+        Event::new("acme".parse().unwrap(), "evt-1", "okta", subject, at, r#"{"type": "x"}"#).unwrap();
+    let filter = Filter::new(&event.tenant);
+    ready(engine.submit(event, at)).unwrap().unwrap();
+    ready(engine.run_due(at)).unwrap().unwrap();
+    ready(engine.enforcements(filter)).unwrap().unwrap().rows[0].reason()
 }
 
 #[test]
@@ -154,8 +216,7 @@ fn rules_name_endpoints_that_exist() {
 /// What an operator wrote stays inside.
 #[test]
 fn the_body_is_the_same_for_every_attempt_and_says_no_more_than_it_should() {
-    use std::io::{Read, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook?from=tipstaff", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
         let take = |_| {
