@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{self, BufRead as _};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tipstaff::{
@@ -25,6 +26,9 @@ const RULES: &str = r#"{ "rules": [
 
 /// Less than a process manager waits before it kills.
 const GRACE: Duration = Duration::from_secs(25);
+
+/// How often the threads' page looks whether its loop has ended.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long the target takes.
 const TAKES: Duration = Duration::from_millis(200);
@@ -124,16 +128,24 @@ fn with_threads(file: &str) -> Result<(), Box<dyn Error>> {
         Box::pin(async {})
     };
     let engine = Engine::new(SqliteStore::open(file)?, Target { takes }, RuleSet::from_json(RULES)?);
+    let (given, leavers) = sync_channel(100);
+    // A thread of its own, as nothing can end its wait for a line.
+    std::thread::spawn(move || lines().try_for_each(|line| given.send(line)));
     threads::serve(
         &engine,
         |bell| {
-            for user in lines() {
+            // Nothing is taken that nobody would deliver.
+            while !bell.is_over() {
+                let user = match leavers.recv_timeout(LOOK) {
+                    Ok(user) => user,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => return println!("no more input"),
+                };
                 let answer = leaves(&user, now())
                     .and_then(|signal| block_on(engine.submit(signal, now())).map_err(Into::into));
                 answer.map_or_else(|error| eprintln!("{user}: {error}"), |decision| println!("{decision}"));
                 bell.news();
             }
-            println!("no more input");
         },
         GRACE,
     )?;

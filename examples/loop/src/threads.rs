@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -31,6 +32,12 @@ impl Bell {
     pub fn news(&self) {
         self.rung().news = true;
         self.heard.notify_all();
+    }
+
+    /// Whether nothing is delivered any more. While `meanwhile` works, that is so where a delivery has
+    /// panicked: look now and then, and return.
+    pub fn is_over(&self) -> bool {
+        self.rung().over
     }
 
     fn over(&self) {
@@ -63,6 +70,9 @@ impl Bell {
 ///
 /// # Errors
 /// [`Unfinished`] where `grace` was too short.
+///
+/// # Panics
+/// Where a delivery does, as soon as `meanwhile` has returned: [`Bell::is_over`] tells it to.
 pub fn serve<T>(
     engine: &Engine,
     meanwhile: impl FnOnce(&Bell) -> T,
@@ -79,18 +89,24 @@ pub fn serve<T>(
                 engine.stop();
                 bell.over();
             });
-            (scope.spawn(|| work(engine, &bell)), meanwhile(&bell))
+            let worker = scope.spawn(|| {
+                // A panic ends this thread alone; the host must not go on as if it delivered.
+                let _over = End(|| bell.over());
+                work(engine, &bell);
+            });
+            (worker, meanwhile(&bell))
         };
         if let Err(panic) = worker.join() {
             resume_unwind(panic);
         }
         // What the store did not take while it was away.
-        let (mut pauses, until) = (BackOff::default(), Instant::now() + grace);
+        let (mut pauses, begun) = (BackOff::default(), Instant::now());
         while block_on(engine.run_due(now())).is_err() {
-            if Instant::now() >= until {
+            let left = grace.saturating_sub(begun.elapsed());
+            if left.is_zero() {
                 return Err(Unfinished);
             }
-            thread::sleep(pauses.pause());
+            thread::sleep(pauses.pause().min(left));
         }
         Ok(done)
     })
@@ -138,19 +154,27 @@ fn renew(engine: &Engine, bell: &Bell) {
 
 /// Drives a call to its end; the thread sleeps while a store or a delivery waits.
 pub fn block_on<T>(call: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
+    /// The word that counts is `again`: what a call blocks on may have used up the thread's token.
+    struct Woken {
+        thread: Thread,
+        again: AtomicBool,
+    }
+    impl Wake for Woken {
         fn wake(self: Arc<Self>) {
-            self.0.unpark();
+            self.again.store(true, Ordering::SeqCst);
+            self.thread.unpark();
         }
     }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let woken = Arc::new(Woken { thread: thread::current(), again: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&woken));
     let mut call = pin!(call);
     loop {
         if let Poll::Ready(done) = call.as_mut().poll(&mut Context::from_waker(&waker)) {
             return done;
         }
-        thread::park();
+        while !woken.again.swap(false, Ordering::SeqCst) {
+            thread::park();
+        }
     }
 }
 

@@ -4,14 +4,16 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{Down, Target, event, host, log, nothing_is_held, shaky_host, succeeded, told};
 use tipstaff::{Reason, Span, Status};
-use tipstaff_loop::threads::{block_on, serve};
+use tipstaff_loop::threads::{Bell, block_on, serve};
 use tipstaff_loop::{Unfinished, now};
 
 const GRACE: Duration = Duration::from_secs(60);
@@ -40,6 +42,7 @@ fn what_is_submitted_is_delivered_at_once_and_the_end_is_in_good_order() {
                 bell.news();
             }
             until(|| succeeded(&host) == 10);
+            assert!(!bell.is_over());
             "what the closure gives"
         },
         GRACE,
@@ -106,11 +109,8 @@ fn a_store_that_comes_back_finds_everything_as_it_was() {
     nothing_is_held(&host);
 }
 
-#[test]
-fn an_end_that_the_store_does_not_see_says_so_and_others_take_it_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("a.db");
-    // The store goes away while the target does its work, and stays away.
+/// A host whose store goes away while the target does its work, and stays away.
+fn falls_while_it_delivers(file: &Path) -> (support::Host, Target) {
     let falls: Arc<std::sync::OnceLock<Down>> = Arc::default();
     let hears = Arc::clone(&falls);
     let target = Target::blocking(move |_| {
@@ -118,9 +118,17 @@ fn an_end_that_the_store_does_not_see_says_so_and_others_take_it_up() {
             down.store(usize::MAX, Ordering::SeqCst);
         }
     });
-    let (one, down) = shaky_host(&file, &target);
-    let one = one.lease(Span::secs(1));
+    let (host, down) = shaky_host(file, &target);
     falls.set(down).unwrap();
+    (host, target)
+}
+
+#[test]
+fn an_end_that_the_store_does_not_see_says_so_and_others_take_it_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.db");
+    let (one, target) = falls_while_it_delivers(&file);
+    let one = one.lease(Span::secs(1));
     submit(&one, "s1", "ana");
     let done = serve(&one, |_| until(|| target.keys() == 1), Duration::ZERO);
     assert_eq!(done, Err(Unfinished));
@@ -142,4 +150,54 @@ fn a_panic_of_the_process_ends_the_threads() {
     // It comes back at all: no thread waits for a bell that nobody rings.
     assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
     assert!(host.is_stopped());
+}
+
+#[test]
+fn a_panic_of_a_delivery_is_told_at_once_and_is_the_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = host(&dir.path().join("a.db"), &Target::blocking(|_| panic!("the target's own fault")));
+    let panics = || {
+        let works = |bell: &Bell| {
+            submit(&host, "s1", "ana");
+            bell.news();
+            until(|| bell.is_over());
+        };
+        serve(&host, works, GRACE)
+    };
+    let panic = catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"the target's own fault"));
+    assert!(host.is_stopped());
+}
+
+#[test]
+fn a_store_that_stays_away_is_waited_for_no_longer_than_was_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (host, target) = falls_while_it_delivers(&dir.path().join("a.db"));
+    submit(&host, "s1", "ana");
+    // The pauses have grown by then: one more would be a second or three.
+    let (grace, begun) = (Duration::from_secs(3), Instant::now());
+    let done = serve(&host, |_| until(|| target.keys() == 1), grace);
+    let took = begun.elapsed();
+    assert_eq!(done, Err(Unfinished));
+    assert!(took >= grace && took < grace + Duration::from_millis(700), "{took:?}");
+}
+
+/// A store that waits for a thread of its own does so by the same token.
+#[test]
+fn a_call_that_blocks_after_it_was_woken_is_woken_nevertheless() {
+    let (done, hears) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut polls = 0;
+        block_on(std::future::poll_fn(|task| {
+            polls += 1;
+            if polls == 2 {
+                return Poll::Ready(());
+            }
+            task.waker().wake_by_ref();
+            thread::park();
+            Poll::Pending
+        }));
+        done.send(polls)
+    });
+    assert_eq!(hears.recv_timeout(Duration::from_secs(60)), Ok(2));
 }
