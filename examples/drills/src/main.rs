@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use crate::drill::Outcome;
+
 /// Drills of the engine with real processes, a real server and a receiver that counts effects.
 #[derive(Debug, Parser)]
 #[command(name = "tipstaff-drills", version, max_term_width = 100)]
@@ -25,6 +27,9 @@ struct Cli {
     /// Only these drills; may be repeated.
     #[arg(long, value_enum)]
     only: Vec<Drill>,
+    /// Fail where this drill cannot run here, rather than skip it; may be repeated.
+    #[arg(long, value_enum, value_name = "DRILL")]
+    must_run: Vec<Drill>,
     /// Be one of the processes that are drilled.
     #[arg(long, hide = true, value_name = "JSON")]
     host: Option<String>,
@@ -64,18 +69,39 @@ fn main() -> ExitCode {
         host::run(order);
         return ExitCode::SUCCESS;
     }
-    let wanted = |drill: &&Drill| cli.only.is_empty() || cli.only.contains(drill);
+    let must = |drill: &Drill| cli.must_run.contains(drill);
+    let wanted = |drill: &&Drill| cli.only.is_empty() || cli.only.contains(drill) || must(drill);
     let mut failed = false;
     for drill in Drill::value_variants().iter().filter(wanted) {
         let name = drill.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        match drill::run(*drill, cli.form) {
-            Ok(drill::Outcome::Passed(said)) => println!("{name}: {said}"),
-            Ok(drill::Outcome::Skipped(why)) => println!("{name}: skipped, {why}"),
-            Err(faults) => {
-                failed = true;
-                println!("{name}: FAILED\n{faults}");
-            }
-        }
+        let (passed, said) = told(drill::run(*drill, cli.form), must(drill));
+        println!("{name}: {said}");
+        failed |= !passed;
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Whether a drill passed, and what is said of it.
+fn told(outcome: Result<Outcome, String>, must_run: bool) -> (bool, String) {
+    match outcome {
+        Ok(Outcome::Passed(said)) => (true, said),
+        Ok(Outcome::Skipped(why)) if must_run => (false, format!("FAILED\nit must run, and cannot: {why}")),
+        Ok(Outcome::Skipped(why)) => (true, format!("skipped, {why}")),
+        Err(faults) => (false, format!("FAILED\n{faults}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_is_skipped_only_where_it_may_be() {
+        let skipped = || Ok(Outcome::Skipped("no server is installed".to_owned()));
+        assert_eq!(told(skipped(), false), (true, "skipped, no server is installed".to_owned()));
+        let (passed, said) = told(skipped(), true);
+        assert!(!passed && said.contains("no server is installed"), "{said}");
+        assert!(told(Ok(Outcome::Passed("all is well".to_owned())), true).0);
+        assert!(!told(Err("a fault".to_owned()), false).0);
+    }
 }
