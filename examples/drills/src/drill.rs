@@ -73,7 +73,7 @@ fn text(error: impl std::fmt::Display) -> String {
 fn sqlite(dir: &TempDir, form: Form) -> Result<Outcome, String> {
     let world = World::new(&dir.path().join("drill.db").display().to_string())?;
     let fleet = world.hosts(ON_A_FILE, dir.path(), None, None);
-    let said = Storm::of(form).blow(&fleet, None)?;
+    let said = Storm::of(form).blow(&fleet, None, world.late())?;
     world.end(&fleet, &said)
 }
 
@@ -82,7 +82,7 @@ fn postgres(dir: &TempDir, server: &Server, form: Form) -> Result<Outcome, Strin
     let proxy = Proxy::start(server.address()).map_err(text)?;
     let through = server::url(proxy.address());
     let fleet = world.hosts(ON_A_SERVER, dir.path(), None, Some(&through));
-    let said = Storm::of(form).blow(&fleet, Some((server, &proxy)))?;
+    let said = Storm::of(form).blow(&fleet, Some((server, &proxy)), world.late())?;
     world.end(&fleet, &said)
 }
 
@@ -250,6 +250,13 @@ impl World {
     /// Nobody answers from now on, or somebody does again; waits for an answer that is under way.
     fn be_still(&self, yes: bool) {
         *self.still.lock().unwrap_or_else(PoisonError::into_inner) = yes;
+    }
+
+    /// Tells whether an answer has come too late by now.
+    fn late(&self) -> impl FnMut() -> bool {
+        let mut read = 0;
+        // A look that fails is made again.
+        move || wait(check::late_answer(&self.engine, &mut read)).unwrap_or(false)
     }
 
     /// Waits for the end of all work, and looks at what became of it.

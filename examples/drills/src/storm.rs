@@ -12,6 +12,10 @@ use crate::world::Numbers;
 
 /// How long a host is stopped: longer than its leases.
 const PAUSED: Duration = Duration::from_millis(1_600);
+/// How many pauses more there may be until one of them has led to a takeover.
+const MORE_PAUSES: u64 = 40;
+/// How long a host that goes on may take to answer for what it held.
+const LATE: Duration = Duration::from_millis(300);
 /// How long a storm may take in all before it is said to hang.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
@@ -35,11 +39,13 @@ impl Storm {
         }
     }
 
-    /// Lets it loose; says what there was.
+    /// Lets it loose; says what there was. `late` says whether a host has answered for what another one
+    /// had taken over from it.
     pub(crate) fn blow(
         self,
         fleet: &Arc<Fleet>,
         server: Option<(&Server, &Proxy)>,
+        late: impl FnMut() -> bool,
     ) -> Result<String, String> {
         let begun = Instant::now();
         let busy = thread::scope(|scope| {
@@ -83,10 +89,9 @@ impl Storm {
             let busy = kills.join().map_err(|_| "the kills went wrong".to_owned())?;
             crashed.map(|()| busy)
         })?;
-        let mut said = format!(
-            "{} kills ({busy} with signals in hand), {} pauses beyond the lease",
-            self.kills, self.pauses
-        );
+        let pauses = self.pauses + until_one_is_late(fleet, late)?;
+        let mut said =
+            format!("{} kills ({busy} with signals in hand), {pauses} pauses beyond the lease", self.kills);
         if let Some((_, proxy)) = server {
             let [before, with, answer] = proxy.cuts();
             said.push_str(&format!(
@@ -98,4 +103,19 @@ impl Storm {
         }
         Ok(said)
     }
+}
+
+/// A host that is stopped while it holds nothing proves nothing: pauses more, until one was stopped that
+/// did. Says how many there were.
+fn until_one_is_late(fleet: &Fleet, mut late: impl FnMut() -> bool) -> Result<u64, String> {
+    let mut numbers = Numbers(19);
+    for more in 0..MORE_PAUSES {
+        sleep(LATE);
+        if late() {
+            return Ok(more);
+        }
+        sleep(Duration::from_millis(numbers.below(100)));
+        fleet.pause(numbers.below(64), PAUSED);
+    }
+    Err("no pause beyond the lease has led to a takeover".to_owned())
 }

@@ -1,12 +1,15 @@
 //! What must hold when a drill is over, whatever happened on the way.
 
+mod ends;
+mod stands;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use tipstaff::{
-    Approval, ApprovalId, ApprovalState, AuditRecord, Decision, Enforcement, EnforcementId, Engine, Kind,
-    MAX_PAGE, Order, Purpose, Query, Reason, Status, Store,
+    Approval, ApprovalId, ApprovalState, AuditRecord, Decision, Enforcement, EnforcementId, Engine,
+    HeldEffect, Kind, MAX_PAGE, Order, Purpose, Query, Reason, Store,
 };
 use tipstaff_delivery::Effects;
 
@@ -41,6 +44,9 @@ const ANSWERS: [&str; 5] = [
     "APPROVAL_WITHDRAWN",
 ];
 
+/// An answer that was refused, as the claim was somebody else's by then.
+const LATE_ANSWER: &str = "ENFORCEMENT_SETTLE_REFUSED";
+
 /// All that is known in the end.
 pub(crate) struct Facts {
     /// The signals that a host has taken.
@@ -52,6 +58,8 @@ pub(crate) struct Facts {
     enforcements: Vec<(Enforcement, u64)>,
     /// Requests, with their versions.
     approvals: Vec<(Approval, u64)>,
+    /// What locks left standing, and what became of that.
+    held: Vec<HeldEffect>,
     audit: Vec<AuditRecord>,
     /// What is wrong with the chain.
     chain: Option<String>,
@@ -76,16 +84,31 @@ pub(crate) async fn facts(
     let store = engine.store();
     let mut enforcements = all(store, Kind::Enforcement).await?;
     enforcements.extend(all(store, Kind::Notice).await?);
-    let bodies = |(body, _)| body;
+    let decisions: Vec<(Decision, u64)> = all(store, Kind::Trigger).await?;
+    let held: Vec<(HeldEffect, u64)> = all(store, Kind::Effect).await?;
     Ok(Facts {
         taken,
         effects,
-        decisions: all(store, Kind::Trigger).await?.into_iter().map(bodies).collect(),
+        decisions: decisions.into_iter().map(|(body, _)| body).collect(),
         enforcements,
         approvals: all(store, Kind::Approval).await?,
+        held: held.into_iter().map(|(body, _)| body).collect(),
         audit,
         chain,
     })
+}
+
+/// Whether an answer has come for what somebody else had taken over, in what the trail says after that
+/// number; it is put forward.
+pub(crate) async fn late_answer(engine: &Engine, read: &mut u64) -> Result<bool, tipstaff::EngineError> {
+    loop {
+        let page = engine.audit(&tenant(), *read, MAX_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(false) };
+        if page.iter().any(|record| record.code == LATE_ANSWER) {
+            return Ok(true);
+        }
+        *read = last.seq;
+    }
 }
 
 async fn all<T: DeserializeOwned>(
@@ -126,9 +149,16 @@ impl Facts {
         let mut faults = Vec::new();
         self.signals(&mut faults);
         self.deliveries(&mut faults);
+        self.stands(&mut faults);
         self.agreements(&mut faults);
         self.trail(&mut faults);
         faults
+    }
+
+    /// How often a host took over what another held, and how often that one answered all the same.
+    pub(crate) fn takeovers(&self) -> [usize; 2] {
+        ["ENFORCEMENT_RECLAIMED", LATE_ANSWER]
+            .map(|code| self.audit.iter().filter(|record| record.code == code).count())
     }
 
     /// Every signal that was taken and concerned a rule has one decision, and each action of it once.
@@ -161,39 +191,6 @@ impl Facts {
         }
     }
 
-    /// Everything is over; what succeeded had its effect once, and nothing had one that nobody decided.
-    fn deliveries(&self, faults: &mut Vec<String>) {
-        let mut known = BTreeMap::new();
-        for (enforcement, _) in &self.enforcements {
-            let key = enforcement.id.to_string();
-            let effects = self.effects.effects.get(&key).copied().unwrap_or(0);
-            let most = match (enforcement.status(), enforcement.reason()) {
-                (Status::Pending, reason) => {
-                    faults.push(format!("{key} is not over: {reason}"));
-                    1
-                }
-                (Status::Succeeded, Reason::Done) => {
-                    if effects == 0 {
-                        faults.push(format!("{key} succeeded, and the receiver never saw it"));
-                    }
-                    1
-                }
-                (_, Reason::Rejected | Reason::ApprovalExpired | Reason::Cancelled) => 0,
-                _ => 1,
-            };
-            if effects > most {
-                faults.push(format!("{key} ({}) had its effect {effects} times", enforcement.reason()));
-            }
-            known.insert(key, enforcement);
-        }
-        for key in self.effects.effects.keys().filter(|key| !known.contains_key(*key)) {
-            faults.push(format!("{key} had its effect without a record"));
-        }
-        if self.effects.refused > 0 {
-            faults.push(format!("{} messages were not believed", self.effects.refused));
-        }
-    }
-
     /// Locks were agreed to, and only those that were had their effect.
     fn agreements(&self, faults: &mut Vec<String>) {
         let by_id: BTreeMap<_, _> = self.approvals.iter().map(|(asked, _)| (asked.id, asked)).collect();
@@ -204,8 +201,12 @@ impl Facts {
         for (lock, _) in locks {
             let asked = lock.approval.and_then(|id| by_id.get(&id));
             let effect = self.effects.effects.contains_key(&lock.id.to_string());
+            let rejected = lock.reason() == Reason::Rejected;
             match asked.map(|asked| &asked.state) {
                 None => faults.push(format!("{} was never asked for", lock.id)),
+                Some(ApprovalState::Granted) if rejected => {
+                    faults.push(format!("{} was rejected, but people agreed to it", lock.id));
+                }
                 Some(ApprovalState::Granted) => {}
                 Some(ApprovalState::Open) => faults.push(format!("the request for {} is open", lock.id)),
                 Some(state) if effect => {
@@ -254,11 +255,12 @@ impl fmt::Display for Facts {
         let count = |reason| self.enforcements.iter().filter(|(e, _)| e.reason() == reason).count();
         let attempts: u32 = self.enforcements.iter().map(|(e, _)| e.attempts).sum();
         let sent: usize = self.effects.attempts.values().sum();
-        let late = self.audit.iter().filter(|record| record.code == "ENFORCEMENT_SETTLE_REFUSED").count();
+        let [taken_over, late] = self.takeovers();
         write!(
             f,
             "{} signals taken, {} decisions, {} enforcements and notices ({} done, {} rejected, {} exhausted), \
-             {attempts} attempts, {sent} messages for {} effects, {late} late answers refused, {} audit records",
+             {attempts} attempts, {sent} messages for {} effects, {taken_over} takeovers, {late} late answers refused, \
+             {} audit records",
             self.taken.len(),
             self.decisions.len(),
             self.enforcements.len(),
@@ -275,7 +277,7 @@ impl fmt::Display for Facts {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use tipstaff::{Delivered, Filter, Job, MemoryStore, ready};
+    use tipstaff::{Delivered, EffectState, Filter, Job, MemoryStore, State, ready};
 
     use super::*;
     use crate::world::{Order, rules};
@@ -286,7 +288,9 @@ mod tests {
         let seen = Arc::new(Mutex::new(Effects::default()));
         let sees = Arc::clone(&seen);
         let deliver = move |job: &Job| {
-            *sees.lock().unwrap().effects.entry(job.key.to_string()).or_default() += 1;
+            let mut seen = sees.lock().unwrap();
+            *seen.effects.entry(job.key.to_string()).or_default() += 1;
+            *seen.attempts.entry(job.key.to_string()).or_default() += 1;
             Delivered::done()
         };
         let engine = Engine::new(MemoryStore::default(), deliver, rules());
@@ -318,7 +322,20 @@ mod tests {
     fn a_calm_run_has_no_faults() {
         let facts = calm();
         assert_eq!(facts.faults(), Vec::<String>::new());
-        assert_eq!((facts.decisions.len(), facts.approvals.len()), (18, 6));
+        assert_eq!((facts.decisions.len(), facts.approvals.len(), facts.held.len()), (18, 6, 5));
+    }
+
+    /// Has the first that succeeded end otherwise.
+    fn end(facts: &mut Facts, state: State) {
+        let done = facts.enforcements.iter_mut().find(|(e, _)| e.reason() == Reason::Done);
+        done.unwrap().0.state = state;
+    }
+
+    fn is_undo(facts: &Facts, record: &AuditRecord) -> bool {
+        let of = |(e, _): &&(Enforcement, u64)| Some(e.id) == record.enforcement;
+        let enforcement = facts.enforcements.iter().find(of);
+        enforcement.is_some_and(|(e, _)| matches!(e.purpose, Purpose::Undo { .. }))
+            && record.code == "ENFORCEMENT_SUCCEEDED"
     }
 
     fn key(facts: &Facts, reason: Reason) -> String {
@@ -328,7 +345,7 @@ mod tests {
     #[test]
     fn each_thing_that_may_go_wrong_is_seen() {
         type Spoil = fn(&mut Facts);
-        let spoilt: [(&str, Spoil); 12] = [
+        let spoilt: [(&str, Spoil); 23] = [
             ("sig-0 was taken", |facts| facts.decisions.clear()),
             ("has 2 decisions", |facts| facts.decisions.push(facts.decisions[0].clone())),
             ("was taken: (decisions, actions) are (0, 0)", |facts| _ = facts.taken.insert(20)),
@@ -345,6 +362,34 @@ mod tests {
             ("the notice", |facts| facts.audit.retain(|record| record.code != "APPROVAL_NOTICE_SENT")),
             ("the request", |facts| facts.audit.retain(|record| record.code != "APPROVAL_VOTE_CAST")),
             ("messages were not believed", |facts| facts.effects.refused = 1),
+            ("(permanent_error), for which", |facts| end(facts, State::PermanentError)),
+            ("(outcome_unknown), for which", |facts| end(facts, State::OutcomeUnknown)),
+            ("(approval_expired), for which", |facts| end(facts, State::ApprovalExpired)),
+            ("(superseded), for which", |facts| end(facts, State::Superseded)),
+            ("was given up after 1 of 10 attempts", |facts| end(facts, State::Exhausted)),
+            ("used up their attempts", |facts| {
+                for (enforcement, _) in &mut facts.enforcements {
+                    (enforcement.state, enforcement.attempts) = (State::Exhausted, 10);
+                }
+            }),
+            ("was rejected, but people agreed to it", |facts| {
+                let lock =
+                    facts.enforcements.iter_mut().find(|(e, _)| e.approval.is_some() && e.attempts > 0);
+                lock.unwrap().0.state = State::Rejected;
+            }),
+            ("came 2 times in 1 attempts", |facts| *facts.effects.attempts.values_mut().next().unwrap() += 1),
+            ("is left stuck", |facts| {
+                facts.held[0].state = EffectState::Stuck { undo: facts.enforcements[0].0.id };
+            }),
+            ("was never taken back", |facts| {
+                let undone = facts.audit.iter().filter(|record| is_undo(facts, record));
+                let undone: Vec<u64> = undone.map(|record| record.seq).collect();
+                facts.audit.retain(|record| !undone.contains(&record.seq));
+            }),
+            ("was taken back twice", |facts| {
+                let undone = facts.audit.iter().find(|record| is_undo(facts, record)).unwrap().clone();
+                facts.audit.push(undone);
+            }),
         ];
         for (seen, spoil) in spoilt {
             let mut facts = calm();
