@@ -13,7 +13,7 @@ use tipstaff::{
 
 use super::args::{Cli, DEFAULT_TENANT};
 use super::feed::Feed;
-use super::host::{Host, wait};
+use super::host::{Host, due, wait};
 use super::operators::{self, Deed};
 use super::{Failure, Output, approvals, audit, rules, show};
 use crate::input::{Layout, People, Reader, RejectFile};
@@ -67,7 +67,7 @@ pub(super) fn run(cli: &Cli, dir: &Path) -> Result<Output, Failure> {
     }
     let fed = feed.fed;
     let host = Host { tenant: cli.tenant.clone(), now: fed.now.unwrap_or(begin), json: cli.json, engine };
-    wait(host.engine.run_due(host.now))?;
+    due(&host.engine, host.now)?;
     if cli.json {
         return report_json(&host, refused);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tipstaff::{Decision, Engine, EngineError, RunReport, Signal, Span, StoreError, TenantId, Time};
 
 use super::Failure;
-use super::host::wait;
+use super::host::due;
 use super::left::{self, Left};
 use crate::store::block_on;
 
@@ -96,7 +96,7 @@ impl<'a> Feed<'a> {
 
     /// Does what is due at this time.
     pub(super) fn due(&mut self, now: Time) -> Result<RunReport, Failure> {
-        let report = wait(self.engine.run_due(now))?;
+        let report = due(self.engine, now)?;
         match report.faults.first() {
             Some(fault) => Err(format!("{}: {}", fault.key, fault.error).into()),
             None => Ok(report),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use tipstaff::{ActionType, Engine, EngineError, RuleId, RuleSet, Settings, TenantId, Time};
+use tipstaff::{ActionType, Engine, EngineError, RuleId, RuleSet, RunReport, Settings, TenantId, Time};
 
 use super::args::Cli;
 use super::{Failure, Output};
@@ -61,7 +61,7 @@ impl Host {
 
     /// Carries out what is due.
     pub(super) fn run_now(&self) -> Result<Output, Failure> {
-        let report = wait(self.engine.run_due(self.now))?;
+        let report = due(&self.engine, self.now)?;
         let faults: Vec<String> =
             report.faults.iter().map(|fault| format!("{}: {}", fault.key, fault.error)).collect();
         let ok = faults.is_empty();
@@ -106,6 +106,15 @@ pub(super) fn beside(cli: &Cli, name: &str) -> PathBuf {
 /// Reads a file, and names it where that fails.
 pub(super) fn read(file: &std::path::Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+/// Does all that is due at a time, however long it takes.
+pub(super) fn due(engine: &Engine, now: Time) -> Result<RunReport, Failure> {
+    let mut report = wait(engine.run_due(now))?;
+    while report.more {
+        report += wait(engine.run_due(now))?;
+    }
+    Ok(report)
 }
 
 /// The outcome of a call of the engine.
