@@ -85,6 +85,16 @@ impl Inner {
         record
     }
 
+    /// A renewal since the record was read raises no version: its end of the lease stands.
+    fn keep_lease(&self, record: &mut Record) {
+        let there = self.records.get(&record.key).and_then(|there| there.lease.as_ref());
+        if let (Some(lease), Some(there)) = (&mut record.lease, there)
+            && (&lease.worker, lease.nonce) == (&there.worker, there.nonce)
+        {
+            lease.until = there.until;
+        }
+    }
+
     fn append(&mut self, drafts: impl IntoIterator<Item = crate::audit::AuditDraft>) {
         for draft in drafts {
             let (tenant, lane) = (draft.tenant.clone(), draft.lane);
@@ -112,7 +122,9 @@ impl Inner {
             }
         }
         for record in &commit.put {
-            self.write(record.clone());
+            let mut record = record.clone();
+            self.keep_lease(&mut record);
+            self.write(record);
         }
         self.append(commit.audit.iter().cloned());
         self.commits.insert(id);

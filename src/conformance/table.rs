@@ -76,6 +76,7 @@ macro_rules! __tipstaff_store_laws {
         20, "Renewal", lease::a_renewal_counts_from_now, "longer, shorter, and none at all: what is handed back is free";
         20, "Renewal", lease::what_has_lapsed_is_renewed_until_it_is_taken, "a lease that is over is still its holder's while nobody has taken it";
         20, "Renewal", together::a_renewal_and_a_rescue_exclude_each_other, "threads that renew and take a lapsed record at once";
+        20, "Renewal", lease::a_put_that_keeps_the_lease_undoes_no_renewal, "neither a longer lease nor one that was handed back; another lease and none are written as they are";
         21, "Due", read::exactly_what_is_due_comes_in_order, "to the microsecond, over tenants and kinds";
         21, "Due", read::due_pages_go_on_after_the_last, "also when the records of the page before were stepped";
         21, "Due", answers::a_due_page_has_its_bounds, "at least one row, and as many as are asked for";

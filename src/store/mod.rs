@@ -159,7 +159,8 @@ pub struct Upcoming {
 ///     outside is taken as the nearest end.
 /// 20. *Renewal*: a renewal sets the lease of the token's holder anew, from now, as long as nobody
 ///     else has taken the record, and is refused with `Fenced` for any other token; it changes
-///     neither version nor attempt.
+///     neither version nor attempt. A put whose lease names the worker and the nonce that stand in
+///     the record leaves the lease's end as it stands: only claims and renewals say when it is.
 ///
 /// **Reading**
 /// 21. *Due*: [`Store::due`] gives exactly the records with a `due_at` not after `until`, by

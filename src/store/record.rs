@@ -78,7 +78,7 @@ pub struct Record {
     /// Where it waits to be claimed, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
-    /// Who holds it, if it was claimed.
+    /// Who holds it, if it was claimed. A put that keeps the lease leaves its end as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
     /// The token of the last claim; 0 before the first. A put keeps it.

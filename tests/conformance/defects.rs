@@ -48,7 +48,7 @@ defects! {
     AuditsRefused: [a_large_commit_is_whole_or_nothing a_refused_commit_writes_nothing], "audit records are written before anything is checked";
     RefusesNothing: [an_accepted_commit_writes_everything], "a commit of nothing is refused";
     AcceptsLaterVersions: [a_large_commit_is_whole_or_nothing a_put_names_the_version_that_it_replaces], "only a lower version is a conflict";
-    VersionsJump: [facets_follow_their_record a_commit_is_seen_whole each_put_raises_the_version_by_one of_racing_puts_one_wins], "by two, from 3 on";
+    VersionsJump: [a_put_that_keeps_the_lease_undoes_no_renewal facets_follow_their_record a_commit_is_seen_whole each_put_raises_the_version_by_one of_racing_puts_one_wins], "by two, from 3 on";
     VersionsCheckedEarly: [of_racing_puts_one_wins], "outside of the transaction that writes";
     IgnoresExpectedNone: [a_commit_of_expectations_alone_counts of_two_that_expect_each_others_record_one_is_written what_was_read_must_still_be_so], "an expected 0 is not checked";
     FencesOnlyLower: [every_fence_must_hold a_fence_needs_the_records_token], "a higher token passes";
@@ -112,7 +112,7 @@ defects! {
     NoncesForgotten: [a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_repeated_claim_takes_nothing_new], "a repeat takes more";
     RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
     MaxOfEachTenant: [a_claim_takes_at_most_its_max tenants_take_turns what_comes_next_is_told what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn what_is_held_is_ahead_when_it_lapses], "`max` records of each tenant";
-    RenewalsAreWrites: [a_renewal_prolongs_the_lease], "a renewal raises the version";
+    RenewalsAreWrites: [a_put_that_keeps_the_lease_undoes_no_renewal a_renewal_prolongs_the_lease], "a renewal raises the version";
     RenewsLowerTokens: [what_has_lapsed_is_renewed_until_it_is_taken nobody_else_renews], "an earlier holder renews";
     RenewsTheSettled: [nobody_else_renews], "a record without a holder is renewed";
     DueIsLater: [exactly_what_is_due_comes_in_order due_pages_go_on_after_the_last],
@@ -155,6 +155,9 @@ defects! {
     RenewalsAddUp: [a_renewal_counts_from_now what_is_held_is_ahead_when_it_lapses], "a renewal counts from the end of the lease";
     LapsedIsLost: [what_has_lapsed_is_renewed_until_it_is_taken], "also before anybody else has taken it";
     RenewalsCheckedEarly: [a_renewal_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
+    PutsUndoRenewals: [a_put_that_keeps_the_lease_undoes_no_renewal], "a put writes the lease as it was read";
+    PutsUndoReturns: [a_put_that_keeps_the_lease_undoes_no_renewal], "of a lease that is kept the later end counts";
+    PutsKeepAnyLease: [a_put_that_keeps_the_lease_undoes_no_renewal], "the end of another lease stands as well";
     DuePagesMayBeEmpty: [a_due_page_has_its_bounds], "a page of none is none";
     DueCursorsAreTimes: [due_pages_go_on_after_the_last due_pages_hold_while_timers_move],
         "a page goes on after the time of the last record";

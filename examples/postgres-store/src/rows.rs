@@ -11,7 +11,8 @@ use tokio_postgres::{Error, Statement};
 use crate::fault::Fault;
 use crate::lock::Old;
 
-const PUT: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, due_at, channel, ready_at, \
+/// Of a lease that is kept the end stands: a renewal since the record was read raises no version.
+const PUT: &str = "INSERT INTO tipstaff_records AS r (tenant, kind, id, version, at, due_at, channel, ready_at, \
         lease_worker, lease_nonce, lease_until, token, facets, body) \
     SELECT $1, * FROM unnest($2::TEXT[], $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], \
         $8::BIGINT[], $9::TEXT[], $10::TEXT[], $11::BIGINT[], $12::BIGINT[], $13::TEXT[], $14::TEXT[]) \
@@ -19,7 +20,8 @@ const PUT: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, 
         version = excluded.version, at = excluded.at, due_at = excluded.due_at, \
         channel = excluded.channel, ready_at = excluded.ready_at, \
         lease_worker = excluded.lease_worker, lease_nonce = excluded.lease_nonce, \
-        lease_until = excluded.lease_until, token = excluded.token, \
+        lease_until = CASE WHEN r.lease_worker = excluded.lease_worker AND r.lease_nonce = excluded.lease_nonce \
+            THEN r.lease_until ELSE excluded.lease_until END, token = excluded.token, \
         facets = excluded.facets, body = excluded.body";
 /// For one row: a statement for many would be a join, which the planner of a database that is new turns
 /// into a walk through all facets of the tenant; see [`row::of_keys`].

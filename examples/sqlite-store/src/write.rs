@@ -59,9 +59,11 @@ pub(crate) fn put(db: &Connection, record: &Record, lanes: &mut Lanes) -> Result
         row::columns!(),
         ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING"
     );
+    // A renewal since the record was read raises no version: its end of the lease stands.
     const REPLACE: &str = "UPDATE records SET
             version = ?4, at = ?5, due_at = ?6, channel = ?7, ready_at = ?8, lease_worker = ?9,
-            lease_nonce = ?10, lease_until = ?11, token = ?12, facets = ?13, body = ?14
+            lease_nonce = ?10, token = ?12, facets = ?13, body = ?14,
+            lease_until = CASE WHEN lease_worker = ?9 AND lease_nonce = ?10 THEN lease_until ELSE ?11 END
          WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
     let Record { key, at, queue, lease, .. } = record;
     let (tenant, kind) = (key.tenant.as_str(), key.kind.as_str());

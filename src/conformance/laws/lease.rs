@@ -2,8 +2,8 @@
 
 use super::super::bench::Bench;
 use super::super::broken::{Broken, Checked, holds, refused, same};
-use super::super::props::{START, acme, channel, id, other, plain, waiting};
-use crate::store::{Claim, Key, Kind, MAX_CLAIM, Queue, Record, StoreError};
+use super::super::props::{START, acme, at, body, channel, id, other, plain, stored, waiting};
+use crate::store::{Claim, Key, Kind, Lease, MAX_CLAIM, Queue, Record, StoreError};
 use crate::time::{Span, Time};
 
 /// When a record's lease runs out.
@@ -118,4 +118,30 @@ pub(in super::super) fn what_has_lapsed_is_renewed_until_it_is_taken(bench: &Ben
     let fenced = StoreError::Fenced(lost.clone());
     refused("a renewal of what another has taken", &fenced, &bench.renew(&lost, 1, Span::hours(1)))?;
     same("what another has taken", &next, &bench.get(&lost)?)
+}
+
+/// 20. *Renewal*
+pub(in super::super) fn a_put_that_keeps_the_lease_undoes_no_renewal(bench: &Bench<'_>) -> Checked {
+    let tenant = acme();
+    bench.put(&tenant, waiting(&tenant, 0..1))?;
+    let mut read = bench.claim_one("a claim", &bench.ask(&id("w1"), 1))?;
+    // The second is a worker that hands back what it holds.
+    for lease in [Span::hours(9), Span::ZERO] {
+        let ends = bench.renew(&read.key, read.token, lease)?;
+        bench.put(&tenant, vec![Record { body: body("written beside the work"), ..read.clone() }])?;
+        let there = bench.get(&read.key)?;
+        same("the end of the lease after a put of what was read before", &ends, &until(&there)?)?;
+        read.version = there.version;
+    }
+    // Another worker's, another claim's, none, and one where there was none.
+    let nonce = read.lease.as_ref().map_or(bench.fresh(&tenant).id, |lease| lease.nonce);
+    let next = bench.fresh(&tenant).id;
+    for (nonce, ends) in [(nonce, Some(at(7))), (next, Some(at(8))), (next, None), (next, Some(at(9)))] {
+        let lease = ends.map(|until| Lease { worker: id("w2"), nonce, until });
+        let put = Record { lease, ..read.clone() };
+        bench.put(&tenant, vec![put.clone()])?;
+        same("a record that is put with another lease", &stored(&put), &bench.get(&put.key)?)?;
+        read.version += 1;
+    }
+    Ok(())
 }

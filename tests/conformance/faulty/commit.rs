@@ -83,7 +83,8 @@ impl Faulty {
                 return Err(StoreError::Conflict(record.key.clone()));
             }
             if self.has(Defect::WritesWhatItCan) {
-                self.write(&mut data, record);
+                let record = self.with_lease(&data, record);
+                self.write(&mut data, &record);
             }
         }
         if late && known(&data) {
@@ -108,7 +109,8 @@ impl Faulty {
         if !self.has(Defect::WritesWhatItCan) {
             let kept = if self.has(Defect::CutsLargeCommits) { 500 } else { usize::MAX };
             for record in commit.put.iter().take(kept) {
-                self.write(&mut data, record);
+                let record = self.with_lease(&data, record);
+                self.write(&mut data, &record);
             }
         }
         if self.has(Defect::AuditsLater) && !commit.put.is_empty() && !commit.audit.is_empty() {
@@ -160,5 +162,22 @@ impl Faulty {
         own.commits.insert(id);
         own.pages.clear();
         Ok(Committed::Applied)
+    }
+
+    /// The record with the end of its lease as it stands, where it is the same lease.
+    fn with_lease(&self, data: &Data, record: &Record) -> Record {
+        let mut record = record.clone();
+        let there = data.records.get(&self.place(&record.key)).and_then(|there| there.lease.as_ref());
+        if let (Some(lease), Some(there)) = (&mut record.lease, there)
+            && (self.has(Defect::PutsKeepAnyLease)
+                || (&lease.worker, lease.nonce) == (&there.worker, there.nonce))
+        {
+            lease.until = match self.defect {
+                Defect::PutsUndoRenewals => lease.until,
+                Defect::PutsUndoReturns => lease.until.max(there.until),
+                _ => there.until,
+            };
+        }
+        record
     }
 }
