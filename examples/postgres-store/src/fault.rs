@@ -14,6 +14,9 @@ pub(crate) enum Fault {
     Store(StoreError),
     /// Another transaction was in the way. Nothing was written; the same may be tried again.
     Again(String),
+    /// A key was there that was not when it was looked for. Another transaction may have made it; if it
+    /// stays in the way, what is stored contradicts itself.
+    Twice(String),
 }
 
 impl Fault {
@@ -25,9 +28,26 @@ impl Fault {
     /// An error of `COMMIT` itself. Only a transaction that the server says it has rolled back is
     /// known not to be written.
     pub(crate) fn at_commit(error: &Error) -> Self {
-        match class(error) {
-            Some("40") => Self::Again(text(error)),
+        match code(error) {
+            Some(code) if code.starts_with("40") && code != "40003" => Self::Again(text(error)),
             _ => Self::Store(StoreError::Unknown(text(error))),
+        }
+    }
+
+    /// Before its commit a transaction that fails has written nothing.
+    fn of(code: Option<&str>, text: String) -> Self {
+        match code.map(|code| (code.get(..2).unwrap_or_default(), code)) {
+            Some((_, "23505")) => Self::Twice(text),
+            // A lock that was not to be had, and what the server has rolled back for another's sake.
+            Some((_, "55P03") | ("40", _)) => Self::Again(text),
+            // No connection; no resources; an operator stepped in; the system failed.
+            None | Some(("08" | "53" | "57" | "58", _)) => Self::Store(StoreError::Unavailable(text)),
+            // Read-only; a transaction that lay idle, or lasted, too long; a statement that the server
+            // does not know, as behind a pooler that gives each transaction another session.
+            Some((_, "25006" | "25P03" | "25P04" | "26000" | "42P05")) => {
+                Self::Store(StoreError::Unavailable(text))
+            }
+            _ => Self::corrupt("the database", text),
         }
     }
 }
@@ -38,19 +58,9 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// Before its commit a transaction that fails has written nothing.
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        let code = error.code().map(|code| code.code());
-        match (code, class(&error)) {
-            // A lock that was not to be had, and a key that another transaction has just made.
-            (Some("55P03" | "23505"), _) | (_, Some("40")) => Self::Again(text(&error)),
-            // No connection; no resources; an operator stepped in; the system failed; read-only.
-            (None, _) | (_, Some("08" | "53" | "57" | "58")) | (Some("25006"), _) => {
-                Self::Store(StoreError::Unavailable(text(&error)))
-            }
-            _ => Self::corrupt("the database", text(&error)),
-        }
+        Self::of(code(&error), text(&error))
     }
 }
 
@@ -66,13 +76,14 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Store(error) => error,
             Fault::Again(why) => Self::Unavailable(format!("other transactions are in the way: {why}")),
+            Fault::Twice(why) => Self::Corrupt { place: "the database".into(), fault: why },
         }
     }
 }
 
-/// The first two characters of the error's code.
-fn class(error: &Error) -> Option<&str> {
-    error.code().and_then(|code| code.code().get(..2))
+/// The error's code, where the server has told one.
+fn code(error: &Error) -> Option<&str> {
+    error.code().map(|code| code.code())
 }
 
 /// What the server says, without the statement's values.
@@ -80,5 +91,33 @@ fn text(error: &Error) -> String {
     match error.as_db_error() {
         Some(known) => format!("{} ({})", known.message(), known.code().code()),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_says_what_to_do() {
+        for (codes, expected) in [
+            ("08006 53300 57P01 57P05 58030 25006 25P03 25P04 26000 42P05", "unavailable"),
+            ("40001 40P01 40003 55P03", "again"),
+            ("23505", "twice"),
+            ("22003 23514 25001 42P01 XX001", "corrupt"),
+        ] {
+            for code in codes.split(' ') {
+                let word = match Fault::of(Some(code), String::new()) {
+                    Fault::Store(StoreError::Unavailable(_)) => "unavailable",
+                    Fault::Store(StoreError::Corrupt { .. }) => "corrupt",
+                    Fault::Store(_) => "another answer",
+                    Fault::Again(_) => "again",
+                    Fault::Twice(_) => "twice",
+                };
+                assert_eq!(word, expected, "{code}");
+            }
+        }
+        let broken = Fault::of(None, String::new());
+        assert!(matches!(broken, Fault::Store(StoreError::Unavailable(_))), "{broken:?}");
     }
 }

@@ -56,7 +56,7 @@ macro_rules! in_turn {
         let mut turn = 0;
         loop {
             match $attempt.await {
-                Err(Fault::Again(_)) if turn < TURNS => {
+                Err(Fault::Again(_) | Fault::Twice(_)) if turn < TURNS => {
                     turn += 1;
                     pause(turn).await;
                 }
