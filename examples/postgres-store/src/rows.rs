@@ -35,6 +35,10 @@ const HEADS: &str = "UPDATE tipstaff_heads AS h SET seq = n.seq, hash = n.hash \
     FROM unnest($2::INTEGER[], $3::BIGINT[], $4::BYTEA[]) AS n (lane, seq, hash) \
     WHERE h.tenant = $1 AND h.lane = n.lane";
 
+/// How many futures `try_join_all` polls one after the other, at the first poll; of more it promises no
+/// order.
+const AT_ONCE: usize = 30;
+
 /// The statements that write, known to a connection before any of them is sent: so they go out in
 /// their order.
 pub(crate) struct Writes {
@@ -111,13 +115,21 @@ impl<'a> Rows<'a> {
     }
 
     /// Writes them all, and sends the commit after them: the server rolls back where one of them fails.
-    /// Gives how the writing went and how the commit did.
+    /// Where they are so many that some might be sent behind the commit, it waits for them. Gives how the
+    /// writing went and how the commit did.
     pub(crate) async fn write_and_commit(
         &self,
         db: &impl GenericClient,
         writes: &Writes,
     ) -> (Result<(), Error>, Result<(), Error>) {
-        join(self.write(db, writes), db.batch_execute("COMMIT")).await
+        let commit = db.batch_execute("COMMIT");
+        if self.gone.len() <= AT_ONCE {
+            return join(self.write(db, writes), commit).await;
+        }
+        match self.write(db, writes).await {
+            Ok(()) => (Ok(()), commit.await),
+            failed => (failed, Ok(())),
+        }
     }
 
     async fn put(&self, db: &impl GenericClient, statement: &Statement) -> Result<(), Error> {
