@@ -19,8 +19,11 @@ pub(crate) enum Found {
     /// The claim was made before: what it still holds.
     Held(Vec<Record>),
     /// What may be taken, of each tenant in turn; at most the claim's number.
-    Ready(BTreeMap<TenantId, BTreeSet<Key>>),
+    Ready(Ready),
 }
+
+/// Keys of each tenant.
+pub(crate) type Ready = BTreeMap<TenantId, BTreeSet<Key>>;
 
 /// Looks for what a claim may take. What a kill switch holds back is passed over, so that it takes
 /// no one else's place.
@@ -34,7 +37,7 @@ pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found
     }
     let max = claim.max.clamp(1, MAX_CLAIM);
     let channels = channels(db, claim.channels.as_ref()).await?;
-    let mut ready: BTreeMap<TenantId, BTreeSet<Key>> = BTreeMap::new();
+    let mut ready = Ready::new();
     let mut add = |key: Key| ready.entry(key.tenant.clone()).or_default().insert(key);
     let mut found = 0;
     let mut lines = VecDeque::new();

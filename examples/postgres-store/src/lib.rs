@@ -2,9 +2,9 @@
 
 mod claim;
 mod fault;
+mod lent;
 mod lock;
 mod open;
-mod pipeline;
 mod read;
 mod row;
 mod rows;
@@ -13,15 +13,16 @@ mod write;
 use std::fmt;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Pool};
+use deadpool_postgres::Pool;
 use tipstaff::{
     Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
     Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 use tokio_postgres::{Config, IsolationLevel};
 
-use claim::Found;
+use claim::{Found, Ready};
 use fault::Fault;
+use lent::Lent;
 pub use lock::Form;
 pub use open::OpenError;
 
@@ -66,17 +67,33 @@ macro_rules! in_turn {
     }};
 }
 
+/// Asks something on a connection.
+macro_rules! ask {
+    ($store:expr, |$db:ident| $work:expr) => {{
+        let lent = Lent::of(&$store.pool).await?;
+        let $db = lent.client();
+        let answer = $work;
+        lent.give_back();
+        Ok(answer?)
+    }};
+}
+
 /// Runs some work in a transaction, again where another one was in the way.
 macro_rules! transaction {
     ($store:expr, |$tx:ident| $work:expr) => {
         in_turn!(async {
-            let mut client = $store.client().await?;
+            let mut lent = Lent::of(&$store.pool).await?;
             let isolation = $store.form.isolation();
-            let $tx = client.build_transaction().isolation_level(isolation).start().await?;
-            let done = $work?;
-            // Dropped before its commit, it is rolled back.
-            $tx.commit().await.map_err(|error| Fault::at_commit(&error))?;
-            Ok::<_, Fault>(done)
+            let done = async {
+                let $tx = lent.client_mut().build_transaction().isolation_level(isolation).start().await?;
+                let done = $work?;
+                // Dropped before its commit, it is rolled back.
+                $tx.commit().await.map_err(|error| Fault::at_commit(&error))?;
+                Ok::<_, Fault>(done)
+            }
+            .await;
+            lent.give_back();
+            done
         })
     };
 }
@@ -111,8 +128,37 @@ impl PostgresStore {
         open::pool(config, connections)
     }
 
-    async fn client(&self) -> Result<Client, Fault> {
-        Ok(self.pool.get().await?)
+    /// Takes what was found, tenant by tenant: no transaction crosses tenants.
+    async fn take(&self, claim: &Claim, ready: &Ready) -> Result<Vec<Record>, StoreError> {
+        let (mut taken, mut fault) = (Vec::new(), None);
+        for (tenant, keys) in ready {
+            let more: Result<_, StoreError> =
+                transaction!(self, |tx| { claim::take(&tx, self.form, claim, tenant, keys, &taken).await });
+            match more {
+                Ok(Some(more)) => taken.extend(more),
+                // It was written by whoever made the same claim at once.
+                Ok(None) => {
+                    let lost = |error: StoreError| StoreError::Unknown(error.to_string());
+                    return self.held(claim).await.map_err(lost);
+                }
+                Err(StoreError::Unknown(why)) => return Err(StoreError::Unknown(why)),
+                // It holds up no other tenant.
+                Err(error @ StoreError::Corrupt { .. }) => fault = Some(error),
+                Err(error) => {
+                    fault = Some(error);
+                    break;
+                }
+            }
+        }
+        // What is taken is: it would wait for its lease if the claim were said to have failed.
+        match fault {
+            Some(fault) if taken.is_empty() => Err(fault),
+            _ => Ok(taken),
+        }
+    }
+
+    async fn held(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        ask!(self, |db| claim::held(db, claim).await)
     }
 }
 
@@ -125,12 +171,12 @@ async fn pause(turn: u32) {
 
 impl Store for PostgresStore {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        Ok(read::load(&self.client().await?, keys).await?)
+        ask!(self, |db| read::load(db, keys).await)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         write::refuse_other_tenants(commit)?;
-        in_turn!(async { write::commit(self.client().await?, self.form, commit).await })
+        in_turn!(async { write::commit(Lent::of(&self.pool).await?, self.form, commit).await })
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
@@ -139,24 +185,13 @@ impl Store for PostgresStore {
             if turn > 0 {
                 pause(turn).await;
             }
-            let found = claim::look(&self.client().await?, claim).await?;
-            let ready = match found {
+            let found: Result<_, StoreError> = ask!(self, |db| claim::look(db, claim).await);
+            let ready = match found? {
                 Found::Held(held) => return Ok(held),
                 Found::Ready(ready) if ready.is_empty() => return Ok(Vec::new()),
                 Found::Ready(ready) => ready,
             };
-            // No transaction crosses tenants. A claim that ends between two is repeated with what
-            // it has taken.
-            let mut taken: Vec<Record> = Vec::new();
-            for (tenant, keys) in &ready {
-                let more = transaction!(self, |tx| {
-                    claim::take(&tx, self.form, claim, tenant, keys, &taken).await
-                })?;
-                match more {
-                    Some(more) => taken.extend(more),
-                    None => return Ok(claim::held(&self.client().await?, claim).await?),
-                }
-            }
+            let taken = self.take(claim, &ready).await?;
             if !taken.is_empty() {
                 return Ok(taken);
             }
@@ -168,28 +203,29 @@ impl Store for PostgresStore {
         transaction!(self, |tx| write::renew(&tx, renewal).await)
     }
 
-    async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
-        Ok(claim::upcoming(&self.client().await?, ask).await?)
+    async fn upcoming(&self, ahead: &Ahead) -> Result<Upcoming, StoreError> {
+        ask!(self, |db| claim::upcoming(db, ahead).await)
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        let mut client = self.client().await?;
-        let snapshot =
-            client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
-        let snapshot = snapshot.start().await.map_err(Fault::from)?;
-        Ok(read::due(&snapshot, page).await?)
+        let mut lent = Lent::of(&self.pool).await?;
+        let snapshot = lent.client_mut().build_transaction();
+        let snapshot = snapshot.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+        let due = async { read::due(&snapshot.start().await?, page).await }.await;
+        lent.give_back();
+        Ok(due?)
     }
 
     async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        Ok(read::query(&self.client().await?, query).await?)
+        ask!(self, |db| read::query(db, query).await)
     }
 
     async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        Ok(read::trail(&self.client().await?, trail).await?)
+        ask!(self, |db| read::trail(db, trail).await)
     }
 
     async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        Ok(read::head(&self.client().await?, tenant, lane).await?)
+        ask!(self, |db| read::head(db, tenant, lane).await)
     }
 
     async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
@@ -197,7 +233,7 @@ impl Store for PostgresStore {
     }
 
     async fn now(&self) -> Result<Time, StoreError> {
-        Ok(read::now(&self.client().await?).await?)
+        ask!(self, |db| read::now(db).await)
     }
 
     async fn unique(&self) -> Result<Salt, StoreError> {

@@ -11,21 +11,20 @@ use tipstaff::{
 use tokio_postgres::{Error, Row, Statement};
 
 use crate::fault::Fault;
+use crate::lent::Lent;
 use crate::lock::{Form, Keys, Locks, Old};
-use crate::pipeline::Pipeline;
 use crate::rows::{Rows, Writes, json};
 use crate::{read, row};
 
 /// Writes one transaction in two round trips: all that it must know is asked for at once, and all
 /// that it writes goes out with the commit.
-pub(crate) async fn commit(client: Client, form: Form, commit: &Commit) -> Result<Committed, Fault> {
-    let pipeline = Pipeline::new(client);
-    let outcome = attempt(pipeline.client(), form, commit).await;
+pub(crate) async fn commit(lent: Lent, form: Form, commit: &Commit) -> Result<Committed, Fault> {
+    let outcome = attempt(lent.client(), form, commit).await;
     match outcome {
-        Ok(Committed::Applied) => pipeline.over(),
+        Ok(Committed::Applied) => lent.give_back(),
         // A repeat is one only if what it has read stands.
-        Ok(Committed::AlreadyApplied) => pipeline.commit().await?,
-        Err(_) => pipeline.roll_back().await,
+        Ok(Committed::AlreadyApplied) => lent.commit().await?,
+        Err(_) => lent.roll_back().await,
     }
     outcome
 }
