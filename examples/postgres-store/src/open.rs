@@ -21,6 +21,14 @@ const TURNS: usize = 10;
 /// How long a call waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a connection is set to, where neither the address nor the server says otherwise. The shapes of
+/// the statements do not depend on their values: they are planned once. A host that goes silent within a
+/// transaction keeps its locks for ten seconds, and who waits for one of them tries again after five.
+const SETTINGS: &str = "SELECT set_config(s.name, s.value, false) FROM (VALUES \
+    ('plan_cache_mode', 'auto', 'force_generic_plan'), ('lock_timeout', '0', '5s'), \
+    ('idle_in_transaction_session_timeout', '0', '10s')) AS s (name, usual, value) \
+    WHERE current_setting(s.name, true) = s.usual";
+
 /// Why a database cannot be used as a store. Nothing was written to it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -65,24 +73,41 @@ impl From<tokio_postgres::Error> for OpenError {
 
 /// Connections without TLS, as on one machine or within a trusted network.
 pub(crate) fn pool(config: Config, connections: usize) -> Result<Pool, OpenError> {
-    let manager =
-        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    // The shapes of the statements do not depend on their values: they are planned once. A server that
-    // knows no such setting goes on as it does.
-    let plan_once = Hook::async_fn(|client, _| {
+    // A connection that a call was given up on does not come back: no look is needed before the next.
+    let recycling_method = RecyclingMethod::Fast;
+    let manager = Manager::from_config(watched(config), NoTls, ManagerConfig { recycling_method });
+    // A server that knows no such settings goes on as it does.
+    let settings = Hook::async_fn(|client, _| {
         Box::pin(async move {
-            let _ = client.batch_execute("SET plan_cache_mode = force_generic_plan").await;
+            let _ = client.batch_execute(SETTINGS).await;
             Ok(())
         })
     });
     let patience = Some(PATIENCE);
     Pool::builder(manager)
         .max_size(connections.max(1))
-        .post_create(plan_once)
+        .post_create(settings)
         .timeouts(Timeouts { wait: patience, create: patience, recycle: patience })
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|error| OpenError::Unavailable(error.to_string()))
+}
+
+/// Notices within a minute that a server has gone silent, where the address says nothing else.
+fn watched(mut config: Config) -> Config {
+    if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+        config.keepalives_idle(Duration::from_secs(20));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(Duration::from_secs(10));
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(3);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(Duration::from_secs(30));
+    }
+    config
 }
 
 /// Brings the schema up to date, in one transaction under a lock.
@@ -103,6 +128,11 @@ pub(crate) async fn migrate(pool: &Pool, form: Form) -> Result<(), OpenError> {
 async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
     let mut client = pool.get().await.map_err(Fault::from)?;
     let tx = client.transaction().await?;
+    // Whoever brings a large database up to date is waited for.
+    tx.batch_execute(
+        "SELECT set_config('lock_timeout', '0', true) WHERE current_setting('lock_timeout', true) IS NOT NULL",
+    )
+    .await?;
     tx.batch_execute(
         "CREATE TABLE IF NOT EXISTS tipstaff_schema (one BOOLEAN PRIMARY KEY, version INTEGER NOT NULL, form TEXT NOT NULL)",
     )
