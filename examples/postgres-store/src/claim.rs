@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 use crate::fault::Fault;
-use crate::lock::{self, Form, Old};
+use crate::lock::{self, Form, Old, Places};
 use crate::{read, row, write};
 
 /// What a look at the queues found.
@@ -158,14 +158,15 @@ pub(crate) async fn take(
     let control = Claim::control_key(tenant);
     // Whoever stops something waits until this is over, or this sees that it is stopped.
     let (lock, share, skip) = match form {
-        Form::Rows => (Some(tx.prepare_cached(lock::TOGETHER).await?), SHARE, SKIP),
+        Form::Rows => (Some(tx.prepare_cached(lock::PLACES).await?), SHARE, SKIP),
         Form::Serializable => (None, READ, READ),
     };
     let (share, skip) = (tx.prepare_cached(share).await?, tx.prepare_cached(skip).await?);
     let (of_nonce, clock) = (tx.prepare_cached(HELD).await?, tx.prepare_cached(read::NOW).await?);
+    let hot = Places::together(&control);
     // All at once, and in this order.
     let (locked, control, before, now, found) = join5(
-        lock::lock_absent(tx, lock.as_ref(), &[&control]),
+        hot.lock(tx, lock.as_ref(), tenant),
         select(tx, &share, tenant, &BTreeSet::from([&control])),
         read_held(tx, &of_nonce, claim),
         read::time(tx, &clock),

@@ -2,14 +2,14 @@
 //!
 //! Of [`Form::Rows`] a transaction locks what it decides on, in the order of keys: existing records
 //! by their rows, shared where they are only expected; absent ones by advisory locks of the
-//! transaction, since there is no row. After that, everything is read as it is. Of
+//! transaction, since there is no row, and so those that every decision reads. After that, everything is read as it is. Of
 //! [`Form::Serializable`] nothing is locked, and the database refuses whichever of two transactions
 //! would see the other's past. Either way a transaction that loses is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::GenericClient;
-use futures_util::future::join4;
+use futures_util::future::join3;
 use tipstaff::{Facet, Key, Kind, TenantId};
 use tokio_postgres::{Error, IsolationLevel, Row, Statement};
 
@@ -81,8 +81,8 @@ pub(crate) struct Keys<'a> {
 
 /// The statements that lock and read, known to a connection before the first of them is sent.
 pub(crate) struct Locks {
-    /// Of [`Form::Rows`] alone: for one writer, for readers together.
-    absent: Option<(Statement, Statement)>,
+    /// Of [`Form::Rows`] alone.
+    places: Option<Statement>,
     expected: Statement,
     written: Statement,
 }
@@ -91,20 +91,20 @@ impl Locks {
     pub(crate) async fn prepare(db: &impl GenericClient, form: Form) -> Result<Self, Error> {
         Ok(match form {
             Form::Rows => Self {
-                absent: Some((db.prepare_cached(ALONE).await?, db.prepare_cached(TOGETHER).await?)),
+                places: Some(db.prepare_cached(PLACES).await?),
                 expected: db.prepare_cached(known!(" FOR SHARE")).await?,
                 written: db.prepare_cached(known!(" FOR NO KEY UPDATE")).await?,
             },
             Form::Serializable => {
                 let read = db.prepare_cached(known!("")).await?;
-                Self { absent: None, expected: read.clone(), written: read }
+                Self { places: None, expected: read.clone(), written: read }
             }
         })
     }
 }
 
 impl Keys<'_> {
-    /// Locks them, and gives what there is: absent ones first, then existing ones.
+    /// Locks them, and gives what there is: by place first, then existing ones by their rows.
     pub(crate) async fn take(
         &self,
         db: &impl GenericClient,
@@ -112,20 +112,16 @@ impl Keys<'_> {
         tenant: &TenantId,
     ) -> Result<BTreeMap<Key, Old>, Fault> {
         let expected: BTreeSet<&Key> = self.expected.difference(&self.written).copied().collect();
-        let (new, unseen): (Vec<&Key>, Vec<&Key>) =
-            self.absent.iter().partition(|key| self.written.contains(*key));
-        let (alone, together) = match &locks.absent {
-            Some((alone, together)) => (Some(alone), Some(together)),
-            None => (None, None),
-        };
-        let (new, unseen, expected, written) = join4(
-            lock_absent(db, alone, &new),
-            lock_absent(db, together, &unseen),
+        let by_place =
+            self.absent.iter().chain(self.written.iter().chain(&expected).filter(|key| is_hot(key)));
+        let places: Places = by_place.map(|key| (place(key), self.written.contains(*key))).collect();
+        let (locked, expected, written) = join3(
+            places.lock(db, locks.places.as_ref(), tenant),
             read(db, &locks.expected, tenant, &expected),
             read(db, &locks.written, tenant, &self.written),
         )
         .await;
-        new.and(unseen)?;
+        locked?;
         let mut found = BTreeMap::new();
         for row in expected?.into_iter().chain(written?) {
             let (key, old) = known(tenant, &row)?;
@@ -135,21 +131,68 @@ impl Keys<'_> {
     }
 }
 
-const ALONE: &str = "SELECT count(pg_advisory_xact_lock(k)) FROM \
-    (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1::TEXT[]) AS t ORDER BY k) AS locks";
-pub(crate) const TOGETHER: &str = "SELECT count(pg_advisory_xact_lock_shared(k)) FROM \
-    (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1::TEXT[]) AS t ORDER BY k) AS locks";
+/// How many locks stand for all keys of a tenant. Each is an entry of a table that the transactions of
+/// a server share (`max_locks_per_transaction`), and a commit may name thousands of absent keys. Two
+/// keys under one lock wait for each other without need, as their commits do at the end of the lane.
+const BUCKETS: u64 = 256;
 
-/// Locks keys at which there is no record, where the form does so.
-pub(crate) async fn lock_absent(
-    db: &impl GenericClient,
-    statement: Option<&Statement>,
-    keys: &[&Key],
-) -> Result<(), Error> {
-    let Some(statement) = statement.filter(|_| !keys.is_empty()) else { return Ok(()) };
-    let names: Vec<String> = keys.iter().map(|key| format!("tipstaff/{key}")).collect();
-    db.query_one(statement, &[&names]).await?;
-    Ok(())
+/// What every decision reads and people write. A row's lock has no queue: those who share it go on
+/// joining each other while whoever pulls a kill switch waits. An advisory lock has one, so these kinds
+/// have such a lock each, besides those of their rows.
+const HOT: [Kind; 3] = [Kind::Book, Kind::Control, Kind::Waiver];
+
+fn is_hot(key: &Key) -> bool {
+    HOT.contains(&key.kind)
+}
+
+/// The number of a key's lock within its tenant: every host must reckon the same (FNV-1a).
+fn place(key: &Key) -> i64 {
+    if let Some(hot) = (BUCKETS..).zip(HOT).find(|(_, kind)| *kind == key.kind) {
+        return hot.0.cast_signed();
+    }
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let bytes = key.kind.as_str().bytes().chain([b'/']).chain(key.id.bytes());
+    (bytes.fold(0xcbf2_9ce4_8422_2325, mix) % BUCKETS).cast_signed()
+}
+
+/// Locks of one tenant by their numbers, each once and in their order: for one writer alone, or for
+/// readers together.
+#[derive(Default)]
+pub(crate) struct Places(BTreeMap<i64, bool>);
+
+impl FromIterator<(i64, bool)> for Places {
+    fn from_iter<I: IntoIterator<Item = (i64, bool)>>(places: I) -> Self {
+        let mut all = Self::default();
+        for (place, alone) in places {
+            *all.0.entry(place).or_default() |= alone;
+        }
+        all
+    }
+}
+
+pub(crate) const PLACES: &str = "SELECT count(pg_advisory_xact_lock(k)) FILTER (WHERE alone), \
+    count(pg_advisory_xact_lock_shared(k)) FILTER (WHERE NOT alone) FROM \
+    (SELECT hashtextextended('tipstaff/' || $1::TEXT, place) AS k, alone \
+     FROM unnest($2::BIGINT[], $3::BOOLEAN[]) AS p (place, alone) ORDER BY place) AS locks";
+
+impl Places {
+    /// The lock of what is only read.
+    pub(crate) fn together(key: &Key) -> Self {
+        Self::from_iter([(place(key), false)])
+    }
+
+    /// Takes them until the transaction is over, where the form does so.
+    pub(crate) async fn lock(
+        &self,
+        db: &impl GenericClient,
+        statement: Option<&Statement>,
+        tenant: &TenantId,
+    ) -> Result<(), Error> {
+        let Some(statement) = statement.filter(|_| !self.0.is_empty()) else { return Ok(()) };
+        let (places, alone): (Vec<i64>, Vec<bool>) = self.0.iter().unzip();
+        db.query_one(statement, &[&tenant.as_str(), &places, &alone]).await?;
+        Ok(())
+    }
 }
 
 async fn read(
@@ -181,4 +224,23 @@ fn known(tenant: &TenantId, row: &Row) -> Result<(Key, Old), Fault> {
 /// The kinds and ids of keys, as two arrays.
 pub(crate) fn columns<'a>(keys: impl IntoIterator<Item = &'a &'a Key>) -> (Vec<&'a str>, Vec<&'a str>) {
     keys.into_iter().map(|key| (key.kind.as_str(), key.id.as_str())).unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_are_few_and_those_of_hot_records_their_own() {
+        let tenant: TenantId = "acme".parse().unwrap();
+        let key = |kind, n: u64| Key::new(&tenant, kind, n.to_string());
+        let of = |kind| (0..5_000).map(|n| place(&key(kind, n))).collect::<BTreeSet<_>>();
+        let many = of(Kind::Enforcement);
+        assert_eq!(many, (0..256).collect());
+        assert_eq!(HOT.map(|kind| of(kind).into_iter().collect::<Vec<_>>()), [[256], [257], [258]]);
+        // Hosts of several versions reckon the same.
+        assert_eq!(place(&key(Kind::Trigger, 1)), 15);
+        let both = Places::from_iter([(3, false), (1, false), (3, true), (3, false)]);
+        assert_eq!(both.0, [(1, false), (3, true)].into());
+    }
 }
