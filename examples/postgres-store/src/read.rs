@@ -131,7 +131,9 @@ pub(crate) async fn query(db: &impl GenericClient, query: &Query) -> Result<Page
     Ok(Page { rows, next })
 }
 
-/// The statement of a query with that many facets.
+/// The statement of a query with that many facets. `OFFSET` and `LIMIT` change nothing of what it finds:
+/// they keep the planner from making one join of the looks, which walks through the tenant; see
+/// [`row::of_keys`].
 fn sql(facets: usize, cursor: bool, order: Order) -> String {
     let (than, direction) = match order {
         Order::Newest => ("<", "DESC"),
@@ -143,8 +145,9 @@ fn sql(facets: usize, cursor: bool, order: Order) -> String {
         .map(|n| {
             let (facet, accepted) = (first + 2 * n, first + 2 * n + 1);
             format!(
-                " AND EXISTS (SELECT 1 FROM tipstaff_facets AS o WHERE o.tenant = $1 AND o.kind = $2 \
-                 AND o.facet = ${facet} AND o.value = ANY(${accepted}::TEXT[]) AND o.at = l.at AND o.id = l.id)"
+                " AND EXISTS (SELECT 1 FROM unnest(${accepted}::TEXT[]) AS w CROSS JOIN LATERAL \
+                 (SELECT 1 FROM tipstaff_facets AS o WHERE o.tenant = $1 AND o.kind = $2 AND o.facet = ${facet} \
+                  AND o.value = w AND o.at = l.at AND o.id = l.id LIMIT 1) AS x OFFSET 0)"
             )
         })
         .collect();
@@ -170,7 +173,8 @@ fn sql(facets: usize, cursor: bool, order: Order) -> String {
         )
     };
     format!(
-        "SELECT {} FROM ({pages}) AS p JOIN tipstaff_records AS r ON r.tenant = $1 AND r.kind = $2 AND r.id = p.id \
+        "SELECT {} FROM ({pages}) AS p CROSS JOIN LATERAL (SELECT * FROM tipstaff_records AS t \
+          WHERE t.tenant = $1 AND t.kind = $2 AND t.id = p.id LIMIT 1) AS r \
          ORDER BY r.at {direction}, r.id {direction}",
         row::columns!()
     )

@@ -1,5 +1,7 @@
 //! What a database is that another version made, or that the server knows nothing of yet.
 
+use std::ops::Range;
+
 use tipstaff::{Commit, Facet, Key, Kind, Order, Query, Store};
 use tipstaff_postgres::OpenError;
 use tokio_postgres::{Config, SimpleQueryMessage};
@@ -89,26 +91,45 @@ pub(crate) fn refused(server: &Config, form: Form) -> Result<(), String> {
     }
 }
 
-/// However little the server knows of a database, a record is looked for by its key: it reads about as many
-/// rows as it is asked for, not those of the whole tenant.
+/// However little the server knows of a database, or however little of one tenant, a record is looked for
+/// by its key and a page by its facets: a look reads about as many rows as it is asked for, not those of the
+/// whole tenant.
 pub(crate) fn narrow_looks(server: &Config, form: Form) -> Result<(), String> {
     const RECORDS: u64 = 3_000;
-    const LOOKS: u64 = 40;
-    const READ: &str = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_user_tables \
-         WHERE schemaname = current_schema() AND relname IN ('tipstaff_records', 'tipstaff_facets')";
     let fresh = Fresh::new(server, form);
     // Nobody is to tell the planner.
     for table in ["records", "facets", "audit", "commits"] {
         let sql = format!("ALTER TABLE tipstaff_{table} SET (autovacuum_enabled = false)");
         administer(&fresh.schema.config, &sql);
     }
-    let record =
-        |n: u64| plain(&tenant("acme"), &format!("{n:05}"), n.cast_signed(), &[(Facet::User, "ana")]);
+    // A user has ten records, and all are open.
+    let record = |n: u64| {
+        let facets = [(Facet::User, &*format!("user {}", n % 300)), (Facet::Status, "open")];
+        plain(&tenant("acme"), &format!("{n:05}"), n.cast_signed(), &facets)
+    };
     for from in (0..RECORDS).step_by(500) {
         let put = (from..from + 500).map(record).collect();
         done(fresh.store.commit(&Commit { id: id(from), ..commit(put) }))
             .map_err(|error| error.to_string())?;
     }
+    narrow(&fresh, 0..40, "which the server knows nothing of")?;
+    // As many tenants of one record each: of them the planner thinks when it is asked for any.
+    administer(
+        &fresh.schema.config,
+        "INSERT INTO tipstaff_records (tenant, kind, id, version, at, token, facets, body)
+             SELECT 'small ' || n, 'trigger', '1', 1, 0, 0, '[]', '{}' FROM generate_series(1, 3000) AS n;
+         INSERT INTO tipstaff_facets (tenant, kind, facet, value, at, id)
+             SELECT 'small ' || n, 'trigger', f, 'open', 0, '1' FROM generate_series(1, 3000) AS n,
+                 unnest(ARRAY['user', 'status']) AS f;
+         ANALYZE tipstaff_records; ANALYZE tipstaff_facets",
+    );
+    narrow(&fresh, 40..80, "whose other tenants are small")
+}
+
+/// Looks at two records, changes one and asks for a page, as often, and counts the rows that were read.
+fn narrow(fresh: &Fresh, looks: Range<u64>, what: &str) -> Result<(), String> {
+    const READ: &str = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_user_tables \
+         WHERE schemaname = current_schema() AND relname IN ('tipstaff_records', 'tipstaff_facets')";
     let read = || rows(&fresh.schema, READ)[0][0].parse::<u64>().unwrap();
     let settled = || {
         // A connection tells what it has read when it ends.
@@ -120,24 +141,44 @@ pub(crate) fn narrow_looks(server: &Config, form: Form) -> Result<(), String> {
         }
         last.1
     };
+    let each = |before: u64| (settled() - before) / (looks.end - looks.start);
     let before = settled();
-    let store = fresh.schema.open(form);
-    for n in 0..LOOKS {
+    let store = fresh.schema.open(fresh.form);
+    for n in looks.clone() {
         let keys = [n, n + 1_000].map(|n| Key::new(&tenant("acme"), Kind::Trigger, format!("{n:05}")));
         let found = done(store.load(&keys)).map_err(|error| error.to_string())?;
         let [Some(first), Some(second)] = &found[..] else { return Err(format!("not there: {found:?}")) };
         let mut changed = first.clone();
-        changed.facets = vec![(Facet::User, "bob".to_owned())];
+        changed.facets = vec![(Facet::User, "bob".to_owned()), (Facet::Status, "open".to_owned())];
         let expect = vec![(second.key.clone(), second.version)];
-        let commit = Commit { id: id(RECORDS + n), expect, ..commit(vec![changed]) };
+        let commit = Commit { id: id(10_000 + n), expect, ..commit(vec![changed]) };
         done(store.commit(&commit)).map_err(|error| error.to_string())?;
     }
     drop(store);
-    let each = (settled() - before) / LOOKS;
-    if each == 0 || each > 40 {
-        return Err(format!("a look at two records, and a change of one, read {each} rows"));
+    let rows = each(before);
+    if rows == 0 || rows > 40 {
+        return Err(format!(
+            "in a database {what}: a look at two records, and a change of one, read {rows} rows"
+        ));
     }
-    Ok(())
+    let before = settled();
+    let store = fresh.schema.open(fresh.form);
+    for n in looks.clone() {
+        let open = (Facet::Status, vec!["open".to_owned(), "closed".to_owned()]);
+        let query = Query {
+            facets: vec![by_user(&format!("user {}", n + 100)).facets.remove(0), open],
+            ..by_user("")
+        };
+        let page = done(store.query(&query)).map_err(|error| error.to_string())?;
+        if page.rows.len() != 10 {
+            return Err(format!("a page of ten: {page:?}"));
+        }
+    }
+    drop(store);
+    match each(before) {
+        rows if (1..=80).contains(&rows) => Ok(()),
+        rows => Err(format!("in a database {what}: a page of ten by two facets read {rows} rows")),
+    }
 }
 
 fn commit(put: Vec<tipstaff::Record>) -> Commit {
