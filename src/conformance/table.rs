@@ -64,6 +64,7 @@ macro_rules! __tipstaff_store_laws {
         17, "Through `take`", take::a_claim_writes_what_take_made, "record and audit records, those of the function and no others";
         17, "Through `take`", take::what_people_stopped_stays_as_it_is, "the three kill switches, each until it is lifted";
         17, "Through `take`", take::what_is_declined_takes_no_place, "two of forty-two that wait are free, and a claim of two takes them";
+        17, "Through `take`", take::what_should_have_started_takes_no_place, "forty that are too late come first, and a claim of two takes the two that are not";
         17, "Through `take`", take::what_makes_no_sense_holds_up_nothing, "a record that makes no sense is taken as it is, beside the others";
         17, "Through `take`", lease::a_claim_audits_in_each_tenants_lane, "one claim over three tenants";
         18, "Repeats", claim::a_repeated_claim_takes_nothing_new, "the same records, unchanged, less those that were settled";
@@ -75,8 +76,8 @@ macro_rules! __tipstaff_store_laws {
         20, "Renewal", claim::nobody_else_renews, "not before a claim, under another token, or after the settling";
         20, "Renewal", lease::a_renewal_counts_from_now, "longer, shorter, and none at all: what is handed back is free";
         20, "Renewal", lease::what_has_lapsed_is_renewed_until_it_is_taken, "a lease that is over is still its holder's while nobody has taken it";
-        20, "Renewal", together::a_renewal_and_a_rescue_exclude_each_other, "threads that renew and take a lapsed record at once";
         20, "Renewal", lease::a_put_that_keeps_the_lease_undoes_no_renewal, "neither a longer lease nor one that was handed back; another lease and none are written as they are";
+        20, "Renewal", together::a_renewal_and_a_rescue_exclude_each_other, "threads that renew and take a lapsed record at once";
         21, "Due", read::exactly_what_is_due_comes_in_order, "to the microsecond, over tenants and kinds";
         21, "Due", read::due_pages_go_on_after_the_last, "also when the records of the page before were stepped";
         21, "Due", answers::a_due_page_has_its_bounds, "at least one row, and as many as are asked for";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::codec::{decode, enforcement_record};
+use super::codec::{Stored, decode, enforcement_record};
 use super::record::{Key, Kind, Lease, Record};
 use crate::action::ActionType;
 use crate::audit::{Actor, AuditCode, AuditDraft};
@@ -70,6 +70,20 @@ impl Claim {
         let ready = |queue: &super::Queue| carried(&queue.channel) && queue.ready_at <= self.until;
         record.queue.as_ref().is_some_and(ready)
             && record.lease.as_ref().is_none_or(|lease| lease.until <= store_now)
+    }
+
+    /// Whether [`Claim::take`] may decline a record with that `due_at`. Where it cannot, a store that
+    /// looks for a batch need not read the record to know that it has its place there.
+    #[must_use]
+    pub fn may_decline(&self, control: Option<&Record>, due_at: Option<Time>) -> bool {
+        let stops = |control: &Record| match decode::<Control>(control) {
+            Ok(Stored { body, .. }) => {
+                let all = body.global.is_some() || body.tenant.is_some();
+                all || !body.rules.is_empty() || !body.types.is_empty()
+            }
+            Err(_) => true,
+        };
+        due_at.is_some_and(|due_at| due_at <= self.until) || control.is_some_and(stops)
     }
 
     /// Makes the claim of one record: the next token, one more attempt, a lease. `None` where a

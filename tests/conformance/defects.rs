@@ -97,7 +97,7 @@ defects! {
     NoRescue: [a_lease_may_be_of_any_length a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews what_has_lapsed_takes_its_turn],
         "a lease never runs out";
     RescueKeepsHolder: [a_lapsed_record_is_taken_again], "the lease keeps the first worker's name";
-    LeasesEndByDecisionTime: [a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+    LeasesEndByDecisionTime: [what_should_have_started_takes_no_place a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made
         racing_claims_share_nothing only_the_stores_clock_ends_a_lease what_people_stopped_stays_as_it_is
         a_renewal_prolongs_the_lease what_was_written_is_seen what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "the claim's time judges them";
@@ -107,7 +107,8 @@ defects! {
     IgnoresControl: [what_people_stopped_stays_as_it_is what_is_declined_takes_no_place what_is_declined_is_nobodys_turn],
         "kill switches are not read";
     RemembersControl: [what_people_stopped_stays_as_it_is], "kill switches are read once";
-    DeclinedTakePlaces: [what_is_declined_takes_no_place what_is_declined_is_nobodys_turn], "the batch is cut before `take`";
+    LateTakePlaces: [what_should_have_started_takes_no_place], "what is stopped is left out of the batch, what is too late is not";
+    DeclinedTakePlaces: [what_should_have_started_takes_no_place what_is_declined_takes_no_place what_is_declined_is_nobodys_turn], "the batch is cut before `take`";
     SenselessBlocks: [a_max_is_taken_within_its_bounds what_makes_no_sense_holds_up_nothing], "a record that makes no sense fails the claim";
     NoncesForgotten: [a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_repeated_claim_takes_nothing_new], "a repeat takes more";
     RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
@@ -141,7 +142,7 @@ defects! {
     ChecksTheFirstFence: [a_fence_needs_the_records_token every_fence_must_hold], "and no other";
     FencesCheckedEarly: [a_settling_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
     KeepsFewCommits: [a_commit_id_is_known_for_good], "the last 64";
-    BodiesAsJson: [a_body_is_text a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
+    BodiesAsJson: [what_should_have_started_takes_no_place a_body_is_text a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
         what_people_stopped_stays_as_it_is what_was_written_is_seen], "a body is read and written anew";
     TokensAreDoubles: [the_highest_tokens_are_kept], "beyond 53 bits they are rounded";
     WritesForOthers: [a_commit_is_of_one_tenant], "a commit may name any tenant's records";
@@ -154,10 +155,10 @@ defects! {
     ClaimsWithoutBound: [a_max_is_taken_within_its_bounds], "none takes none, and any number that many";
     RenewalsAddUp: [a_renewal_counts_from_now what_is_held_is_ahead_when_it_lapses], "a renewal counts from the end of the lease";
     LapsedIsLost: [what_has_lapsed_is_renewed_until_it_is_taken], "also before anybody else has taken it";
-    RenewalsCheckedEarly: [a_renewal_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
     PutsUndoRenewals: [a_put_that_keeps_the_lease_undoes_no_renewal], "a put writes the lease as it was read";
     PutsUndoReturns: [a_put_that_keeps_the_lease_undoes_no_renewal], "of a lease that is kept the later end counts";
     PutsKeepAnyLease: [a_put_that_keeps_the_lease_undoes_no_renewal], "the end of another lease stands as well";
+    RenewalsCheckedEarly: [a_renewal_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
     DuePagesMayBeEmpty: [a_due_page_has_its_bounds], "a page of none is none";
     DueCursorsAreTimes: [due_pages_go_on_after_the_last due_pages_hold_while_timers_move],
         "a page goes on after the time of the last record";

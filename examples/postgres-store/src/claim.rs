@@ -8,7 +8,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 use futures_util::future::{join, join5};
 use tipstaff::{ActionType, Ahead, Claim, Key, MAX_CLAIM, Record, TenantId, Time, Upcoming};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Row, Statement};
 
 use crate::fault::Fault;
 use crate::lock::{self, Form, Old, Places};
@@ -48,13 +48,14 @@ pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found
         match next_tenant(db, &channels, &rescues, &tenant).await? {
             Some((next, first)) if !round || last.is_none_or(|last| *next <= *last) => {
                 let rescued = rescues.remove(&next).unwrap_or_default();
-                let mut line = Line::of(&next, first, rescued, claim, max)?;
+                tenant = next;
+                let Ok(known) = tenant.parse() else { continue };
+                let mut line = Line::of(known, first, rescued, claim, max);
                 if let Some(key) = line.next(db, claim, &channels, now).await? {
                     add(key);
                     found += 1;
                     lines.push_back(line);
                 }
-                tenant = next;
             }
             _ if round => break,
             _ => (tenant, round) = (String::new(), true),
@@ -81,30 +82,34 @@ struct Line {
     size: usize,
     /// Where the next page begins; none when there is no more.
     after: Option<Place>,
+    /// What was read and may be taken, and what was left behind and may be.
     page: VecDeque<(Place, Key)>,
     rescued: VecDeque<(Place, Key)>,
+    /// What was left behind and was not looked at yet.
+    left: VecDeque<Waiting>,
+}
+
+/// What waits to be claimed: without its body, and nothing but its place where it cannot be read.
+struct Waiting {
+    place: Place,
+    outline: Option<Record>,
 }
 
 impl Line {
     /// Pages of a claim's size, within reason: most are left after the first key or two. None is read
     /// where the tenant's first is not ready yet.
-    fn of(
-        tenant: &str,
-        first: Option<i64>,
-        rescued: Rescued,
-        claim: &Claim,
-        max: usize,
-    ) -> Result<Self, Fault> {
+    fn of(tenant: TenantId, first: Option<i64>, rescued: Rescued, claim: &Claim, max: usize) -> Self {
         let until = claim.until.micros();
         let begin = || Place { ready_at: i64::MIN, key: Default::default() };
-        Ok(Self {
-            tenant: tenant.parse().map_err(|error| Fault::corrupt(tenant, error))?,
+        Self {
+            tenant,
             control: None,
             size: max.clamp(16, 64),
             after: first.filter(|first| *first <= until).map(|_| begin()),
             page: VecDeque::new(),
-            rescued: rescued.into_iter().filter(|(place, _)| place.ready_at <= until).collect(),
-        })
+            rescued: VecDeque::new(),
+            left: rescued.into_values().filter(|waiting| waiting.place.ready_at <= until).collect(),
+        }
     }
 
     async fn next(
@@ -114,35 +119,61 @@ impl Line {
         channels: &[String],
         now: Time,
     ) -> Result<Option<Key>, Fault> {
-        loop {
-            if self.page.is_empty()
-                && let Some(after) = self.after.take()
-            {
-                self.page = page(db, claim, channels, &self.tenant, &after, self.size).await?.into();
-                let whole = self.page.len() == self.size;
-                self.after = self.page.back().filter(|_| whole).map(|(last, _)| last.clone());
-            }
-            let rescue = match (self.page.front(), self.rescued.front()) {
-                (Some((free, _)), Some((left, _))) => left < free,
-                (free, _) => free.is_none(),
-            };
-            let from = if rescue { &mut self.rescued } else { &mut self.page };
-            let Some((_, key)) = from.pop_front() else { return Ok(None) };
-            if self.control.is_none() {
-                self.control = Some(one(db, &Claim::control_key(&self.tenant)).await?);
-            }
-            // Where nothing of the tenant is stopped, the record need not be read for this.
-            let Some(control) = self.control.as_ref().and_then(Option::as_ref) else { return Ok(Some(key)) };
-            let Some(record) = one(db, &key).await? else { continue };
-            if claim.take(&record, Some(control), now).is_some() {
-                return Ok(Some(key));
-            }
+        while self.page.is_empty()
+            && let Some(after) = self.after.take()
+        {
+            let page = page(db, claim, channels, &self.tenant, &after, self.size).await?;
+            let whole = page.len() == self.size;
+            self.after = page.last().filter(|_| whole).map(|last| last.place.clone());
+            self.page = self.let_go(db, claim, page, now).await?;
         }
+        while self.rescued.is_empty() && !self.left.is_empty() {
+            let some = self.left.drain(..self.size.min(self.left.len())).collect();
+            self.rescued = self.let_go(db, claim, some, now).await?;
+        }
+        let rescue = match (self.page.front(), self.rescued.front()) {
+            (Some((free, _)), Some((left, _))) => left < free,
+            (free, _) => free.is_none(),
+        };
+        let from = if rescue { &mut self.rescued } else { &mut self.page };
+        Ok(from.pop_front().map(|(_, key)| key))
+    }
+
+    /// Those that a claim takes. What it may decline is read for this, in one look; as a rule nothing is.
+    async fn let_go(
+        &mut self,
+        db: &impl GenericClient,
+        claim: &Claim,
+        waiting: Vec<Waiting>,
+        now: Time,
+    ) -> Result<VecDeque<(Place, Key)>, Fault> {
+        let read = waiting.into_iter().filter_map(|waiting| Some((waiting.place, waiting.outline?)));
+        let mut read: Vec<(Place, Record)> = read.collect();
+        if self.control.is_none() && !read.is_empty() {
+            self.control = Some(stopped(db, &self.tenant).await?);
+        }
+        let control = self.control.as_ref().and_then(Option::as_ref);
+        let doubtful = read.iter().filter(|(_, outline)| claim.may_decline(control, outline.due_at));
+        let doubtful: Vec<Key> = doubtful.map(|(_, outline)| outline.key.clone()).collect();
+        if !doubtful.is_empty() {
+            let found = read::load(db, &doubtful).await?;
+            let taken = |record: &Option<Record>| {
+                record.as_ref().is_some_and(|record| claim.take(record, control, now).is_some())
+            };
+            let declined = doubtful.iter().zip(&found).filter(|(_, record)| !taken(record));
+            let declined: BTreeSet<&Key> = declined.map(|(key, _)| key).collect();
+            read.retain(|(_, outline)| !declined.contains(&outline.key));
+        }
+        Ok(read.into_iter().map(|(place, outline)| (place, outline.key)).collect())
     }
 }
 
-async fn one(db: &impl GenericClient, key: &Key) -> Result<Option<Record>, Fault> {
-    Ok(read::load(db, std::slice::from_ref(key)).await?.pop().flatten())
+/// What people have stopped of a tenant's.
+async fn stopped(db: &impl GenericClient, tenant: &TenantId) -> Result<Option<Record>, Fault> {
+    let key = Claim::control_key(tenant);
+    let statement = db.prepare_cached(READ).await?;
+    let found = select(db, &statement, tenant, &BTreeSet::from([&key])).await?;
+    found.first().map(|row| row::control(row, key)).transpose()
 }
 
 /// Takes those records of one tenant that may still be taken. What another transaction has in hand
@@ -155,7 +186,7 @@ pub(crate) async fn take(
     ready: &BTreeSet<Key>,
     ours: &[Record],
 ) -> Result<Option<Vec<Record>>, Fault> {
-    let control = Claim::control_key(tenant);
+    let control_key = Claim::control_key(tenant);
     // Whoever stops something waits until this is over, or this sees that it is stopped.
     let (lock, share, skip) = match form {
         Form::Rows => (Some(tx.prepare_cached(lock::PLACES).await?), SHARE, SKIP),
@@ -163,29 +194,29 @@ pub(crate) async fn take(
     };
     let (share, skip) = (tx.prepare_cached(share).await?, tx.prepare_cached(skip).await?);
     let (of_nonce, clock) = (tx.prepare_cached(HELD).await?, tx.prepare_cached(read::NOW).await?);
-    let hot = Places::together(&control);
+    let hot = Places::together(&control_key);
     // All at once, and in this order.
     let (locked, control, before, now, found) = join5(
         hot.lock(tx, lock.as_ref(), tenant),
-        select(tx, &share, tenant, &BTreeSet::from([&control])),
+        select(tx, &share, tenant, &BTreeSet::from([&control_key])),
         read_held(tx, &of_nonce, claim),
         read::time(tx, &clock),
         select(tx, &skip, tenant, &ready.iter().collect()),
     )
     .await;
     locked?;
-    let control = control?.pop();
+    let stopped = control?.first().map(|row| row::control(row, control_key.clone())).transpose()?;
     let theirs = |held: &Record| ours.iter().all(|record| record.key != held.key);
     if before?.iter().any(theirs) {
         return Ok(None);
     }
     let now = now?;
     let (mut known, mut taken, mut audit) = (BTreeMap::new(), Vec::new(), Vec::new());
-    for record in found? {
+    for record in row::records(&found?)? {
         if !claim.may_take(&record, now) {
             continue;
         }
-        let Some(made) = claim.take(&record, control.as_ref(), now) else { continue };
+        let Some(made) = claim.take(&record, stopped.as_ref(), now) else { continue };
         let old = Old {
             version: record.version,
             token: record.token,
@@ -205,13 +236,13 @@ const SHARE: &str = row::of_keys!(row::columns!(), " FOR SHARE");
 const SKIP: &str = row::of_keys!(row::columns!(), " FOR UPDATE SKIP LOCKED");
 
 async fn select(
-    tx: &Transaction<'_>,
+    db: &impl GenericClient,
     statement: &Statement,
     tenant: &TenantId,
     keys: &BTreeSet<&Key>,
-) -> Result<Vec<Record>, Fault> {
+) -> Result<Vec<Row>, Fault> {
     let (kinds, ids) = lock::columns(keys);
-    tx.query(statement, &[&tenant.as_str(), &kinds, &ids]).await?.iter().map(row::record).collect()
+    Ok(db.query(statement, &[&tenant.as_str(), &kinds, &ids]).await?)
 }
 
 const HELD: &str = concat!(
@@ -231,7 +262,7 @@ async fn read_held(
     claim: &Claim,
 ) -> Result<Vec<Record>, Fault> {
     let rows = db.query(statement, &[&claim.nonce.to_string(), &claim.worker.as_str()]).await?;
-    rows.iter().map(row::record).collect()
+    row::records(&rows)
 }
 
 /// The order in which a tenant's records are taken: what has been ready longest, then by key.
@@ -250,23 +281,27 @@ async fn page(
     tenant: &TenantId,
     after: &Place,
     limit: usize,
-) -> Result<Vec<(Place, Key)>, Fault> {
-    const READY: &str = "SELECT p.tenant, p.kind, p.id, p.ready_at FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
-        (SELECT r.tenant, r.kind, r.id, r.ready_at FROM tipstaff_records AS r \
-         WHERE r.channel = c AND r.tenant = $2 AND r.ready_at <= $3 AND r.lease_until IS NULL \
-           AND (r.ready_at, r.kind, r.id) > ($4, $5, $6) \
-         ORDER BY r.ready_at, r.kind, r.id LIMIT $7) AS p \
-        ORDER BY p.ready_at, p.kind, p.id LIMIT $7";
+) -> Result<Vec<Waiting>, Fault> {
+    const READY: &str = concat!(
+        "SELECT ",
+        row::outline!(),
+        " FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
+        (SELECT * FROM tipstaff_records AS t \
+         WHERE t.channel = c AND t.tenant = $2 AND t.ready_at <= $3 AND t.lease_until IS NULL \
+           AND (t.ready_at, t.kind, t.id) > ($4, $5, $6) \
+         ORDER BY t.ready_at, t.kind, t.id LIMIT $7) AS r \
+        ORDER BY r.ready_at, r.kind, r.id LIMIT $7"
+    );
     let statement = db.prepare_cached(READY).await?;
     let (kind, id) = &after.key;
     let (tenant, until, limit) = (tenant.as_str(), claim.until.micros(), row::limit(limit));
     let values: [&(dyn ToSql + Sync); 7] = [&channels, &tenant, &until, &after.ready_at, kind, id, &limit];
-    db.query(&statement, &values).await?.iter().map(|row| Ok((place(row)?, row::key(row, 0)?))).collect()
+    db.query(&statement, &values).await?.iter().map(waiting).collect()
 }
 
-/// The place that a row of tenant, kind, id and time names.
-fn place(row: &Row) -> Result<Place, Error> {
-    Ok(Place { ready_at: row.try_get(3)?, key: (row.try_get(1)?, row.try_get(2)?) })
+fn waiting(row: &Row) -> Result<Waiting, Fault> {
+    let place = Place { ready_at: row.try_get(7)?, key: (row.try_get(1)?, row.try_get(2)?) };
+    Ok(Waiting { place, outline: row::readable(row::without_body(row))? })
 }
 
 /// The server's time, and with it a page of what is under a lease that has run out then. The time stands
@@ -274,8 +309,10 @@ fn place(row: &Row) -> Result<Place, Error> {
 const RUN_OUT: &str = concat!(
     "WITH n AS MATERIALIZED (SELECT ",
     row::now!(),
-    " AS now) SELECT r.tenant, r.kind, r.id, r.ready_at, r.lease_until, n.now FROM n LEFT JOIN LATERAL \
-     (SELECT tenant, kind, id, ready_at, lease_until FROM tipstaff_records \
+    " AS now) SELECT ",
+    row::outline!(),
+    ", n.now FROM n LEFT JOIN LATERAL \
+     (SELECT * FROM tipstaff_records \
       WHERE lease_until <= (SELECT now FROM n) AND (lease_until, tenant, kind, id) > ($2, $3, $4, $5) \
         AND channel IS NOT NULL AND ($1::TEXT[] IS NULL OR channel = ANY($1)) \
       ORDER BY lease_until, tenant, kind, id LIMIT $6) AS r ON TRUE"
@@ -286,7 +323,7 @@ const RUN_OUT_PAGE: usize = 1_000;
 
 /// What was left behind, by tenant, in the order in which it is taken.
 type Rescues = BTreeMap<String, Rescued>;
-type Rescued = BTreeMap<Place, Key>;
+type Rescued = BTreeMap<Place, Waiting>;
 
 /// The server's time, and what is under a lease that has run out: as a rule nothing, and at most what
 /// the workers that ended had claimed. What is held is not looked at.
@@ -303,14 +340,15 @@ async fn rescues(
         let values: [&(dyn ToSql + Sync); 6] = [&named, &after.0, &after.1, &after.2, &after.3, &limit];
         let rows = db.query(statement, &values).await?;
         for row in &rows {
-            if let Some(until) = row.try_get::<_, Option<i64>>(4)? {
+            if let Some(until) = row.try_get::<_, Option<i64>>(10)? {
                 after = (until, row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-                rescues.entry(after.1.clone()).or_default().insert(place(row)?, row::key(row, 0)?);
+                let waiting = waiting(row)?;
+                rescues.entry(after.1.clone()).or_default().insert(waiting.place.clone(), waiting);
             }
         }
         if rows.len() < RUN_OUT_PAGE {
             let Some(row) = rows.first() else { return Err(Fault::corrupt("the clock", "it tells nothing")) };
-            return Ok((Time::from_micros(row.try_get(5)?), rescues));
+            return Ok((Time::from_micros(row.try_get(13)?), rescues));
         }
     }
 }

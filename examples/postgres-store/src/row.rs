@@ -1,6 +1,6 @@
 //! Between a record and its row.
 
-use tipstaff::{Facet, Key, Lease, Queue, Record, Time};
+use tipstaff::{Facet, Key, Lease, Queue, Record, StoreError, Time};
 use tokio_postgres::Row;
 
 use crate::fault::Fault;
@@ -8,11 +8,19 @@ use crate::fault::Fault;
 /// The columns that [`record`] reads, in its order.
 macro_rules! columns {
     () => {
-        "r.tenant, r.kind, r.id, r.version, r.at, r.due_at, r.channel, r.ready_at, \
-         r.lease_worker, r.lease_nonce, r.lease_until, r.token, r.facets, r.body"
+        concat!(row::outline!(), ", r.body")
     };
 }
 pub(crate) use columns;
+
+/// All of them but the body.
+macro_rules! outline {
+    () => {
+        "r.tenant, r.kind, r.id, r.version, r.at, r.due_at, r.channel, r.ready_at, \
+         r.lease_worker, r.lease_nonce, r.lease_until, r.token, r.facets"
+    };
+}
+pub(crate) use outline;
 
 /// Reads columns of records by their keys, one after the other in the order of the keys, with what is given
 /// behind each look. A look of its own for each key, which no planner can turn into a walk through all
@@ -60,6 +68,11 @@ pub(crate) fn key(row: &Row, first: usize) -> Result<Key, Fault> {
 
 /// Reads a record from its [`columns`].
 pub(crate) fn record(row: &Row) -> Result<Record, Fault> {
+    Ok(Record { body: row.try_get(13)?, ..without_body(row)? })
+}
+
+/// Reads a record without its body from its [`outline`].
+pub(crate) fn without_body(row: &Row) -> Result<Record, Fault> {
     let key = key(row, 0)?;
     let queue = match (row.try_get::<_, Option<&str>>(6)?, time(row, 7)?) {
         (Some(channel), Some(ready_at)) => {
@@ -84,7 +97,7 @@ pub(crate) fn record(row: &Row) -> Result<Record, Fault> {
         lease,
         token: row.try_get::<_, i64>(11)?.cast_unsigned(),
         facets: facets(&key, row.try_get(12)?)?,
-        body: row.try_get(13)?,
+        body: String::new(),
         key,
     })
 }
@@ -92,6 +105,29 @@ pub(crate) fn record(row: &Row) -> Result<Record, Fault> {
 /// Reads the list of a record's facets, in the order of its put.
 pub(crate) fn facets(key: &Key, text: &str) -> Result<Vec<(Facet, String)>, Fault> {
     serde_json::from_str(text).map_err(|error| Fault::corrupt(key, format!("facets: {error}")))
+}
+
+/// What a row says, or none where this version cannot read it: it must not hold up the others. Whoever
+/// asks for that record is told.
+pub(crate) fn readable<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Fault::Store(StoreError::Corrupt { .. })) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The records of rows, without those that cannot be read.
+pub(crate) fn records(rows: &[Row]) -> Result<Vec<Record>, Fault> {
+    rows.iter().filter_map(|row| readable(record(row)).transpose()).collect()
+}
+
+/// The control record of a row. By one that cannot be read `Claim::take` declines all.
+pub(crate) fn control(row: &Row, key: Key) -> Result<Record, Fault> {
+    let (version, token, at) = (0, 0, Time::EPOCH);
+    let (facets, body) = (Vec::new(), String::new());
+    let senseless = Record { key, version, at, due_at: None, queue: None, lease: None, token, facets, body };
+    Ok(readable(record(row))?.unwrap_or(senseless))
 }
 
 /// A number of rows as the server takes it.

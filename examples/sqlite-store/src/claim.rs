@@ -67,8 +67,8 @@ struct Line {
     size: usize,
     /// Where the next page begins; none when there is no more.
     after: Option<Place>,
-    page: VecDeque<(Place, Key)>,
-    rescued: VecDeque<(Place, Key)>,
+    page: VecDeque<(Place, Option<Key>)>,
+    rescued: VecDeque<(Place, Option<Key>)>,
 }
 
 impl Line {
@@ -107,6 +107,7 @@ impl Line {
             };
             let from = if rescue { &mut self.rescued } else { &mut self.page };
             let Some((_, key)) = from.pop_front() else { return Ok(None) };
+            let Some(key) = key else { continue };
             if is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now)? {
                 return Ok(Some(key));
             }
@@ -129,7 +130,7 @@ pub(crate) fn take(
     ready.sort();
     let (mut controls, mut lanes, mut audit) = (Controls::default(), write::Lanes::default(), Vec::new());
     for key in ready {
-        let Some(record) = row::load(db, &key)? else { continue };
+        let Some(record) = row::readable(row::load(db, &key))?.flatten() else { continue };
         if !claim.may_take(&record, now) {
             continue;
         }
@@ -143,7 +144,7 @@ pub(crate) fn take(
     Ok(taken)
 }
 
-/// Where nothing of the tenant is stopped, the record need not be read for this.
+/// Where nothing of the tenant is stopped and no timer has run out, the body need not be read for this.
 fn is_let_go(
     db: &Connection,
     claim: &Claim,
@@ -151,9 +152,12 @@ fn is_let_go(
     control: Option<&Record>,
     now: Time,
 ) -> Result<bool, Fault> {
-    let Some(control) = control else { return Ok(true) };
+    let Some(outline) = row::outline(db, key)? else { return Ok(false) };
+    if !claim.may_decline(control, outline.due_at) {
+        return Ok(true);
+    }
     let Some(record) = row::load(db, key)? else { return Ok(false) };
-    Ok(claim.take(&record, Some(control), now).is_some())
+    Ok(claim.take(&record, control, now).is_some())
 }
 
 /// The control records of the tenants that one transaction has met.
@@ -163,7 +167,9 @@ struct Controls(BTreeMap<TenantId, Option<Record>>);
 impl Controls {
     fn of(&mut self, db: &Connection, tenant: &TenantId) -> Result<Option<&Record>, Fault> {
         if !self.0.contains_key(tenant) {
-            self.0.insert(tenant.clone(), row::load(db, &Claim::control_key(tenant))?);
+            let key = Claim::control_key(tenant);
+            let found = row::readable(row::load(db, &key))?;
+            self.0.insert(tenant.clone(), found.unwrap_or_else(|| Some(row::unreadable(key))));
         }
         Ok(self.0.get(tenant).and_then(Option::as_ref))
     }
@@ -180,7 +186,7 @@ fn held(db: &Connection, claim: &Claim) -> Result<Vec<Record>, Fault> {
     let mut rows = statement.query(params![claim.nonce.to_string(), claim.worker.as_str()])?;
     let mut held = Vec::new();
     while let Some(row) = rows.next()? {
-        held.push(row::record(row)?);
+        held.extend(row::readable(row::record(row))?);
     }
     Ok(held)
 }
@@ -203,8 +209,8 @@ pub(crate) const READY: &str = "SELECT tenant, kind, id, ready_at FROM records
        AND (ready_at, kind, id) > (?4, ?5, ?6)
      ORDER BY ready_at, kind, id LIMIT ?7";
 
-/// The next of a tenant that nobody has claimed, after a place. Each channel has an order of its own;
-/// the page is merged from their firsts.
+/// The next of a tenant that nobody has claimed, after a place, without the keys that cannot be read. Each
+/// channel has an order of its own; the page is merged from their firsts.
 fn page(
     db: &Connection,
     claim: &Claim,
@@ -212,7 +218,7 @@ fn page(
     tenant: &str,
     after: &Place,
     limit: usize,
-) -> Result<Vec<(Place, Key)>, Fault> {
+) -> Result<Vec<(Place, Option<Key>)>, Fault> {
     let mut statement = db.prepare_cached(READY)?;
     let mut page = BTreeMap::new();
     for channel in channels {
@@ -221,7 +227,8 @@ fn page(
         let mut rows =
             statement.query(params![channel, tenant, until, after.ready_at, kind, id, row::limit(limit)])?;
         while let Some(row) = rows.next()? {
-            page.insert(Place { ready_at: row.get(3)?, key: (row.get(1)?, row.get(2)?) }, row::key(row, 0)?);
+            let key = row::readable(row::key(row, 0))?;
+            page.insert(Place { ready_at: row.get(3)?, key: (row.get(1)?, row.get(2)?) }, key);
         }
     }
     Ok(page.into_iter().take(limit).collect())
@@ -232,7 +239,7 @@ pub(crate) const RUN_OUT: &str =
 
 /// What was left behind, by tenant, in the order in which it is taken.
 type Rescues = BTreeMap<String, Rescued>;
-type Rescued = BTreeMap<Place, Key>;
+type Rescued = BTreeMap<Place, Option<Key>>;
 
 /// What is under a lease that has run out, by tenant: as a rule nothing, and at most what the workers
 /// that ended had claimed. What is held is not looked at.
@@ -245,7 +252,7 @@ fn rescues(db: &Connection, named: Option<&BTreeSet<ActionType>>, now: Time) -> 
         let (Some(ready_at), Some(channel)) = (ready_at, channel) else { continue };
         if named.is_none_or(|named| named.iter().any(|name| name.as_str() == channel)) {
             let place = Place { ready_at, key: (row.get(1)?, row.get(2)?) };
-            rescues.entry(row.get(0)?).or_default().insert(place, row::key(row, 0)?);
+            rescues.entry(row.get(0)?).or_default().insert(place, row::readable(row::key(row, 0))?);
         }
     }
     Ok(rescues)

@@ -1,7 +1,7 @@
 //! Between a record and its row.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tipstaff::{Facet, Key, Lease, Queue, Record, Time};
+use tipstaff::{Facet, Key, Lease, Queue, Record, StoreError, Time};
 
 use crate::fault::Fault;
 
@@ -78,6 +78,33 @@ pub(crate) fn version(db: &Connection, key: &Key) -> Result<Option<(u64, u64)>, 
     let read =
         |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()));
     Ok(statement.query_row(values, read).optional()?)
+}
+
+/// A record without its body; none where there is no record that can be read.
+pub(crate) fn outline(db: &Connection, key: &Key) -> Result<Option<Record>, Fault> {
+    const SQL: &str = "SELECT tenant, kind, id, version, at, due_at, channel, ready_at, \
+         lease_worker, lease_nonce, lease_until, token, facets, '' \
+         FROM records WHERE tenant = ?1 AND kind = ?2 AND id = ?3";
+    let mut statement = db.prepare_cached(SQL)?;
+    let mut rows = statement.query(params![key.tenant.as_str(), key.kind.as_str(), key.id])?;
+    Ok(rows.next()?.map(|row| readable(record(row))).transpose()?.flatten())
+}
+
+/// What a row says, or none where this version cannot read it: it must not hold up the others. Whoever
+/// asks for that record is told.
+pub(crate) fn readable<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Fault::Store(StoreError::Corrupt { .. })) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// In the place of a control record that cannot be read: `Claim::take` declines all that it may stop.
+pub(crate) fn unreadable(key: Key) -> Record {
+    let (version, token, at) = (0, 0, Time::EPOCH);
+    let (facets, body) = (Vec::new(), String::new());
+    Record { key, version, at, due_at: None, queue: None, lease: None, token, facets, body }
 }
 
 /// A number of rows as SQLite takes it.

@@ -7,8 +7,10 @@ use super::super::props::{
     verified, waiting,
 };
 use crate::enforcement::{Enforcement, Holder, State};
+use crate::id::TenantId;
 use crate::state::{Control, Stop};
 use crate::store::{Commit, Queue, Record, decode};
+use crate::time::Time;
 
 /// 17. *Through `take`*
 pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Checked {
@@ -43,7 +45,7 @@ pub(in super::super) fn a_claim_writes_what_take_made(bench: &Bench<'_>) -> Chec
 }
 
 /// When the last attempt of a record began.
-fn started(record: &Record) -> Result<Option<crate::time::Time>, Broken> {
+fn started(record: &Record) -> Result<Option<Time>, Broken> {
     Ok(decode::<Enforcement>(record)?.body.history.last().map(|attempt| attempt.started_at))
 }
 
@@ -101,6 +103,36 @@ pub(in super::super) fn what_is_declined_takes_no_place(bench: &Bench<'_>) -> Ch
     let taken = bench.claim(&bench.ask(&id("w1"), 2))?;
     let tenants: Vec<_> = taken.iter().map(|record| record.key.tenant.as_str()).collect();
     same("a claim of two, with forty stopped before them", &vec!["b", "b"], &tenants)
+}
+
+/// 17. *Through `take`*
+pub(in super::super) fn what_should_have_started_takes_no_place(bench: &Bench<'_>) -> Checked {
+    let queued = |tenant: &TenantId, name: &str, since: Time, start_by: Option<Time>| {
+        let state = State::Queued { since, start_by };
+        record(&Enforcement { state, ..action(tenant, name) })
+    };
+    // A switch that stops nothing of these changes nothing.
+    let (plain, switched) = (acme(), other());
+    let switch = control(&switched, |control, stop| control.rules.extend([(id("r1"), stop)]));
+    for (tenant, worker, switch) in [(&plain, "w1", None), (&switched, "w2", Some(switch))] {
+        let late = (0..40).map(|n| queued(tenant, &n.to_string(), at(n), Some(at(60))));
+        let mut records: Vec<Record> = late.chain(switch).collect();
+        let free = [("in time", Some(Time::MAX)), ("at any time", None)];
+        let free = free.map(|(name, start_by)| queued(tenant, name, at(50), start_by));
+        records.extend(free.clone());
+        bench.put(tenant, records.clone())?;
+        let mut taken = bench.claim(&bench.ask(&id(worker), 2))?;
+        taken.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut expected = free.each_ref().map(|record| &record.key);
+        expected.sort();
+        same(
+            "a claim of two, with forty before them that are too late",
+            expected.as_slice(),
+            taken.iter().map(|record| &record.key).collect::<Vec<_>>().as_slice(),
+        )?;
+        same("what is too late", &stored(&records[0]), &bench.get(&records[0].key)?)?;
+    }
+    Ok(())
 }
 
 /// 17. *Through `take`*

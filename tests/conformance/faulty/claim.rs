@@ -126,6 +126,17 @@ impl Faulty {
         if self.has(Defect::DeclinedTakePlaces) {
             candidates.truncate(max);
         }
+        if self.has(Defect::LateTakePlaces) {
+            let any_time = Claim { until: Time::MIN, ..claim.clone() };
+            let mut kept = Vec::new();
+            for record in candidates {
+                if self.take(&data, &any_time, &record, now)?.is_some() {
+                    kept.push(record);
+                }
+            }
+            kept.truncate(max);
+            candidates = kept;
+        }
         if self.has(Defect::MaxOfEachTenant) {
             max = usize::MAX;
         }
