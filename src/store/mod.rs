@@ -189,6 +189,11 @@ pub struct Upcoming {
 ///
 /// Every call may be repeated. A future that is dropped before it is finished counts as an answer
 /// that was lost.
+///
+/// What cannot be read as a record, because it is damaged or a later version wrote it (a kind or a facet
+/// that this one does not know), claims and [`Store::due`] pass over, so that it holds up no other; of a
+/// tenant whose control record is such nothing is taken. Whoever loads it, or queries a page that it is
+/// on, is told [`StoreError::Corrupt`].
 pub trait Store: Send + Sync {
     /// The records at these keys, in the order of the keys; `None` where there is none.
     fn load(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Option<Record>>, StoreError>> + Send;

@@ -65,13 +65,16 @@ pub(crate) async fn due(tx: &Transaction<'_>, page: &DuePage) -> Result<Vec<Reco
     let mut tenant = String::new();
     let mut after = page.after.as_ref().map(|(of, at, kind, id)| {
         tenant = of.to_string();
-        (at.micros(), kind.as_str(), id.as_str())
+        (at.micros(), kind.to_string(), id.clone())
     });
     loop {
-        if let Some((at, kind, id)) = after.take() {
-            let room = row::limit(limit - due.len());
-            for row in tx.query(&of, &[&tenant, &until, &at, &kind, &id, &room]).await? {
-                due.push(row::record(&row)?);
+        while let Some((at, kind, id)) = after.take() {
+            let room = limit - due.len();
+            let rows = tx.query(&of, &[&tenant, &until, &at, &kind, &id, &row::limit(room)]).await?;
+            due.extend(row::records(&rows)?);
+            // It goes on behind what cannot be read: a page that ends there would end all pages.
+            if let Some(last) = rows.last().filter(|_| rows.len() == room && due.len() < limit) {
+                after = Some((last.try_get(5)?, last.try_get(1)?, last.try_get(2)?));
             }
         }
         if due.len() >= limit {
@@ -80,7 +83,7 @@ pub(crate) async fn due(tx: &Transaction<'_>, page: &DuePage) -> Result<Vec<Reco
         let Some(found) = tx.query_opt(&next, &[&tenant]).await? else { return Ok(due) };
         tenant = found.try_get(0)?;
         let first: i64 = found.try_get(1)?;
-        after = (first <= until).then_some((i64::MIN, "", ""));
+        after = (first <= until).then(|| (i64::MIN, String::new(), String::new()));
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) const DUE: &str = concat!(
     "SELECT ",
     row::columns!(),
     " FROM records WHERE tenant = ?1 AND due_at <= ?2 AND (due_at, kind, id) > (?3, ?4, ?5)
-      ORDER BY due_at, kind, id LIMIT ?6"
+      ORDER BY due_at, kind, id"
 );
 
 /// The next tenant that has a timer, and its earliest: one step down the index, however many
@@ -40,6 +40,7 @@ pub(crate) fn due(db: &Connection, page: &DuePage) -> Result<Vec<Record>, Fault>
     Ok(due)
 }
 
+/// Goes on behind what cannot be read: a page that ends there would end all pages.
 fn due_of(
     db: &Connection,
     tenant: &str,
@@ -49,10 +50,11 @@ fn due_of(
     due: &mut Vec<Record>,
 ) -> Result<(), Fault> {
     let mut statement = db.prepare_cached(DUE)?;
-    let room = row::limit(limit - due.len());
-    let mut rows = statement.query(params![tenant, until, after.0, after.1, after.2, room])?;
-    while let Some(row) = rows.next()? {
-        due.push(row::record(row)?);
+    let mut rows = statement.query(params![tenant, until, after.0, after.1, after.2])?;
+    while due.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        due.extend(row::readable(row::record(row))?);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! `DATABASE_URL` every law is reported as ignored.
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
+mod calls;
 #[path = "../../../sqlite-store/tests/suite/model.rs"]
 mod model;
 mod reference;
@@ -109,6 +110,12 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
     ("it_answers_as_the_reference_does", reference::agrees),
     ("a_database_of_each_earlier_schema_is_brought_up_to_date", schemas::upgrade),
     ("a_newer_database_and_one_of_the_other_form_are_refused", schemas::refused),
+    ("a_call_that_is_given_up_keeps_nobody_waiting", calls::given_up),
+    ("a_claim_that_fails_midway_gives_what_it_has_taken", calls::half_a_claim),
+    ("what_cannot_be_read_holds_up_no_other", calls::unreadable),
+    ("a_commit_may_name_very_many_keys", calls::many_keys),
+    ("a_kill_switch_does_not_wait_for_every_decision", calls::hot_records),
+    ("a_connection_waits_for_nobody_for_long", calls::settings),
     ("a_look_reads_what_it_asks_for_however_little_the_server_knows", schemas::narrow_looks),
 ];
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tipstaff::{Committed, Record, Store, StoreError, Subject, Trail};
 use tipstaff_sqlite::{OpenError, Phase, SqliteStore};
 
-use crate::support::{claim, commit, done, draft, plain, queued, tenant, verified};
+use crate::support::{claim, commit, done, draft, is_passed_over, plain, queued, tenant, verified};
 
 fn edit(path: &Path, sql: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
@@ -226,4 +226,12 @@ fn a_panic_in_the_middle_leaves_a_store_that_works() {
     assert_eq!(done(store.commit(&call)), Ok(Committed::Applied));
     let there: Vec<Option<Record>> = done(store.load(&[call.put[0].key.clone()])).unwrap();
     assert!(there[0].is_some());
+}
+
+#[test]
+fn what_cannot_be_read_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).unwrap();
+    is_passed_over(&store, "records", |sql| edit(&path, sql));
 }

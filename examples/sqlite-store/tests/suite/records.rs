@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::json;
 use tipstaff::{
-    Actor, AuditCode, AuditDraft, Claim, Commit, CommitId, Facet, Key, Kind, Order, Query, Queue, Record,
-    Span, TenantId, Time,
+    Actor, AuditCode, AuditDraft, Claim, Commit, CommitId, DuePage, Facet, Key, Kind, Order, Query, Queue,
+    Record, Span, Store, StoreError, TenantId, Time,
 };
 
 pub(crate) fn tenant(name: &str) -> TenantId {
@@ -119,4 +119,32 @@ pub(crate) fn query(tenant: &TenantId, facets: &[(Facet, &[&str])]) -> Query {
         after: None,
         limit: 50,
     }
+}
+
+/// What only a later version can read, or none, is passed over by claims and timers: the tenants' records
+/// are spoiled in that table, all but the last one's.
+pub(crate) fn is_passed_over(store: &impl Store, table: &str, run: impl Fn(&str)) {
+    let tenants = ["a", "b", "c", "d", "e"].map(tenant);
+    for tenant in &tenants {
+        let record = Record { due_at: Some(at(3)), ..queued(tenant, 1, "send_email", 0) };
+        super::done(store.commit(&commit(tenant, 1, vec![record]))).unwrap();
+    }
+    let spoilt = [
+        ("a", "kind = 'zone'"),
+        ("b", r#"facets = '[["zone","z"]]'"#),
+        ("c", "facets = 'no list'"),
+        ("d", "channel = 'no channel'"),
+    ];
+    for (tenant, what) in spoilt {
+        run(&format!("UPDATE {table} SET {what} WHERE tenant = '{tenant}'"));
+    }
+    let sound = queued(&tenants[4], 1, "send_email", 0).key;
+    let keys = |records: Vec<Record>| records.into_iter().map(|record| record.key).collect::<Vec<_>>();
+    let page = DuePage { until: at(3), after: None, limit: 1 };
+    assert_eq!(keys(super::done(store.due(&page)).unwrap()), [sound.clone()]);
+    assert_eq!(keys(super::done(store.claim(&claim(1, 1, 2))).unwrap()), [sound]);
+    // Whoever asks for it is told.
+    let spoilt = queued(&tenants[1], 1, "send_email", 0).key;
+    let told = super::done(store.load(&[spoilt]));
+    assert!(matches!(told, Err(StoreError::Corrupt { .. })), "{told:?}");
 }
