@@ -78,7 +78,7 @@ pub struct Turn {
     pub enforcement: EnforcementId,
     /// The token of its claim.
     pub token: u64,
-    /// When its lease runs out, by the store's clock.
+    /// When its lease was to run out as it took the turn, by the store's clock; renewed, it lasts longer.
     pub until: Time,
 }
 

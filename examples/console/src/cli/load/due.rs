@@ -70,7 +70,7 @@ pub(super) fn run(cli: &Cli, load: &LoadDue) -> Result<Output, Failure> {
                     done.store(load.due, Ordering::SeqCst);
                     error.to_string()
                 })?;
-                if report.succeeded == 0 {
+                if report.succeeded == 0 && !report.more {
                     thread::sleep(IDLE);
                 }
             }
