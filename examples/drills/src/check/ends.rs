@@ -6,8 +6,9 @@ use tipstaff::{Enforcement, Purpose, Reason, Status};
 
 use super::Facts;
 
-/// One enforcement of so many may use up its attempts: each of them met a fault by chance.
-const EXHAUSTED: usize = 100;
+/// One enforcement of so many may use up its attempts, each by a fault: on a slow machine a storm has many
+/// faults for few signals.
+const EXHAUSTED: usize = 20;
 
 impl Facts {
     /// Everything is over, in a way for which a drill has a reason; what succeeded had its effect, and

@@ -16,7 +16,7 @@ use tipstaff_delivery::Effects;
 use crate::world::{concerns, signal_id, tenant};
 
 /// The audit records of the moves of an enforcement or of a notice: one for each change of its record.
-const MOVES: [&str; 15] = [
+const MOVES: [&str; 16] = [
     "ENFORCEMENT_CREATED",
     "ENFORCEMENT_QUEUED",
     "ENFORCEMENT_CLAIMED",
@@ -30,6 +30,7 @@ const MOVES: [&str; 15] = [
     "ENFORCEMENT_HANDED_BACK",
     "ENFORCEMENT_POSTPONED",
     "ENFORCEMENT_OUTCOME_UNKNOWN",
+    "ENFORCEMENT_UNDO_FAILED",
     "APPROVAL_NOTICE_SENT",
     "APPROVAL_NOTICE_FAILED",
 ];
@@ -340,6 +341,20 @@ mod tests {
 
     fn key(facts: &Facts, reason: Reason) -> String {
         facts.enforcements.iter().find(|(e, _)| e.reason() == reason).unwrap().0.id.to_string()
+    }
+
+    #[test]
+    fn an_undo_that_has_used_up_its_attempts_may_leave_its_effect() {
+        let mut facts = calm();
+        let place = facts.audit.iter().position(|record| is_undo(&facts, record)).unwrap();
+        facts.audit[place].code = "ENFORCEMENT_UNDO_FAILED".into();
+        let undo = facts.audit[place].enforcement.unwrap();
+        let (failed, _) = facts.enforcements.iter_mut().find(|(e, _)| e.id == undo).unwrap();
+        (failed.state, failed.attempts) = (State::Exhausted, 10);
+        let of = failed.effect();
+        let effect = facts.held.iter_mut().find(|effect| Some(effect.id) == of).unwrap();
+        effect.state = EffectState::Stuck { undo };
+        assert_eq!(facts.faults(), Vec::<String>::new());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tipstaff::{EffectId, EffectStatus, Enforcement, EnforcementId, Purpose};
+use tipstaff::{EffectId, EffectState, Enforcement, EnforcementId, Purpose, Reason};
 
 use super::{Facts, LATE_ANSWER};
 
@@ -50,11 +50,20 @@ impl Facts {
                 _ => continue,
             };
         }
+        for effect in &self.held {
+            match &effect.state {
+                EffectState::Clear => {}
+                // Its undo is one of those that used up their attempts.
+                EffectState::Stuck { undo }
+                    if known.get(undo).is_some_and(|undo| undo.reason() == Reason::Exhausted) =>
+                {
+                    stands.remove(&effect.id);
+                }
+                _ => faults.push(format!("{} is left {}", effect.id, effect.status())),
+            }
+        }
         for (effect, _) in stands.iter().filter(|(_, stand)| **stand == Stand::There) {
             faults.push(format!("{effect} was never taken back"));
-        }
-        for effect in self.held.iter().filter(|effect| effect.status() != EffectStatus::Clear) {
-            faults.push(format!("{} is left {}", effect.id, effect.status()));
         }
     }
 
