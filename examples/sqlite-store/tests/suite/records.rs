@@ -138,11 +138,11 @@ pub(crate) fn is_passed_over(store: &impl Store, table: &str, run: impl Fn(&str)
     for (tenant, what) in spoilt {
         run(&format!("UPDATE {table} SET {what} WHERE tenant = '{tenant}'"));
     }
-    let sound = queued(&tenants[4], 1, "send_email", 0).key;
+    let sound = [queued(&tenants[4], 1, "send_email", 0).key];
     let keys = |records: Vec<Record>| records.into_iter().map(|record| record.key).collect::<Vec<_>>();
     let page = DuePage { until: at(3), after: None, limit: 1 };
-    assert_eq!(keys(super::done(store.due(&page)).unwrap()), [sound.clone()]);
-    assert_eq!(keys(super::done(store.claim(&claim(1, 1, 2))).unwrap()), [sound]);
+    assert_eq!(keys(super::done(store.due(&page)).unwrap()), sound);
+    assert_eq!(keys(super::done(store.claim(&claim(1, 1, 2))).unwrap()), sound);
     // Whoever asks for it is told.
     let spoilt = queued(&tenants[1], 1, "send_email", 0).key;
     let told = super::done(store.load(&[spoilt]));
