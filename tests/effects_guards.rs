@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use support::{World, at, go, id, refused, tenant};
@@ -416,4 +417,67 @@ fn a_lock_that_races_an_undo_comes_out_right() {
             }
         }
     }
+}
+
+/// Takes restrictions back, and brings none about.
+struct Unlocks(Arc<Mutex<Vec<String>>>);
+
+impl Delivery for Unlocks {
+    fn channels(&self) -> Option<BTreeSet<ActionType>> {
+        Some([id("unlock_account")].into())
+    }
+
+    fn deliver<'a>(&'a self, job: &'a Job) -> Answer<'a, Delivered> {
+        self.0.lock().unwrap().push(job.action.to_string());
+        Box::pin(std::future::ready(Delivered::done()))
+    }
+
+    fn probe<'a>(&'a self, _: &'a Job) -> Answer<'a, Probe> {
+        Box::pin(std::future::ready(Probe::Unknown))
+    }
+}
+
+#[test]
+fn what_is_put_back_too_late_is_taken_back_once_more() {
+    let clock = Arc::new(Mutex::new(at(0)));
+    let reads = Arc::clone(&clock);
+    let store = MemoryStore::with_clock(move || *reads.lock().unwrap());
+    let rules = format!("[{},{}]", lock("hour", r#", "for": "1h""#), lock("day", r#", "for": "24h""#));
+    let world = World::on(store, RuleSet::from_json(&rules).unwrap());
+    let landed: Arc<Mutex<Vec<String>>> = Arc::default();
+    event(&world, "s1", "hour", 0);
+    world.run(at(0));
+    // The undo of the first lock comes after the lock of the other rule: that one is put back.
+    *clock.lock().unwrap() = at(HOUR);
+    let (tick, others) = (Arc::clone(&clock), world.another());
+    let first: Meanwhile = Box::new(move || {
+        *tick.lock().unwrap() = at(HOUR + 2);
+        event(&others, "s2", "day", HOUR);
+        go(others.engine.run_due(at(HOUR + 2)));
+    });
+    // While it is put back, for longer than the lease, somebody lets go of it, and it is taken back by a
+    // process that does not take over what restricts.
+    let (tick, others, effect) = (Arc::clone(&clock), world.another(), the_effect(&world).id);
+    let none = || RuleSet::from_json("[]").unwrap();
+    let unlocks = Engine::new(world.store.clone(), Unlocks(Arc::clone(&landed)), none());
+    let second: Meanwhile = Box::new(move || {
+        *tick.lock().unwrap() = at(HOUR + 10);
+        go(others.engine.lift(&tenant(), effect, None, &id("olga"), "over", at(HOUR + 10)));
+        assert_eq!(go(unlocks.run_due(at(HOUR + 10))).succeeded, 1);
+    });
+    let (target, meanwhile) = (Arc::clone(&landed), Mutex::new(VecDeque::from([first, second])));
+    let slow = move |job: &Job| {
+        let others =
+            meanwhile.lock().unwrap().pop_front().expect("it delivers two, the undo and what is put back");
+        others();
+        target.lock().unwrap().push(job.action.to_string());
+        Delivered::done()
+    };
+    go(Engine::new(world.store.clone(), slow, none()).run_due(at(HOUR)));
+    assert!(world.log().iter().any(|row| matches!(row.purpose, Purpose::Restore { .. })));
+    assert_eq!(landed.lock().unwrap().last().unwrap(), "lock_account", "it landed last");
+    world.run(at(HOUR + 11));
+    assert_eq!(world.target.all().last().unwrap().action.as_str(), "unlock_account");
+    assert_eq!(the_effect(&world).status(), EffectStatus::Clear);
+    world.verified();
 }

@@ -89,17 +89,28 @@ impl Engine {
                 create(tx, restoration, &Actor::Engine, now);
             }
             (Purpose::Action | Purpose::Restore { .. }, None) => {
-                let engine = By { actor: Actor::Engine, person: None, reason: None };
-                let Some(held) = holders(stale, now).into_iter().next() else { return Ok(()) };
-                let holder = held.holder.clone();
-                effect = self.hold(tx, &effect, Held { until: None, ..held }, now).await?;
-                effect = self.release(tx, &effect, &holder, &engine, now).await?;
+                effect = self.not_held(tx, effect, stale, now).await?;
             }
             _ => return Ok(()),
         }
         self.away_after_effect(tx, stale, &mut effect).await?;
         tx.put(key, &stored.with(effect));
         Ok(())
+    }
+
+    /// A delivery may have brought an effect back that nobody holds: it is taken back at once.
+    async fn not_held(
+        &self,
+        tx: &mut Tx<'_>,
+        effect: HeldEffect,
+        of: &Enforcement,
+        now: Time,
+    ) -> Result<HeldEffect, EngineError> {
+        let Some(held) = holders(of, now).into_iter().next() else { return Ok(effect) };
+        let engine = By { actor: Actor::Engine, person: None, reason: None };
+        let holder = held.holder.clone();
+        let effect = self.hold(tx, &effect, Held { until: None, ..held }, now).await?;
+        self.release(tx, &effect, &holder, &engine, now).await
     }
 
     /// An action is over whose effect is there, or may be.
@@ -142,10 +153,17 @@ impl Engine {
                 self.count_offences(tx, done).await?;
             }
         }
-        if crossed && let Some(held) = effect.holders().first() {
-            let restoration = effect.restoration(held, now);
-            effect.generation += 1;
-            create(tx, restoration, &Actor::Engine, now);
+        match effect.holders().first() {
+            Some(held) if crossed => {
+                let restoration = effect.restoration(held, now);
+                effect.generation += 1;
+                create(tx, restoration, &Actor::Engine, now);
+            }
+            // It was put back for somebody who has let go since: the undo may have come before it.
+            None if crossed && matches!(done.purpose, Purpose::Restore { .. }) => {
+                effect = self.not_held(tx, effect, done, now).await?;
+            }
+            _ => {}
         }
         Ok(effect)
     }

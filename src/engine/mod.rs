@@ -9,6 +9,7 @@ mod bands;
 mod caps;
 mod control;
 mod counts;
+mod crowd;
 mod defects;
 mod describe;
 mod effects;

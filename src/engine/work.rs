@@ -1,11 +1,9 @@
 //! What is ready: enforcements are claimed, looked at once more, and delivered.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
 
 use super::approvals::{approval_keys, voided};
+use super::crowd::Crowd;
 use super::held::{GivenUp, Hold, Unsettled};
 use super::looks::{Look, Looks};
 use super::run::{Course, Fault};
@@ -201,7 +199,7 @@ impl Engine {
         }
         let looks = Looks::new(&self.store);
         let mut busy: BTreeSet<EffectId> = BTreeSet::new();
-        let mut crowd = Crowd { looks: &looks, under_way: Vec::new(), ended: Vec::new() };
+        let mut crowd = Crowd::new(&looks);
         let mut down = None;
         loop {
             for _ in 0..waiting.len() {
@@ -210,7 +208,7 @@ impl Engine {
                 if effect.is_some_and(|effect| !busy.insert(effect)) {
                     waiting.push_back(next);
                 } else {
-                    crowd.under_way.push(Box::pin(self.carry(next, fresh, &looks, now)));
+                    crowd.join(self.carry(next, fresh, &looks, now));
                 }
             }
             let ended = crowd.next().await;
@@ -459,61 +457,4 @@ fn sound(record: &Record) -> Result<Enforcement, StoreError> {
 fn served_last(batch: &[Record], after: Option<&TenantId>) -> Option<TenantId> {
     let tenants = batch.iter().map(|record| &record.key.tenant);
     tenants.max_by_key(|tenant| (after.is_some_and(|after| *tenant <= after), *tenant)).cloned()
-}
-
-/// Deliveries that are under way at the same time, and those that have ended.
-///
-/// None of them is left alone while anything else waits for the store: one that has a connection in
-/// hand, or stands in line for one, gives it back only when it is polled.
-struct Crowd<'l, F: Future> {
-    looks: &'l Looks<'l>,
-    under_way: Vec<Pin<Box<F>>>,
-    ended: Vec<F::Output>,
-}
-
-impl<F: Future> Crowd<'_, F> {
-    /// What has ended, in its order; waits until anything has. Nothing when none is under way.
-    async fn next(&mut self) -> Vec<F::Output> {
-        poll_fn(|context| {
-            if self.ended.is_empty() && !self.under_way.is_empty() {
-                self.poll(context);
-            }
-            match self.ended.is_empty() && !self.under_way.is_empty() {
-                true => Poll::Pending,
-                false => Poll::Ready(std::mem::take(&mut self.ended)),
-            }
-        })
-        .await
-    }
-
-    /// Waits for something else while they go on.
-    async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
-        let mut other = pin!(other);
-        poll_fn(|context| {
-            let done = other.as_mut().poll(context);
-            if done.is_pending() {
-                self.poll(context);
-            }
-            done
-        })
-        .await
-    }
-
-    /// What one of them has read, others may wait for: they are polled until nobody reads any more.
-    fn poll(&mut self, context: &mut Context<'_>) {
-        let Self { looks, under_way, ended } = self;
-        loop {
-            let answered = looks.answered();
-            under_way.retain_mut(|future| match future.as_mut().poll(context) {
-                Poll::Ready(output) => {
-                    ended.push(output);
-                    false
-                }
-                Poll::Pending => true,
-            });
-            if looks.answered() == answered {
-                break;
-            }
-        }
-    }
 }
