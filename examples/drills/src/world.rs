@@ -16,6 +16,7 @@ pub(crate) const LEASE: Span = Span::secs(1);
 /// How long an attempt may take: less than the lease.
 const TIMEOUT: Duration = Duration::from_millis(800);
 
+/// What is agreed to may start for days, which are minutes here: a storm leaves a backlog.
 const RULES: &str = r#"{
   "approvers": { "default": "security", "groups": { "security": ["s1", "s2"] } },
   "rules": [
@@ -24,7 +25,7 @@ const RULES: &str = r#"{
     { "id": "ticket", "trigger": { "event": { "pattern": { "kind": ["odd", "login"], "n": [{ "numeric": [">=", 0] }] } } },
       "actions": [{ "key": "a", "type": "create_ticket", "params": { "queue": "soc", "title": "{event.n}" } }] },
     { "id": "lock", "trigger": { "event": { "pattern": { "kind": ["breach"] } } },
-      "actions": [{ "key": "a", "type": "lock_account", "for": "2m" }] } ] }"#;
+      "actions": [{ "key": "a", "type": "lock_account", "for": "2m", "approval": { "start_within": "7d" } }] } ] }"#;
 
 /// What a host process is told.
 #[derive(Clone, Debug, Deserialize, Serialize)]
