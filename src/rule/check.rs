@@ -116,8 +116,7 @@ pub(super) fn rule(placed: &Placed, settings: &Settings, catalog: &ActionCatalog
             continue;
         };
         // A type of the tenant's may lack what could not be read of it.
-        let built_in = BuiltinAction::ALL.iter().any(|own| own.as_str() == spec.name.as_str());
-        let known = built_in || !faults.touch("/types");
+        let known = BuiltinAction::named(&spec.name).is_some() || !faults.touch("/types");
         if known {
             let trigger = (!unread.trigger).then_some(&rule.trigger);
             params(&below(&place, "params"), trigger, action, spec, faults);
