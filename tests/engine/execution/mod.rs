@@ -1,0 +1,9 @@
+//! How work is carried out: in turn, in batches, renewed, handed back, called off and tried again.
+
+mod age;
+mod batches;
+mod doubt;
+mod ends;
+mod groups;
+mod narrow;
+mod people;
