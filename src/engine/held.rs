@@ -6,8 +6,9 @@ use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use super::settle::Answered;
+use super::settle::{Answered, End};
 use super::{Engine, EngineError};
+use crate::id::TenantId;
 use crate::ready::Answer;
 use crate::store::{Key, Record, Renewal, Store, StoreError};
 use crate::time::{Span, Time};
@@ -49,23 +50,62 @@ struct Held {
 }
 
 /// Whether a target is being asked, and since when: by the store's clock, at the first renewal.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Call {
     Waits,
     Began(Option<Time>),
+    /// Its end is known, and is on its way to the store.
+    Ended,
 }
 
-/// Answers that are on their way to the store. Those that have not come there when it is dropped, also
-/// because nobody waits any longer, are owed.
+/// Answers that are on their way to the store, with their claims, which are renewed until they are there.
+/// Those that have not come there when it is dropped, also because nobody waits any longer, are owed.
 pub(super) struct Unsettled<'e> {
     holdings: &'e Holdings,
     pub(super) answers: Vec<Answered>,
+    holds: Vec<Hold<'e>>,
 }
 
-impl Unsettled<'_> {
+impl<'e> Unsettled<'e> {
     /// Takes others with it.
-    pub(super) fn join(&mut self, mut others: Unsettled<'_>) {
+    pub(super) fn join(&mut self, mut others: Self) {
         self.answers.append(&mut others.answers);
+        self.holds.append(&mut others.holds);
+    }
+
+    /// A tenant's answers are written, but for those that are left.
+    pub(super) fn written(&mut self, tenant: &TenantId, left: Vec<Answered>) {
+        self.answers.retain(|answer| answer.claimed.key.tenant != *tenant);
+        self.holds.retain(|hold| {
+            hold.key.tenant != *tenant || left.iter().any(|answer| answer.claimed.key == hold.key)
+        });
+        self.answers.extend(left);
+    }
+}
+
+/// A claim on its way through a run. Where that is dropped before the delivery has begun, it is owed that
+/// the claim is handed back; during it, nobody knows what has come of it, and its lease must run out.
+pub(super) struct Carrying<'e> {
+    unsettled: Unsettled<'e>,
+    pub(super) claimed: Record,
+}
+
+impl<'e> Carrying<'e> {
+    pub(super) fn hold(&self) -> &Hold<'e> {
+        // One claim, one hold: it is made with it below.
+        &self.unsettled.holds[0]
+    }
+
+    /// The delivery begins.
+    pub(super) fn begins(&mut self) {
+        self.unsettled.answers.clear();
+    }
+
+    /// How it ended.
+    pub(super) fn ends(mut self, end: End) -> Unsettled<'e> {
+        self.hold().with(|held| held.call = Call::Ended);
+        self.unsettled.answers = vec![Answered { claimed: self.claimed, end, again: false, stuck: false }];
+        self.unsettled
     }
 }
 
@@ -136,11 +176,19 @@ impl Holdings {
     }
 
     /// Notes a claim for as long as the guard lives.
-    pub(super) fn hold(&self, claimed: &Record) -> Hold<'_> {
+    fn hold(&self, claimed: &Record, call: Call) -> Hold<'_> {
         let (key, token) = (claimed.key.clone(), claimed.token);
-        let held = Held { token, call: Call::Waits, given_up: None, waker: None };
+        let held = Held { token, call, given_up: None, waker: None };
         self.claims().insert(key.clone(), held);
         Hold { holdings: self, key, token }
+    }
+
+    /// Takes a claim in hand.
+    pub(super) fn carrying(&self, claimed: Record) -> Carrying<'_> {
+        let end = End::HandBack("the run ended before it was begun");
+        let begun = Answered { claimed: claimed.clone(), end, again: false, stuck: false };
+        let holds = vec![self.hold(&claimed, Call::Waits)];
+        Carrying { unsettled: Unsettled { holdings: self, answers: vec![begun], holds }, claimed }
     }
 
     /// Keeps answers that the store did not take.
@@ -153,20 +201,32 @@ impl Holdings {
         self.unsettled(std::mem::take(&mut *self.owed()))
     }
 
-    /// Whether any answer waits to be written.
+    /// Whether any answer waits to be written, but for those that a fault of what is stored stands against.
     pub(super) fn owes(&self) -> bool {
-        !self.owed().is_empty()
+        self.owed().iter().any(|answer| !answer.stuck)
     }
 
     /// Answers on their way to the store.
     pub(super) fn unsettled(&self, answers: impl IntoIterator<Item = Answered>) -> Unsettled<'_> {
-        Unsettled { holdings: self, answers: answers.into_iter().collect() }
+        let answers: Vec<Answered> = answers.into_iter().collect();
+        let holds = answers.iter().map(|answer| self.hold(&answer.claimed, Call::Ended)).collect();
+        Unsettled { holdings: self, answers, holds }
+    }
+
+    /// Whatever is to be renewed: what is under way, and what waits to be written.
+    fn held(&self) -> Vec<(Key, u64)> {
+        let under_way: Vec<_> = self.claims().iter().map(|(key, held)| (key.clone(), held.token)).collect();
+        let owed = self.owed();
+        let owed = owed.iter().filter(|answer| !answer.stuck);
+        let owed = owed.map(|answer| (answer.claimed.key.clone(), answer.claimed.token));
+        under_way.into_iter().chain(owed).collect()
     }
 
     /// Tells a delivery that it is given up. False where it is none any more.
     fn give_up(&self, key: &Key, token: u64, why: GivenUp) -> bool {
         let mut claims = self.claims();
-        let Some(held) = claims.get_mut(key).filter(|held| held.token == token) else { return false };
+        let known = claims.get_mut(key).filter(|held| held.token == token && held.call != Call::Ended);
+        let Some(held) = known else { return false };
         held.given_up = Some(why);
         if let Some(waker) = held.waker.take() {
             waker.wake();
@@ -184,8 +244,9 @@ impl Holdings {
 }
 
 impl Engine {
-    /// Renews the leases of everything that this engine holds. A host whose deliveries may take
-    /// longer than a lease calls it from another task or thread, every
+    /// Renews the leases of everything that this engine holds: what waits for its turn in a batch, what is
+    /// being delivered, and what has ended until that is written down. A host whose deliveries may take
+    /// longer than a lease, together where they are a batch, calls it from another task or thread, every
     /// [`Engine::renew_every`], while [`Engine::run_due`] is under way.
     ///
     /// A delivery whose lease is lost, or that takes longer than [`Engine::deliver_within`], is given
@@ -196,8 +257,7 @@ impl Engine {
     /// [`EngineError::Store`] where the store does not renew; the leases run on as they are.
     pub fn renew_held(&self) -> Answer<'_, Result<Renewals, EngineError>> {
         Box::pin(async move {
-            let held: Vec<(Key, u64)> =
-                self.holdings.claims().iter().map(|(key, held)| (key.clone(), held.token)).collect();
+            let held = self.holdings.held();
             let mut renewals = Renewals::default();
             for (key, token) in held {
                 let renewal = Renewal { key: key.clone(), token, lease: self.lease };

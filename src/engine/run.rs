@@ -188,7 +188,12 @@ impl Engine {
         self.settle_owed(now, report).await?;
         while let Some(claimed) = self.claim_again().await? {
             let end = || End::HandBack("the worker ends");
-            let answers = claimed.into_iter().map(|claimed| Answered { claimed, end: end(), again: false });
+            let answers = claimed.into_iter().map(|claimed| Answered {
+                claimed,
+                end: end(),
+                again: false,
+                stuck: false,
+            });
             self.settle(self.holdings.unsettled(answers), now, report).await?;
         }
         match self.holdings.owes() {

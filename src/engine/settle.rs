@@ -15,6 +15,9 @@ use crate::id::{CommitId, WorkerId};
 use crate::store::{Key, Record, StoreError, decode};
 use crate::time::Time;
 
+/// How many characters of a reason the log is told.
+const MOST_OF_A_REASON: usize = 500;
+
 /// How an attempt ended.
 #[derive(Clone, Debug)]
 pub(super) enum End {
@@ -35,6 +38,9 @@ pub(super) struct Answered {
     pub(super) end: End,
     /// Whether the same was tried before, and its answer was lost.
     pub(super) again: bool,
+    /// Whether a fault of what is stored stands against it: it is tried at each run until the claim is
+    /// somebody else's, but is no reason to wait for it.
+    pub(super) stuck: bool,
 }
 
 impl Answered {
@@ -75,8 +81,9 @@ impl Engine {
         }
     }
 
-    /// Writes down how attempts ended, in one commit a tenant. What the store does not take because
-    /// it is not available is kept for the next run; nothing is claimed until it is written.
+    /// Writes down how attempts ended, in one commit a tenant. What the store does not take is kept for the
+    /// next run. Where that is because the store is not available, or because of too many others who write
+    /// the same, nothing is claimed until it is written.
     pub(super) async fn settle(
         &self,
         mut answers: Unsettled<'_>,
@@ -88,10 +95,12 @@ impl Engine {
             let of_tenant = |answer: &&Answered| answer.claimed.key.tenant == tenant;
             let group: Vec<Answered> = answers.answers.iter().filter(of_tenant).cloned().collect();
             let done = self.settle_group(group, &worker, now, report).await;
-            answers.answers.retain(|answer| !of_tenant(&answer));
-            if let Err((error, left)) = done {
-                answers.answers.extend(left);
-                return Err(error);
+            match done {
+                Ok(()) => answers.written(&tenant, Vec::new()),
+                Err((error, left)) => {
+                    answers.written(&tenant, left);
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -112,9 +121,8 @@ impl Engine {
             // the next run writes it.
             Err(error) if group.len() == 1 || error == EngineError::Busy => {
                 let key = group[0].claimed.key.clone();
-                if error == EngineError::Busy {
-                    self.holdings.owe(group);
-                }
+                let stuck = error != EngineError::Busy;
+                self.holdings.owe(group.into_iter().map(|answer| Answered { stuck, ..answer }));
                 report.fault(Fault { key, error });
                 return Ok(());
             }
@@ -212,11 +220,11 @@ impl Engine {
                 next.reported(token, delivered.report.clone())
             }
             End::Forgo(why) => {
-                tx.log(audit.into_iter().map(|draft| draft.detail("why", why.as_str())));
+                tx.log(audit.into_iter().map(|draft| draft.detail("why", brief(why))));
                 next.reported(token, Report { message: Some(why.clone()), ..Report::default() })
             }
             End::Postpone(_, why) => {
-                tx.log(audit.into_iter().map(|draft| draft.detail("why", why.as_str())));
+                tx.log(audit.into_iter().map(|draft| draft.detail("why", brief(why))));
                 next
             }
             End::HandBack(why) => {
@@ -271,6 +279,11 @@ impl Engine {
         })
         .await
     }
+}
+
+/// As much of a reason as the log takes: a directory may answer with a page, a document have many faults.
+fn brief(why: &str) -> String {
+    why.chars().take(MOST_OF_A_REASON).collect()
 }
 
 /// Whether the store is what fails, so that trying others now is of no use.

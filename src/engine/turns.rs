@@ -30,14 +30,25 @@ const TURN_WAIT: Span = Span::secs(5);
 
 /// What is known before a delivery.
 pub(super) enum Before {
-    /// It may begin.
-    Deliver,
+    /// It may begin; whether the directory of people was asked, who may have taken their time.
+    Deliver {
+        /// Whether it was.
+        asked: bool,
+    },
     /// It must not, and this is what came of it.
     Known(Delivered),
     /// What led to it no longer holds, and why.
     Outdated(String),
     /// Not before then, and why.
     Later(Time, String),
+}
+
+/// A subject that may be touched.
+struct Touch {
+    /// Whether that takes an administrator away.
+    takes: bool,
+    /// Whether the directory of people was asked.
+    asked: bool,
 }
 
 impl Engine {
@@ -54,14 +65,17 @@ impl Engine {
         let begun = until_settled!({
             let mut tx = self.tx(&claimed.key.tenant);
             tx.offer(std::mem::take(&mut look));
-            let mut taking = false;
+            let (mut taking, mut asked) = (false, false);
             if enforcement.purpose == Purpose::Action {
                 if let Some(before) = self.outdated(&mut tx, enforcement, now).await? {
                     return Ok(before);
                 }
                 match self.may_touch(&mut tx, enforcement, now).await? {
                     Err(why) => return Ok(Before::Outdated(why)),
-                    Ok(takes) => taking = takes && !enforcement.administrator,
+                    Ok(touch) => {
+                        taking = touch.takes && !enforcement.administrator;
+                        asked = touch.asked;
+                    }
                 }
             }
             if taking {
@@ -73,7 +87,7 @@ impl Engine {
                     tx.fence(claimed.key.clone(), claimed.token);
                     tx.commit(commit).await?;
                 }
-                return Ok(Before::Deliver);
+                return Ok(Before::Deliver { asked });
             };
             let key = effect_key(&enforcement.tenant, id);
             tx.load([key.clone()]).await?;
@@ -101,7 +115,7 @@ impl Engine {
             }
             tx.fence(claimed.key.clone(), claimed.token);
             tx.commit(commit).await?;
-            Ok(Before::Deliver)
+            Ok(Before::Deliver { asked })
         });
         match begun {
             // Its settling will find that the claim is somebody else's, and tell.
@@ -172,24 +186,25 @@ impl Engine {
     }
 
     /// Whether the subject may be touched at all at this moment, whoever agreed to it before: or why
-    /// not. Where they may, whether that takes an administrator away.
+    /// not.
     async fn may_touch(
         &self,
         tx: &mut Tx<'_>,
         enforcement: &Enforcement,
         now: Time,
-    ) -> Result<Result<bool, String>, EngineError> {
+    ) -> Result<Result<Touch, String>, EngineError> {
+        let untold = Touch { takes: false, asked: false };
         let (tenant, user) = (&enforcement.tenant, &enforcement.subject.user);
         let known = self.rules_of(tenant, now).await?;
         // What restricts nobody, and is protected from by nobody, needs no look at the rules in force.
         let restricts = enforcement.category == Category::AccessControl
             || known.rules.catalog().get(&enforcement.action).is_none_or(|spec| spec.restricts);
         if !restricts && known.rules.settings().protected.is_empty() {
-            return Ok(Ok(false));
+            return Ok(Ok(untold));
         }
         let installed = self.rules_in(tx, tenant, now).await?;
         let settings = installed.rules.settings();
-        let Some(spec) = installed.rules.catalog().get(&enforcement.action) else { return Ok(Ok(false)) };
+        let Some(spec) = installed.rules.catalog().get(&enforcement.action) else { return Ok(Ok(untold)) };
         let attributes = match settings.asks_attributes(spec) {
             true => self.attributes_of(tx, tenant, user).await?,
             false => None,
@@ -199,13 +214,13 @@ impl Engine {
             return Ok(Err(told(&held)));
         }
         if !settings.administrators().covers(spec) {
-            return Ok(Ok(false));
+            return Ok(Ok(untold));
         }
         let staff = self.staff(tx, tenant, &installed.rules).await?;
         let keeping = staff.keeping(&installed.rules);
         Ok(match keeping.held(spec, user).filter(|_| !broken::is(Defect::PlacesAtDecisionOnly)) {
             Some(held) => Err(told(&held)),
-            None => Ok(keeping.takes(spec, user)),
+            None => Ok(Touch { takes: keeping.takes(spec, user), asked: self.people.is_some() }),
         })
     }
 

@@ -242,9 +242,15 @@ impl<'s> Tx<'s> {
             return Ok(answer?);
         }
         let mut answer = self.store.commit(&commit).await;
+        let mut doubtful = false;
         for _ in 0..REPEATS {
             match answer {
-                Err(StoreError::Unknown(_)) => answer = self.store.commit(&commit).await,
+                Err(StoreError::Unknown(_)) => {
+                    doubtful = true;
+                    answer = self.store.commit(&commit).await;
+                }
+                // That nothing was written is true of the repeat alone.
+                Err(StoreError::Unavailable(why)) if doubtful => return Err(StoreError::Unknown(why).into()),
                 known => return Ok(known?),
             }
         }

@@ -14,6 +14,9 @@ const SPREAD: u64 = 50;
 /// And how far at most, in milliseconds: whoever looks once a day is no reason to be half an hour late.
 const MOST_SPREAD: u64 = 500;
 
+/// How long after a run that could not write an answer down, as others wrote the same, it is tried again.
+const OWED_WAIT: Span = Span::secs(1);
+
 impl Engine {
     /// When to call [`Engine::run_due`] again, after a run at `now` that found nothing more to do: at the
     /// earliest timer, retry or end of a lease that the store knows, and not later than the poll
@@ -24,7 +27,7 @@ impl Engine {
     /// reason to wake at once, and is looked at again after the poll interval.
     ///
     /// A run that left work for the next one ([`RunReport::more`](crate::RunReport::more)) is a reason to
-    /// wake at once.
+    /// wake at once, and one that could not write down what was answered to wake after a second.
     ///
     /// The interval differs from worker to worker by up to a quarter, and so does, by up to a fiftieth of
     /// it and half a second at most, the moment at which they wake for one instant: a share that is
@@ -50,7 +53,8 @@ impl Engine {
             let lease = upcoming.lease.filter(|_| !broken::is(Defect::LeasesSleptThrough));
             let lease = lease.map(|span| now.after(span));
             let timer = upcoming.timer.filter(|_| !broken::is(Defect::TimersSleptThrough));
-            let first = [timer, upcoming.ready, lease].into_iter().flatten().min();
+            let owed = self.holdings.owes().then(|| now.after(OWED_WAIT));
+            let first = [timer, upcoming.ready, lease, owed].into_iter().flatten().min();
             Ok(first.map_or(latest, |first| first.after(spread).min(latest)))
         })
     }

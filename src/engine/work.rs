@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::approvals::{approval_keys, voided};
 use super::crowd::Crowd;
-use super::held::{GivenUp, Hold, Unsettled};
+use super::held::{Carrying, GivenUp, Hold, Unsettled};
 use super::looks::{Look, Looks};
 use super::run::{Course, Fault};
 use super::settle::{Answered, End, is_down, lost};
@@ -26,8 +26,8 @@ const REPEATS: usize = 8;
 const UNSURE_WAIT: Span = Span::secs(30);
 
 /// What a claim gave, before it is carried out.
-struct Claimed {
-    record: Record,
+struct Claimed<'e> {
+    carrying: Carrying<'e>,
     enforcement: Enforcement,
     /// When, by the store's clock, where that was in this run.
     since: Option<Time>,
@@ -68,7 +68,8 @@ impl Engine {
     ) -> Result<usize, EngineError> {
         let worker = self.worker_id().await?;
         let mut taken = 0;
-        while room > 0 && !self.is_stopped() {
+        // What cannot be written down is a reason not to do more of it.
+        while room > 0 && !self.is_stopped() && !self.holdings.owes() {
             let again = !self.lock(&self.unanswered).is_empty();
             if broken::is(Defect::EffectBeforeClaim) {
                 self.deliver_unclaimed().await?;
@@ -175,14 +176,16 @@ impl Engine {
     ) -> Result<(), EngineError> {
         // What is claimed alone is delivered at once; of a batch, the last may have waited for long.
         let fresh = batch.len() == 1 && !again;
-        let mut holds = Vec::new();
         let mut waiting = VecDeque::new();
         for record in batch {
             match sound(&record) {
                 Ok(enforcement) => {
-                    holds.push(self.holdings.hold(&record));
                     let since = self.claimed_at(&record).filter(|_| !again);
-                    waiting.push_back(Claimed { record, enforcement, since });
+                    waiting.push_back(Claimed {
+                        carrying: self.holdings.carrying(record),
+                        enforcement,
+                        since,
+                    });
                 }
                 Err(error) => report.fault(Fault { key: record.key, error: error.into() }),
             }
@@ -192,7 +195,7 @@ impl Engine {
         let tenants: BTreeSet<&TenantId> = waiting
             .iter()
             .filter(|claimed| !fresh && claimed.enforcement.purpose == Purpose::Action)
-            .map(|claimed| &claimed.record.key.tenant)
+            .map(|claimed| &claimed.carrying.claimed.key.tenant)
             .collect();
         for tenant in tenants {
             drop(self.rules_of(tenant, now).await);
@@ -242,15 +245,24 @@ impl Engine {
         }
     }
 
-    async fn carry(&self, claimed: Claimed, fresh: bool, looks: &Looks<'_>, now: Time) -> Carried<'_> {
+    async fn carry<'e>(
+        &'e self,
+        claimed: Claimed<'e>,
+        fresh: bool,
+        looks: &Looks<'_>,
+        now: Time,
+    ) -> Carried<'e> {
         let effect = claimed.enforcement.effect();
-        let hold = self.holdings.hold(&claimed.record);
-        let before = self.before(&claimed, fresh, looks, &hold, now).await;
-        let record = claimed.record;
+        let before = self.before(&claimed, fresh, looks, now).await;
+        let mut carrying = claimed.carrying;
         let (end, fault, delivered) = match before {
-            Ok(Ready::Deliver(_)) if hold.is_lost() => (End::Settle(lost_before(), None), None, false),
+            Ok(Ready::Deliver(_)) if carrying.hold().is_lost() => {
+                (End::Settle(lost_before(), None), None, false)
+            }
             Ok(Ready::Deliver(enforcement)) => {
-                (End::Settle(self.attempt(&enforcement, &hold).await, None), None, true)
+                carrying.begins();
+                let delivered = self.attempt(&enforcement, carrying.hold()).await;
+                (End::Settle(delivered, None), None, true)
             }
             Ok(Ready::Over(end)) => (end, None, false),
             // Nothing was delivered: it need not wait for its lease to run out, and is no attempt.
@@ -259,26 +271,25 @@ impl Engine {
                     true => End::HandBack("the store did not answer"),
                     false => End::Postpone(now.after(UNSURE_WAIT), error.to_string()),
                 };
-                (end, Some(Fault { key: record.key.clone(), error }), false)
+                (end, Some(Fault { key: carrying.claimed.key.clone(), error }), false)
             }
         };
-        let end = self.holdings.unsettled([Answered { claimed: record, end, again: false }]);
-        Carried { effect, end, fault, delivered }
+        Carried { effect, end: carrying.ends(end), fault, delivered }
     }
 
     /// Everything that is asked between a claim and its delivery.
     async fn before(
         &self,
-        claimed: &Claimed,
+        claimed: &Claimed<'_>,
         fresh: bool,
         looks: &Looks<'_>,
-        hold: &Hold<'_>,
         now: Time,
     ) -> Result<Ready, EngineError> {
         if self.is_stopped() {
             return Ok(Ready::Over(End::HandBack("the worker ends")));
         }
-        let (record, mut enforcement) = (&claimed.record, claimed.enforcement.clone());
+        let (record, hold) = (&claimed.carrying.claimed, claimed.carrying.hold());
+        let mut enforcement = claimed.enforcement.clone();
         // All of what is asked below, in one call.
         let mut keys = rests_on(&enforcement);
         keys.extend(approval_keys(&enforcement).into_iter().flatten());
@@ -294,7 +305,8 @@ impl Engine {
             }
         }
         let void = self.approval_fault(&enforcement, looks, &look).await?;
-        if asks_first(&enforcement) {
+        let asks_target = asks_first(&enforcement);
+        if asks_target {
             // The target's answer may take its time.
             look = Look::default();
         }
@@ -306,12 +318,24 @@ impl Engine {
             Some(known) => Before::Known(known),
             None => self.take_turn(record, &enforcement, look, now).await?,
         };
+        // What others were asked for may have taken any time: a lease, and people's mind.
+        if matches!(before, Before::Deliver { asked } if asked || asks_target) {
+            let keys = vec![record.key.clone(), Claim::control_key(&record.key.tenant)];
+            let look = looks.look(keys, true).await?;
+            match self.look_again(record, &look).await? {
+                Err(end) => return Ok(Ready::Over(end)),
+                Ok(fresh) if matches!(fresh.state, State::Running { called_off: true, .. }) => {
+                    return Ok(Ready::Over(End::Settle(called_off(), None)));
+                }
+                Ok(_) => {}
+            }
+        }
         Ok(match before {
-            Before::Deliver if broken::is(Defect::EditedParamsDelivered) => {
+            Before::Deliver { .. } if broken::is(Defect::EditedParamsDelivered) => {
                 let params = self.params_by_now(&enforcement, now).await?;
                 Ready::Deliver(Box::new(Enforcement { params, ..enforcement }))
             }
-            Before::Deliver => Ready::Deliver(Box::new(enforcement)),
+            Before::Deliver { .. } => Ready::Deliver(Box::new(enforcement)),
             Before::Known(known) => {
                 let voided = void.map(|void| Box::new(voided(&enforcement, &void, now)));
                 Ready::Over(End::Settle(known, voided))
@@ -381,7 +405,7 @@ impl Engine {
             }
         }
         if called_off {
-            return Ok(Some(Delivered::retry("it was called off")));
+            return Ok(Some(self::called_off()));
         }
         // The claim that finds nothing left to try has counted itself.
         let none_left =
@@ -423,6 +447,11 @@ fn by_now(now: Time, claimed_at: Option<Time>, store_now: Time) -> Time {
 /// The answer where nothing was delivered, as the claim was somebody else's by then.
 pub(super) fn lost_before() -> Delivered {
     Delivered::retry("the claim was lost before it was delivered")
+}
+
+/// The answer where nothing was delivered, as nobody wants it any more.
+fn called_off() -> Delivered {
+    Delivered::retry("it was called off")
 }
 
 /// What is known of a claim before its delivery.

@@ -14,14 +14,14 @@ use crate::support::people::Directory;
 use crate::support::{World, at, go};
 
 /// A store that keeps those waiting who read, or those who write.
-struct Gate {
+pub(crate) struct Gate {
     inner: MemoryStore,
     reading: AtomicBool,
     writing: AtomicBool,
 }
 
 impl Gate {
-    fn before(store: &MemoryStore, reading: bool, writing: bool) -> Arc<Self> {
+    pub(crate) fn before(store: &MemoryStore, reading: bool, writing: bool) -> Arc<Self> {
         Arc::new(Self { inner: store.clone(), reading: reading.into(), writing: writing.into() })
     }
 
@@ -29,7 +29,12 @@ impl Gate {
         poll_fn(|_| if shut.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
-    fn open(&self) {
+    /// Nobody reads any more.
+    pub(crate) fn shut(&self) {
+        self.reading.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn open(&self) {
         self.reading.store(false, Ordering::SeqCst);
         self.writing.store(false, Ordering::SeqCst);
     }
@@ -49,7 +54,7 @@ impl Store for Gate {
     }
 }
 
-fn nothing_of_its_own() -> RuleSet {
+pub(crate) fn nothing_of_its_own() -> RuleSet {
     RuleSet::from_json("[]").unwrap()
 }
 

@@ -5,5 +5,6 @@ mod batches;
 mod doubt;
 mod ends;
 mod groups;
+mod kept;
 mod narrow;
 mod people;
