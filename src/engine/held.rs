@@ -35,7 +35,8 @@ pub(super) enum GivenUp {
     Late,
 }
 
-/// Everything that is held. Bounded by the claims of the runs that are under way.
+/// Everything that is held. Bounded by the claims of the runs that are under way, as nothing is claimed while
+/// an answer waits to be written; what a fault stands against, by those whose claims have not run out.
 #[derive(Default)]
 pub(super) struct Holdings {
     claims: Mutex<BTreeMap<Key, Held>>,
@@ -178,8 +179,11 @@ impl Holdings {
     /// Notes a claim for as long as the guard lives.
     fn hold(&self, claimed: &Record, call: Call) -> Hold<'_> {
         let (key, token) = (claimed.key.clone(), claimed.token);
-        let held = Held { token, call, given_up: None, waker: None };
-        self.claims().insert(key.clone(), held);
+        let mut claims = self.claims();
+        // An answer that is long overdue may be of a claim before the one that is under way.
+        if claims.get(&key).is_none_or(|held| held.token <= token) {
+            claims.insert(key.clone(), Held { token, call, given_up: None, waker: None });
+        }
         Hold { holdings: self, key, token }
     }
 
