@@ -2,7 +2,7 @@
 
 use super::counts::{Part, rules_of};
 use super::intake::{enforcement_key, replace};
-use super::undo::TakenBack;
+use super::undo::{TakenBack, action_only};
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::approval::{ApprovalError, Finding, Judgement, MAX_COMMENT_BYTES, is_one};
 use crate::audit::{Actor, AuditCode};
@@ -13,7 +13,7 @@ use crate::ready::Answer;
 use crate::time::Time;
 
 impl Engine {
-    /// Says afterwards whether an enforcement was right. A `false_positive` takes it back: what
+    /// Says afterwards whether an action was right. A `false_positive` takes it back: what
     /// waits is called off, what was done is undone by its inverse, and where its type has none that
     /// is logged as Critical. Each finding counts in the precision of the rules that asked for it.
     ///
@@ -22,7 +22,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotPermitted`] without [`Right::Judge`], and always for the subject;
-    /// [`EngineError::NotFound`]; [`EngineError::Move`] while it runs.
+    /// [`EngineError::NotFound`]; [`EngineError::Move`] while it runs, and for restorations and reversals,
+    /// which no rule asked for; [`EngineError::UndoStands`] for an undo.
     pub fn judge<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -50,6 +51,7 @@ impl Engine {
                         CommitId::derive(|h| h.text("no right to judge").bytes(id.bytes()).text(by.as_str()));
                     return Err(self.not_permitted(refused, by, Right::Judge, commit).await?);
                 }
+                action_only(&before, "judge")?;
                 // A record that is rewritten while it runs would lose its lease.
                 if before.reason() == Reason::Running {
                     return Err(MoveError::Illegal { state: Reason::Running, input: "judge" }.into());

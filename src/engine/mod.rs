@@ -221,8 +221,10 @@ pub enum EngineError {
     /// The effect does not take the order.
     #[error(transparent)]
     Effect(#[from] EffectError),
-    /// An undo is not called off: a person would stay restricted with nobody to hold them so.
-    #[error("`{0}` takes a restriction back and is not called off; order the restriction again instead")]
+    /// An undo is neither called off nor judged: a person would stay restricted with nobody to hold them so.
+    #[error(
+        "`{0}` takes a restriction back and is neither called off nor judged; order the restriction again instead"
+    )]
     UndoStands(EnforcementId),
     /// A cap has no room for what a person has tried again: wait for the next window, or raise the cap.
     #[error("held by {0}; accepted: in the next window, or when the cap is raised")]

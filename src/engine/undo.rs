@@ -27,11 +27,12 @@ pub(super) enum TakenBack {
 }
 
 impl Engine {
-    /// Takes an enforcement back within a transaction: calls off what waits, and makes the inverse
-    /// of what was, or may have been, carried out. The same enforcement is taken back once.
+    /// Takes an action back within a transaction: calls off what waits, and makes the inverse of what
+    /// was, or may have been, carried out. The same enforcement is taken back once.
     ///
     /// # Errors
     /// [`EngineError::Move`] while it runs: what is under way can be neither called off nor undone.
+    /// What is no action is refused as [`action_only`] says.
     pub(super) async fn take_back(
         &self,
         tx: &mut Tx<'_>,
@@ -40,6 +41,7 @@ impl Engine {
         actor: Actor,
         now: Time,
     ) -> Result<TakenBack, EngineError> {
+        action_only(of, "cancel")?;
         if of.reason() == Reason::Running {
             return Err(MoveError::Illegal { state: Reason::Running, input: "cancel" }.into());
         }
@@ -160,6 +162,16 @@ impl Engine {
             .detail("undoes", of.id.to_string())
             .detail("reason", why)]);
         Ok(TakenBack::Undone(undo))
+    }
+}
+
+/// Refuses what nobody asked for as an action: an undo that is called off would leave a person restricted
+/// with nobody to hold them so, and a restoration is there for those who hold.
+pub(super) fn action_only(of: &Enforcement, input: &'static str) -> Result<(), EngineError> {
+    match of.purpose {
+        Purpose::Action => Ok(()),
+        Purpose::Undo { .. } => Err(EngineError::UndoStands(of.id)),
+        _ => Err(MoveError::Illegal { state: of.reason(), input }.into()),
     }
 }
 

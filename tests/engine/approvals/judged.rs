@@ -2,7 +2,7 @@
 
 use tipstaff::*;
 
-use crate::support::{World, at, go, id, refused, stored};
+use crate::support::{World, at, content, go, id, refused, stored};
 
 const RULES: &str = r#"{ "approvers": { "operators": ["rob", "ana"] }, "rules": [
   { "id": "lock", "trigger": { "event": { "pattern": { "do": ["lock"] } } },
@@ -132,4 +132,55 @@ fn who_may_not_judge() {
     let none: EnforcementId = id(&format!("enf_{}", "0".repeat(32)));
     let call = world.engine.judge(&world.tenant, none, Finding::TruePositive, &rob, None, at(1));
     assert!(matches!(refused(call), EngineError::NotFound { .. }));
+}
+
+#[test]
+fn what_takes_a_restriction_back_is_not_judged() {
+    let world = World::new(&RULES.replace(r#""approval": "none""#, r#""approval": "none", "for": "1h""#));
+    world.submit(world.event("s1", "bea", at(0), r#"{ "do": "lock" }"#), at(0));
+    world.run(at(0));
+    let stands = |undo: EnforcementId| {
+        let before = content(&world.store, &world.tenant);
+        for finding in Finding::ALL {
+            let rob = id("rob");
+            let call = world.engine.judge(&world.tenant, undo, *finding, &rob, None, at(1));
+            assert_eq!(refused(call), EngineError::UndoStands(undo), "{finding}");
+        }
+        assert_eq!(content(&world.store, &world.tenant), before);
+    };
+    // One that waits for the end of the time, and one that is to begin at once.
+    stands(world.the("unlock_account").id);
+    judge(&world, world.the("lock_account").id, Finding::FalsePositive, at(1));
+    let undo = world.log().into_iter().find(|row| row.reason() == Reason::Queued).unwrap();
+    stands(undo.id);
+    world.run(at(1));
+    let effect = go(world.engine.effects(Filter::new(&world.tenant))).rows.remove(0);
+    assert_eq!(effect.status(), EffectStatus::Clear);
+    let stats = world.stats("lock", at(2));
+    assert_eq!((stats.true_positives, stats.false_positives), (0, 1), "only the lock was right or wrong");
+    world.verified();
+}
+
+#[test]
+fn what_nobody_asked_for_is_not_judged() {
+    let rules = r#"{ "approvers": { "operators": ["rob"] }, "types": [
+        { "name": "flag", "category": "integration", "approval": false, "restricts": false, "inverse": "unflag" },
+        { "name": "unflag", "category": "integration", "approval": false, "restricts": false } ], "rules": [
+        { "id": "mark", "trigger": { "event": { "pattern": { "do": ["mark"] } } },
+          "actions": [{ "key": "a", "type": "flag" }] } ] }"#;
+    let world = World::new(rules);
+    world.submit(world.event("s1", "bea", at(0), r#"{ "do": "mark" }"#), at(0));
+    world.run(at(0));
+    judge(&world, world.the("flag").id, Finding::FalsePositive, at(1));
+    let reversal = world.the("unflag");
+    assert!(matches!(reversal.purpose, Purpose::Reversal { .. }));
+    for finding in Finding::ALL {
+        let rob = id("rob");
+        let call = world.engine.judge(&world.tenant, reversal.id, *finding, &rob, None, at(2));
+        let waits = MoveError::Illegal { state: Reason::Queued, input: "judge" };
+        assert_eq!(refused(call), EngineError::Move(waits));
+    }
+    world.run(at(2));
+    assert_eq!(world.reason("unflag"), "done");
+    world.verified();
 }
