@@ -392,7 +392,7 @@ codes! {
     EnforcementPostponed: Notice, Enforcement, "ENFORCEMENT_POSTPONED", Security,
         "An action that was ready may not begin yet, so it waits; the record says what for";
     EnforcementCancelAsked: Notice, Enforcement, "ENFORCEMENT_CANCEL_ASKED", Administrative,
-        "Somebody called an action off while an attempt ran: no other one follows";
+        "Somebody called an action off that was under way: no other attempt follows";
     EnforcementPlaceTaken: Notice, Enforcement, "ENFORCEMENT_PLACE_TAKEN", Security,
         "The subject is an administrator by now, so the action counts as taking one away";
     EnforcementPlacesFreed: Info, Enforcement, "ENFORCEMENT_PLACES_FREED", Security,

@@ -28,10 +28,12 @@
 //!
 //!  running ── Cancel ─▶ running, and called off: no attempt follows
 //!     ├ Settle retry, HandBack, Postpone ─▶ cancelled
-//!     └ Settle unknown ─▶ outcome_unknown
+//!     ├ Settle unknown ─▶ outcome_unknown
+//!     └ Settle done ─▶ done, or awaiting_confirmation and called off
 //!
 //!  running, retry_wait, awaiting_confirmation ── Confirm ─▶ done, permanent_error
 //!  awaiting_confirmation ── Elapsed ─▶ outcome_unknown
+//!     └ Cancel ─▶ awaiting_confirmation, and called off: it ends as the target reports
 //! ```
 //! done and no_op are *succeeded*; rejected, approval_expired, cancelled, superseded,
 //! permanent_error, exhausted and outcome_unknown are *failed*; nothing leaves either. Every other
@@ -189,6 +191,9 @@ impl State {
                         Self::OutcomeUnknown
                     }
                     (Self::RetryWait { .. } | Self::Exhausted, _) if *called_off => Self::Cancelled,
+                    (Self::AwaitingConfirmation { until, .. }, _) => {
+                        Self::AwaitingConfirmation { until, called_off: *called_off }
+                    }
                     (next, _) => next,
                 }
             }
@@ -233,7 +238,12 @@ impl State {
                     Self::PermanentError
                 }
             }
-            (Self::AwaitingConfirmation { until }, Input::Elapsed) if now >= *until => Self::OutcomeUnknown,
+            (Self::AwaitingConfirmation { until, .. }, Input::Elapsed) if now >= *until => {
+                Self::OutcomeUnknown
+            }
+            (Self::AwaitingConfirmation { until, called_off: false }, Input::Cancel) => {
+                Self::AwaitingConfirmation { until: *until, called_off: true }
+            }
 
             (
                 Self::AwaitingApproval { .. }
@@ -278,7 +288,9 @@ fn settled(outcome: Outcome, terms: &Terms, retry_by: Option<Time>, now: Time) -
         Outcome::Done => {
             return match terms.success {
                 Success::Accepted => State::Done,
-                Success::Confirmed(within) => State::AwaitingConfirmation { until: now.after(within) },
+                Success::Confirmed(within) => {
+                    State::AwaitingConfirmation { until: now.after(within), called_off: false }
+                }
             };
         }
         Outcome::NoOp => return State::NoOp,

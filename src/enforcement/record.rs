@@ -228,6 +228,12 @@ impl Enforcement {
             || self.status() == Status::Failed && self.history.iter().any(Attempt::is_lost)
     }
 
+    /// Whether the target took it, has yet to report, and leaves what somebody would hold then.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let awaits = matches!(self.state, State::AwaitingConfirmation { called_off: false, .. });
+        awaits && self.purpose == Purpose::Action && self.effect().is_some()
+    }
+
     /// The public status.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -384,7 +390,7 @@ impl Enforcement {
             }
             State::RetryWait { until, .. } => draft.detail("until", *until),
             State::Scheduled { at, .. } if held => draft.detail("until", *at),
-            State::AwaitingConfirmation { until } => draft.detail("until", *until),
+            State::AwaitingConfirmation { until, .. } => draft.detail("until", *until),
             _ => draft,
         };
         let own_code = BuiltinAction::named(&self.action)
@@ -410,6 +416,9 @@ impl Enforcement {
             Reason::Running if before.reason() == Reason::Running => AuditCode::EnforcementReclaimed,
             Reason::Running => AuditCode::EnforcementClaimed,
             Reason::RetryWait => AuditCode::EnforcementRetryScheduled,
+            Reason::AwaitingConfirmation if before.reason() == self.reason() => {
+                AuditCode::EnforcementCancelAsked
+            }
             Reason::AwaitingConfirmation => AuditCode::EnforcementAccepted,
             Reason::Done | Reason::NoOp if notice => AuditCode::ApprovalNoticeSent,
             Reason::Done | Reason::NoOp if rule_notice => AuditCode::PolicyNoticeSent,

@@ -113,6 +113,9 @@ pub enum State {
     AwaitingConfirmation {
         /// Until when.
         until: Time,
+        /// Whether it was called off: nobody holds what it brings about.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        called_off: bool,
     },
     /// Carried out.
     Done,
@@ -170,7 +173,7 @@ impl State {
             Self::Scheduled { at, .. } => Some(*at),
             Self::Queued { start_by, .. } => *start_by,
             Self::RetryWait { retry_by, .. } => *retry_by,
-            Self::AwaitingConfirmation { until } => Some(*until),
+            Self::AwaitingConfirmation { until, .. } => Some(*until),
             _ => None,
         }
     }

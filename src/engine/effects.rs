@@ -17,18 +17,18 @@ use crate::store::{Key, Kind, StoreError, Stored};
 use crate::time::Time;
 
 impl Engine {
-    /// What follows for the effect when an enforcement moved. `ran` is the state in which a delivery
-    /// came back, where one did.
+    /// What follows for the effect when an enforcement moved that was in that state before.
     pub(super) async fn effect_after(
         &self,
         tx: &mut Tx<'_>,
+        was: &State,
         next: &Enforcement,
-        ran: Option<&State>,
         now: Time,
     ) -> Result<(), EngineError> {
         let Some(id) = next.effect() else { return Ok(()) };
+        let came_back = was.reason() == Reason::Running && next.reason() != Reason::Running;
         // What was never claimed brought nothing about.
-        if next.attempts == 0 || (ran.is_none() && next.status() == Status::Pending) {
+        if next.attempts == 0 || (next.status() == Status::Pending && !came_back) {
             return Ok(());
         }
         let key = effect_key(&next.tenant, id);
@@ -50,11 +50,11 @@ impl Engine {
             effect = match next.purpose {
                 Purpose::Undo { .. } => self.undone(tx, effect, next, own, now).await?,
                 _ if !next.may_stand() => effect,
-                _ => {
-                    let called_off = matches!(ran, Some(State::Running { called_off: true, .. }));
-                    self.brought_about(tx, effect, next, own, called_off, now).await?
-                }
+                _ => self.brought_about(tx, effect, was, next, own, now).await?,
             };
+        } else if matches!(next.state, State::AwaitingConfirmation { called_off: true, .. }) {
+            // It was called off while it was delivered, and the target took it.
+            effect = self.not_awaited(tx, effect, next, &ENGINE, now).await?;
         }
         self.away_after_effect(tx, next, &mut effect).await?;
         if effect != before || (known.is_none() && own) {
@@ -89,7 +89,7 @@ impl Engine {
                 create(tx, restoration, &Actor::Engine, now);
             }
             (Purpose::Action | Purpose::Restore { .. }, None) => {
-                effect = self.not_held(tx, effect, stale, now).await?;
+                effect = self.not_held(tx, effect, stale, &ENGINE, now).await?;
             }
             _ => return Ok(()),
         }
@@ -98,19 +98,53 @@ impl Engine {
         Ok(())
     }
 
-    /// A delivery may have brought an effect back that nobody holds: it is taken back at once.
+    /// A delivery may have brought an effect about, or back, that nobody holds: it is taken back at once.
     async fn not_held(
         &self,
         tx: &mut Tx<'_>,
         effect: HeldEffect,
         of: &Enforcement,
+        by: &By<'_>,
         now: Time,
     ) -> Result<HeldEffect, EngineError> {
         let Some(held) = holders(of, now).into_iter().next() else { return Ok(effect) };
-        let engine = By { actor: Actor::Engine, person: None, reason: None };
         let holder = held.holder.clone();
         let effect = self.hold(tx, &effect, Held { until: None, ..held }, now).await?;
-        self.release(tx, &effect, &holder, &engine, now).await
+        self.release(tx, &effect, &holder, by, now).await
+    }
+
+    /// Calls off what [awaits](Enforcement::is_awaited) its confirmation, and gives its places under caps
+    /// back. What is taken back at once is taken back once more when the target has reported, or has not
+    /// in time: it may come about in between.
+    pub(super) async fn call_off_awaited(
+        &self,
+        tx: &mut Tx<'_>,
+        effect: HeldEffect,
+        of: &Enforcement,
+        by: &By<'_>,
+        now: Time,
+    ) -> Result<HeldEffect, EngineError> {
+        let (mut next, audit) = of.step(&Input::Cancel, by.actor.clone(), now)?;
+        self.free(tx, &mut next).await?;
+        tx.log(audit);
+        replace(tx, enforcement_key(&of.tenant, of.id), next)?;
+        self.not_awaited(tx, effect, of, by, now).await
+    }
+
+    /// What was called off may be there before the target reports: it is taken back at once, unless it is
+    /// being taken back, or others hold it.
+    async fn not_awaited(
+        &self,
+        tx: &mut Tx<'_>,
+        effect: HeldEffect,
+        of: &Enforcement,
+        by: &By<'_>,
+        now: Time,
+    ) -> Result<HeldEffect, EngineError> {
+        match effect.status() {
+            EffectStatus::Clear | EffectStatus::Stuck => self.not_held(tx, effect, of, by, now).await,
+            EffectStatus::Standing | EffectStatus::Lifting => Ok(effect),
+        }
     }
 
     /// An action is over whose effect is there, or may be.
@@ -118,9 +152,9 @@ impl Engine {
         &self,
         tx: &mut Tx<'_>,
         mut effect: HeldEffect,
+        was: &State,
         done: &Enforcement,
         own: bool,
-        called_off: bool,
         now: Time,
     ) -> Result<HeldEffect, EngineError> {
         // Without the turn, another delivery may have come in between.
@@ -131,22 +165,22 @@ impl Engine {
         let known = effect.status() == EffectStatus::Standing && !effect.uncertain;
         effect.uncertain = done.status() != Status::Succeeded && !known;
         if done.purpose == Purpose::Action {
-            let wanted = match done.reason() {
-                Reason::Cancelled | Reason::Superseded => false,
-                Reason::OutcomeUnknown => !called_off,
+            let wanted = match (done.reason(), was) {
+                (Reason::Cancelled | Reason::Superseded, _) => false,
+                (Reason::OutcomeUnknown, State::Running { called_off, .. })
+                | (_, State::AwaitingConfirmation { called_off, .. }) => !called_off,
                 _ => true,
             };
             // What was called off and may be there all the same is taken back, unless others hold it.
             if !wanted && !effect.holders().is_empty() {
                 return Ok(effect);
             }
-            let engine = By { actor: Actor::Engine, person: None, reason: None };
             for held in holders(done, now) {
                 let stays = wanted && self.may_hold(tx, done, &held.holder, now).await?;
                 let holder = held.holder.clone();
                 effect = self.hold(tx, &effect, held, now).await?;
                 if !stays {
-                    effect = self.release(tx, &effect, &holder, &engine, now).await?;
+                    effect = self.release(tx, &effect, &holder, &ENGINE, now).await?;
                 }
             }
             if wanted {
@@ -161,7 +195,7 @@ impl Engine {
             }
             // It was put back for somebody who has let go since: the undo may have come before it.
             None if crossed && matches!(done.purpose, Purpose::Restore { .. }) => {
-                effect = self.not_held(tx, effect, done, now).await?;
+                effect = self.not_held(tx, effect, done, &ENGINE, now).await?;
             }
             _ => {}
         }
@@ -324,7 +358,7 @@ impl Engine {
         }
         let (next, audit) = undo.step(&input, Actor::Engine, now)?;
         tx.log(audit);
-        self.effect_after(tx, &next, None, now).await?;
+        self.effect_after(tx, &undo.state, &next, now).await?;
         tx.put(key.clone(), &stored.with(next));
         Ok(true)
     }
@@ -398,8 +432,11 @@ pub(super) struct By<'a> {
     pub(super) reason: Option<&'a str>,
 }
 
+/// What the engine lets go of by itself.
+const ENGINE: By<'_> = By { actor: Actor::Engine, person: None, reason: None };
+
 /// Who holds what an enforcement brought about, each once, and until when.
-fn holders(done: &Enforcement, now: Time) -> Vec<Held> {
+pub(super) fn holders(done: &Enforcement, now: Time) -> Vec<Held> {
     let held = |holder, until, rule| Held {
         holder,
         since: now,

@@ -1,14 +1,16 @@
 //! What people and targets say of an enforcement that is under way.
 
+use super::effects::{By, effect_key};
 use super::intake::enforcement_key;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::{Actor, AuditCode, AuditDraft};
-use crate::enforcement::{Enforcement, Input, Purpose};
+use crate::effect::HeldEffect;
+use crate::enforcement::{Enforcement, Input, MoveError, Purpose, Reason};
 use crate::id::{ActorId, CommitId, EnforcementId, Subject, TenantId, UserId};
 use crate::ready::Answer;
 use crate::signal::MAX_REASON_BYTES;
-use crate::store::{Key, Store};
+use crate::store::{Key, Store, StoreError};
 use crate::time::Time;
 
 impl Engine {
@@ -17,9 +19,14 @@ impl Engine {
     /// its attempt does, or as `cancelled` where that came to nothing. Where a worker died with it, the
     /// target is asked instead of told again; if it cannot tell, that is `outcome_unknown`.
     ///
+    /// A restriction that the target took and has yet to report ends as the target reports. As it may be
+    /// there already, it is taken back at once, and once more when it is reported or its time is over; what
+    /// others hold stands.
+    ///
     /// # Errors
-    /// [`EngineError::Move`] for what is over, waits for its confirmation, or was called off before; [`EngineError::UndoStands`] for an undo;
-    /// [`EngineError::NotFound`]; [`EngineError::Reason`].
+    /// [`EngineError::Move`] for what is over, was called off before, or waits for its confirmation and
+    /// leaves nothing that stands; [`EngineError::UndoStands`] for an undo; [`EngineError::NotFound`];
+    /// [`EngineError::Reason`].
     pub fn cancel<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -44,7 +51,9 @@ impl Engine {
                 if matches!(stored.body.purpose, Purpose::Undo { .. }) {
                     return Err(EngineError::UndoStands(id));
                 }
-                self.cancel_in(&mut tx, &key, Actor::Person(actor.clone()), now).await?;
+                let by =
+                    By { actor: Actor::Person(actor.clone()), person: Some(actor), reason: Some(reason) };
+                self.cancel_in(&mut tx, &key, &by, now).await?;
                 tx.give_reason(reason);
                 let cancelled = tx.get::<Enforcement>(&key)?.ok_or_else(|| not_found("enforcement", &id))?;
                 tx.commit(commit).await?;
@@ -58,17 +67,32 @@ impl Engine {
         &self,
         tx: &mut Tx<'_>,
         key: &Key,
-        actor: Actor,
+        by: &By<'_>,
         now: Time,
     ) -> Result<(), EngineError> {
         let Some(stored) = tx.get::<Enforcement>(key)? else { return Ok(()) };
-        if !self.withdraw(tx, &stored.body, actor.clone(), now).await? {
-            let (mut next, audit) = stored.body.step(&Input::Cancel, actor, now)?;
-            self.count_end(tx, &mut next).await?;
-            self.effect_after(tx, &next, None, now).await?;
-            tx.log(audit);
-            tx.put_held(key, &stored.with(next));
+        let before = &stored.body;
+        if self.withdraw(tx, before, by.actor.clone(), now).await? {
+            return Ok(());
         }
+        if before.reason() == Reason::AwaitingConfirmation {
+            let id = before.effect().filter(|_| before.is_awaited());
+            let id = id.ok_or(MoveError::Illegal { state: before.reason(), input: "cancel" })?;
+            let key = effect_key(&before.tenant, id);
+            tx.load([key.clone()]).await?;
+            let known = tx.get::<HeldEffect>(&key)?.ok_or_else(|| StoreError::Corrupt {
+                place: key.to_string(),
+                fault: "the effect of what a target took is missing".to_owned(),
+            })?;
+            let effect = self.call_off_awaited(tx, known.body.clone(), before, by, now).await?;
+            tx.put(key, &known.with(effect));
+            return Ok(());
+        }
+        let (mut next, audit) = before.step(&Input::Cancel, by.actor.clone(), now)?;
+        self.count_end(tx, &mut next).await?;
+        self.effect_after(tx, &before.state, &next, now).await?;
+        tx.log(audit);
+        tx.put_held(key, &stored.with(next));
         Ok(())
     }
 
@@ -95,7 +119,7 @@ impl Engine {
                 let (mut next, audit) = stored.body.step(&Input::Confirm { done }, Actor::Host, now)?;
                 tx.log(audit);
                 self.count_end(&mut tx, &mut next).await?;
-                self.effect_after(&mut tx, &next, None, now).await?;
+                self.effect_after(&mut tx, &stored.body.state, &next, now).await?;
                 tx.put(place, &stored.with(next.clone()));
                 tx.commit(commit).await?;
                 Ok(next)

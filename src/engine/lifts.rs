@@ -1,16 +1,16 @@
 //! What people ask about effects, and how they let go of them by hand.
 
-use super::effects::{By, create, effect_key};
+use super::effects::{By, create, effect_key, holders};
 use super::intake::enforcement_key;
 use super::tx::Tx;
 use super::{Engine, EngineError, not_found, until_settled};
 use crate::audit::Actor;
 use crate::effect::{EffectInput, EffectState, Held, HeldEffect};
-use crate::enforcement::{Enforcement, Holding, Origin};
+use crate::enforcement::{Enforcement, Holding, Origin, Reason};
 use crate::id::{ActorId, CommitId, EffectId, EnforcementId, TenantId};
 use crate::ready::Answer;
 use crate::signal::MAX_REASON_BYTES;
-use crate::store::{Filter, Kind, Page, Store, decode};
+use crate::store::{Filter, Kind, MAX_PAGE, Page, Query, Store, decode};
 use crate::time::Time;
 
 impl Engine {
@@ -45,8 +45,9 @@ impl Engine {
 
     /// Lets go of an effect by hand: for one holder, or for all of them. When nobody holds it any
     /// more it is taken back at once, whatever a kill switch says. One that could not be taken back
-    /// before is tried again. What is gone already, or held by others only, stays as it is: the call
-    /// may be repeated.
+    /// before is tried again. What the target took and has yet to report is called off, where only those ask
+    /// for it who let go: see [`Engine::cancel`]. What is gone already, or held by others only, stays as
+    /// it is: the call may be repeated.
     ///
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Reason`] without a reason.
@@ -83,10 +84,14 @@ impl Engine {
                 for holder in &gone {
                     effect = self.release_early(&mut tx, &effect, holder, &by, now).await?;
                 }
+                let awaited = self.awaited(&mut tx, &effect, holder, now).await?;
+                for of in &awaited {
+                    effect = self.call_off_awaited(&mut tx, effect, of, &by, now).await?;
+                }
                 if let (EffectState::Stuck { undo }, None) = (&effect.state, holder) {
                     effect = self.lift_again(&mut tx, &effect, *undo, actor, reason, now).await?;
                 }
-                if effect == stored.body {
+                if effect == stored.body && awaited.is_empty() {
                     return Ok(effect);
                 }
                 tx.give_reason(reason);
@@ -95,6 +100,39 @@ impl Engine {
                 Ok(effect)
             })
         })
+    }
+
+    /// What the target took for an effect and has yet to report, where only that holder asks for it.
+    async fn awaited(
+        &self,
+        tx: &mut Tx<'_>,
+        effect: &HeldEffect,
+        holder: Option<&Holding>,
+        now: Time,
+    ) -> Result<Vec<Enforcement>, EngineError> {
+        let filter = Filter::new(&effect.tenant)
+            .user(effect.subject.user.clone())
+            .action(effect.apply.action.clone())
+            .reason(Reason::AwaitingConfirmation)
+            .limit(MAX_PAGE);
+        let mut query = filter.query(Kind::Enforcement);
+        let mut found = Vec::new();
+        loop {
+            let page = self.store.query(&query).await?;
+            for record in &page.rows {
+                tx.load([record.key.clone()]).await?;
+                let Ok(Some(stored)) = tx.get::<Enforcement>(&record.key) else { continue };
+                let of = stored.body;
+                let only = |name: &Holding| holders(&of, now).iter().all(|held| held.holder == *name);
+                if of.is_awaited() && of.effect() == Some(effect.id) && holder.is_none_or(only) {
+                    found.push(of);
+                }
+            }
+            match page.next {
+                None => return Ok(found),
+                after => query = Query { after, ..query },
+            }
+        }
     }
 
     /// Another undo in place of one that failed.

@@ -233,7 +233,7 @@ impl Engine {
             }
         };
         self.count_end(tx, &mut next).await?;
-        self.effect_after(tx, &next, Some(&stored.body.state), now).await?;
+        self.effect_after(tx, &stored.body.state, &next, now).await?;
         tx.fence(key.clone(), token);
         tx.put(key.clone(), &stored.with(next.clone()));
         written.push(answer);

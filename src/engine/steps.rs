@@ -113,7 +113,7 @@ impl Engine {
         let (mut next, audit) = stepped.await?;
         tx.log(audit);
         self.count_end(tx, &mut next).await?;
-        self.effect_after(tx, &next, None, now).await?;
+        self.effect_after(tx, &stored.body.state, &next, now).await?;
         replace(tx, key.clone(), next)?;
         Ok(true)
     }

@@ -9,7 +9,7 @@ use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::Actor;
 use crate::effect::{Held, HeldEffect};
-use crate::enforcement::{Enforcement, Holding, Purpose, State, Status};
+use crate::enforcement::{Enforcement, Holding, Purpose, Reason, Status};
 use crate::exemption::Exempt;
 use crate::hash::Hasher;
 use crate::id::{ActorId, RuleId, Subject, TenantId};
@@ -160,10 +160,14 @@ impl Engine {
             [] => scope.covers(None, &waiting.action),
             holders => holders.iter().all(|holder| scope.covers(Some(&holder.rule), &waiting.action)),
         };
-        let stoppable = !matches!(waiting.state, State::Running { .. } | State::AwaitingConfirmation { .. });
+        let stoppable = match waiting.reason() {
+            Reason::Running => false,
+            Reason::AwaitingConfirmation => waiting.is_awaited(),
+            _ => true,
+        };
         let stoppable = stoppable && waiting.recorded_at <= sweep.since;
         if covered && stoppable && waiting.purpose == Purpose::Action && waiting.status() == Status::Pending {
-            self.cancel_in(tx, key, by.actor.clone(), now).await?;
+            self.cancel_in(tx, key, by, now).await?;
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Engine {
         if waits {
             let (mut next, audit) = of.step(&Input::Cancel, actor.clone(), now)?;
             self.count_end(tx, &mut next).await?;
-            self.effect_after(tx, &next, None, now).await?;
+            self.effect_after(tx, &of.state, &next, now).await?;
             tx.log(audit);
             replace(tx, enforcement_key(&of.tenant, of.id), next)?;
         }
@@ -123,8 +123,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// Lets go of the effect for those who hold it because of this enforcement. A holder that qualified
-    /// again since holds because of a later one, and goes on.
+    /// Lets go of the effect for those who hold it because of this enforcement, or calls off what is to
+    /// bring it about. A holder that qualified again since holds because of a later one, and goes on.
     async fn let_go_of(
         &self,
         tx: &mut Tx<'_>,
@@ -148,7 +148,9 @@ impl Engine {
         for holder in &gone {
             effect = self.release_early(tx, &effect, holder, &by, now).await?;
         }
-        if gone.is_empty() {
+        if of.is_awaited() {
+            effect = self.call_off_awaited(tx, effect, of, &by, now).await?;
+        } else if gone.is_empty() {
             return Ok(TakenBack::Nothing);
         }
         let lifting = match &effect.state {

@@ -154,7 +154,7 @@ fn a_target_confirms_later() {
     world.target.answers("assign_training", [Delivered::done().reference("course-7")]);
     world.run(at(0));
     let waiting = world.the("assign_training");
-    assert_eq!(waiting.state, State::AwaitingConfirmation { until: at(2 * 24 * 60) });
+    assert_eq!(waiting.state, State::AwaitingConfirmation { until: at(2 * 24 * 60), called_off: false });
     let done = go(world.engine.confirm(&world.tenant, waiting.id, true, at(100)));
     assert_eq!((done.reason(), done.settled_at), (Reason::Done, Some(at(100))));
     assert!(world.run(at(10_000)).is_idle());

@@ -16,6 +16,7 @@ mod catch_up;
 mod deliveries;
 mod determinism;
 mod effects;
+mod effects_awaited;
 mod effects_guards;
 mod effects_model;
 mod execution;

@@ -15,22 +15,22 @@ use tipstaff::*;
 /// for by an approval with a start window, accepted by its target. What other terms change is in
 /// the tables below.
 const TABLE: &str = "
-state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel    supersede  early due              forgo      stale_forgo  hand_back stale_hand_back postpone  stale_postpone defer
-awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled superseded -     -                -          -            -         -               -         -              -
-scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled superseded early queued           -          -            -         -               -         -              -
-queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled superseded early approval_expired -          -            -         -               -         -              scheduled
-running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error running   -          -     -                superseded stale        queued    stale           scheduled stale          -
-retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled superseded early exhausted        -          -            -         -               -         -              -
-awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error -         -          early outcome_unknown  -          -            -         -               -         -              -
-done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
-outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -         -          -     -                -          -            -         -               -         -              -
+state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel                supersede  early due              forgo      stale_forgo hand_back stale_hand_back postpone  stale_postpone defer
+awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled             superseded -     -                -          -           -         -               -         -              -
+scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled             superseded early queued           -          -           -         -               -         -              -
+queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled             superseded early approval_expired -          -           -         -               -         -              scheduled
+running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error running               -          -     -                superseded stale       queued    stale           scheduled stale          -
+retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled             superseded early exhausted        -          -           -         -               -         -              -
+awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error awaiting_confirmation -          early outcome_unknown  -          -           -         -               -         -              -
+done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
 ";
 
 /// The token of the running attempt.
@@ -58,6 +58,11 @@ fn running(retry_by: Option<Time>, start_by: Option<Time>, called_off: bool) -> 
     State::Running { token: HELD, worker: id("w1"), since: at(0), retry_by, start_by, called_off }
 }
 
+/// One that the target took.
+fn awaiting(until: i64, called_off: bool) -> State {
+    State::AwaitingConfirmation { until: at(until), called_off }
+}
+
 /// A state of each kind; those with a timer have it at `TIMER`.
 fn state(reason: Reason) -> State {
     let timer = at(TIMER);
@@ -69,7 +74,7 @@ fn state(reason: Reason) -> State {
         Reason::Queued => State::Queued { since: at(0), start_by: Some(timer) },
         Reason::Running => running(None, None, false),
         Reason::RetryWait => State::RetryWait { until: at(1), retry_by: Some(timer) },
-        Reason::AwaitingConfirmation => State::AwaitingConfirmation { until: timer },
+        Reason::AwaitingConfirmation => awaiting(TIMER, false),
         Reason::Done => State::Done,
         Reason::NoOp => State::NoOp,
         Reason::Rejected => State::Rejected,
@@ -216,7 +221,7 @@ fn what_other_terms_change() {
         ),
         // A missed start of what nobody had to approve is an exhausted one.
         (State::Queued { since: at(0), start_by: Some(now) }, "due", plain, State::Exhausted),
-        (waiting(Reason::Running), "done", confirmed, State::AwaitingConfirmation { until: at(30) }),
+        (waiting(Reason::Running), "done", confirmed, awaiting(30, false)),
         (waiting(Reason::Running), "no_op", confirmed, State::NoOp),
         (waiting(Reason::Running), "unknown", once, State::OutcomeUnknown),
         (waiting(Reason::Running), "retry", last, State::Exhausted),
@@ -259,14 +264,22 @@ fn what_other_terms_change() {
         (running(None, None, true), "unknown", once, State::OutcomeUnknown),
         (running(None, None, true), "permanent", plain, State::PermanentError),
         (running(None, None, true), "done", plain, State::Done),
-        (running(None, None, true), "done", confirmed, State::AwaitingConfirmation { until: at(30) }),
+        (running(None, None, true), "done", confirmed, awaiting(30, true)),
+        // What was called off after the target took it ends as the target reports.
+        (awaiting(TIMER, false), "cancel", plain, awaiting(TIMER, true)),
+        (awaiting(TIMER, true), "yes", plain, State::Done),
+        (awaiting(TIMER, true), "no", plain, State::PermanentError),
     ] {
         let (input, _) = input(column);
         assert_eq!(from.step(&input, &terms, now), Ok(expected), "{from:?} × {column}");
     }
     // Once is enough; and whoever takes it over knows it.
     let off = running(None, None, true);
-    assert_eq!(word(&off.step(&Input::Cancel, &plain, now)), "-");
+    for off in [&off, &awaiting(TIMER, true)] {
+        assert_eq!(word(&off.step(&Input::Cancel, &plain, now)), "-");
+    }
+    let late = awaiting(TIMER, true).step(&Input::Elapsed, &plain, at(TIMER));
+    assert_eq!(late, Ok(State::OutcomeUnknown));
     let claimed = off.step(&input("claim").0, &plain, now).unwrap();
     assert!(matches!(claimed, State::Running { called_off: true, token, .. } if token == HELD + 1));
     // Whenever somebody comes to look: the window to start in began when it might start.

@@ -91,6 +91,7 @@ fn expected(model: &Model, column: &str, e: &Enforcement, token: u64, now: Time)
         ("running", "claim") => "stale",
         ("running", "done" | "no_op" | "retry" | "permanent" | "unknown") if token != model.token => "stale",
         ("running", "cancel") if !model.called_off => "running",
+        ("awaiting_confirmation", "cancel") if !model.called_off => "awaiting_confirmation",
         ("running", "hand_back") if token != model.token => "stale",
         ("running", "hand_back") if model.called_off => "cancelled",
         ("running", "hand_back") if model.attempts == 1 => "queued",
@@ -191,7 +192,9 @@ proptest! {
             // The model moves by its own rules.
             let start_by = |now: Time| e.start_within.into_iter().chain(e.retry.not_after).min().map(|w| now.after(w));
             match (model.reason, got) {
-                ("running", "running") if column == "cancel" => model.called_off = true,
+                ("running" | "awaiting_confirmation", "running" | "awaiting_confirmation") if column == "cancel" => {
+                    model.called_off = true;
+                }
                 (_, back) if column == "hand_back" => {
                     model.attempts -= 1;
                     model.history.pop();
@@ -233,6 +236,9 @@ proptest! {
             e = next;
             prop_assert_eq!(e.attempts, model.attempts);
             prop_assert_eq!(e.state.due_at(), model.timer);
+            if let State::Running { called_off, .. } | State::AwaitingConfirmation { called_off, .. } = &e.state {
+                prop_assert_eq!(*called_off, model.called_off);
+            }
             prop_assert_eq!(e.settled_at, model.over, "settled when it is over, and once");
             let kept: Vec<(u32, u64)> = e.history.iter().map(|attempt| (attempt.number, attempt.token)).collect();
             prop_assert_eq!(kept, model.history.clone());

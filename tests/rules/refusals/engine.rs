@@ -251,7 +251,7 @@ fn moves() -> Vec<Row> {
     };
     let settle = Input::Settle { token: 1, outcome: Outcome::Done };
     let stale = running.step(&settle, &done.terms(), at(1)).unwrap_err();
-    let waiting = State::AwaitingConfirmation { until: at(9) };
+    let waiting = State::AwaitingConfirmation { until: at(9), called_off: false };
     let not_due = waiting.step(&Input::Elapsed, &done.terms(), at(1)).unwrap_err();
     vec![
         row(&early, "that is `queued` cannot take `confirm`"),
