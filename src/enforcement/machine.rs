@@ -63,7 +63,8 @@ pub struct Terms {
     pub success: Success,
     /// When it may start at the earliest.
     pub start_at: Option<Time>,
-    /// How long after an approval it may start; none where nobody was asked.
+    /// How long after an approval, or the end of a delay that is later, it may start; none where nobody was
+    /// asked.
     pub start_within: Option<Span>,
 }
 
@@ -106,11 +107,14 @@ impl State {
     fn ready(terms: &Terms, now: Time) -> Self {
         match terms.start_at {
             Some(at) if at > now => Self::Scheduled { at, start_by: None },
-            _ => {
-                let windows = terms.start_within.into_iter().chain(terms.retry.not_after);
-                Self::Queued { since: now, start_by: windows.min().map(|window| now.after(window)) }
-            }
+            _ => Self::Queued { since: now, start_by: Self::start_by(terms, now) },
         }
+    }
+
+    /// Until when what is ready from then on must have started.
+    fn start_by(terms: &Terms, ready: Time) -> Option<Time> {
+        let windows = terms.start_within.into_iter().chain(terms.retry.not_after);
+        windows.min().map(|window| ready.after(window))
     }
 
     /// Held until then. Its window to start in begins anew when it may start, from that instant and
@@ -137,10 +141,10 @@ impl State {
             (Self::AwaitingApproval { .. }, Input::Reject) => Self::Rejected,
             (Self::AwaitingApproval { .. }, Input::ExpireApproval) => Self::ApprovalExpired,
 
-            (Self::Scheduled { at, start_by }, Input::Elapsed) if now >= *at => match start_by {
-                Some(by) => Self::Queued { since: now, start_by: Some(*by) },
-                None => Self::ready(terms, now),
-            },
+            // It was ready then, whenever somebody comes to look.
+            (Self::Scheduled { at, start_by }, Input::Elapsed) if now >= *at => {
+                Self::Queued { since: now, start_by: start_by.or_else(|| Self::start_by(terms, *at)) }
+            }
             (Self::Queued { start_by, .. }, Input::Defer { until }) => {
                 Self::held(terms, *until, terms.retry.not_after.and(*start_by))
             }

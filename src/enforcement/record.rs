@@ -81,7 +81,7 @@ pub struct Enforcement {
     /// When it may start at the earliest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Time>,
-    /// How long after its approval it may start.
+    /// How long after its approval, or the end of a delay that is later, it may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_within: Option<Span>,
     /// How its effect is taken back, where it leaves one that stands.
@@ -315,7 +315,8 @@ impl Enforcement {
     }
 
     /// The record after an input that makes it ready, held until then all the same: one change, and
-    /// one record of the log, which says why. None where the input does not make it ready.
+    /// one record of the log, which says why. None where the input does not make it ready, or its start
+    /// was missed before: whether it was held then as well is asked when that ends it.
     pub(crate) fn step_held(
         &self,
         input: &Input,
@@ -325,7 +326,7 @@ impl Enforcement {
     ) -> Result<Option<(Self, Vec<AuditDraft>)>, MoveError> {
         let terms = self.terms();
         let ready = self.state.step(input, &terms, now)?;
-        if ready.reason() != Reason::Queued {
+        if ready.reason() != Reason::Queued || ready.due_at().is_some_and(|by| by <= now) {
             return Ok(None);
         }
         let state = ready.step(&Input::Defer { until }, &terms, now)?;

@@ -1,4 +1,4 @@
-//! How work is carried out: in turn, in batches, renewed, handed back, called off and tried again.
+//! How work is carried out: in turn, in batches, in time, renewed, handed back, called off and tried again.
 
 mod age;
 mod batches;
@@ -6,5 +6,6 @@ mod doubt;
 mod ends;
 mod groups;
 mod kept;
+mod late;
 mod narrow;
 mod people;

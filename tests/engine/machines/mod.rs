@@ -283,8 +283,15 @@ fn what_other_terms_change() {
     let claimed = off.step(&input("claim").0, &plain, now).unwrap();
     assert!(matches!(claimed, State::Running { called_off: true, token, .. } if token == HELD + 1));
     // Whenever somebody comes to look: the window to start in began when it might start.
-    let late = scheduled(90, Some(150)).step(&Input::Elapsed, &terms(), at(500));
-    assert_eq!(late, Ok(State::Queued { since: at(500), start_by: Some(at(150)) }));
+    for (from, terms, by) in [
+        (scheduled(90, Some(150)), terms(), Some(at(150))),
+        (scheduled(90, None), terms(), Some(at(150))),
+        (scheduled(90, None), time_sensitive, Some(at(120))),
+        (scheduled(90, None), plain, None),
+    ] {
+        let late = from.step(&Input::Elapsed, &terms, at(500));
+        assert_eq!(late, Ok(State::Queued { since: at(500), start_by: by }), "{from:?}");
+    }
     // A state without a timer does not elapse.
     let (input, _) = input("due");
     for idle in [queued(None), State::RetryWait { until: now, retry_by: None }] {
