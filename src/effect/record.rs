@@ -189,7 +189,8 @@ impl HeldEffect {
             _ => None,
         };
         let (retry, success) = (means.retry, means.success);
-        let terms = Terms { id, attempts: 0, retry, success, start_at: None, start_within: None };
+        let terms =
+            Terms { id, attempts: 0, lost: false, retry, success, start_at: None, start_within: None };
         Enforcement {
             id,
             tenant: self.tenant.clone(),

@@ -35,6 +35,11 @@
 //!  awaiting_confirmation ── Elapsed ─▶ outcome_unknown
 //!     └ Cancel ─▶ awaiting_confirmation, and called off: it ends as the target reports
 //! ```
+//! Where the attempt before was lost, and nobody has asked the target since, what would be cancelled or
+//! exhausted is outcome_unknown: of what ran and was called off, and of what must not be repeated. A
+//! Settle comes of a worker that has asked, or had no need to. (What waits is superseded only by those
+//! who hold an effect again, and have put it right.)
+//!
 //! done and no_op are *succeeded*; rejected, approval_expired, cancelled, superseded,
 //! permanent_error, exhausted and outcome_unknown are *failed*; nothing leaves either. Every other
 //! pair of state and input is a [`MoveError`] and changes nothing.
@@ -57,6 +62,8 @@ pub struct Terms {
     pub id: EnforcementId,
     /// How many times it was claimed.
     pub attempts: u32,
+    /// Whether the attempt before ended without an answer.
+    pub lost: bool,
     /// How it is tried again.
     pub retry: Retry,
     /// What counts as success.
@@ -130,6 +137,20 @@ impl State {
         }
     }
 
+    /// The end of what waits, unless a repeat would do harm and nobody knows what the last attempt did.
+    fn unless_lost(self, terms: &Terms) -> Self {
+        match terms.lost && terms.retry.safety == RetrySafety::NotIdempotent {
+            true => Self::OutcomeUnknown,
+            false => self,
+        }
+    }
+
+    /// The end of what ran and was called off, without a delivery: of another attempt than the last, if
+    /// that was lost.
+    fn called_off(terms: &Terms) -> Self {
+        if terms.lost { Self::OutcomeUnknown } else { Self::Cancelled }
+    }
+
     /// The next state, or why there is none. Consult the drawing of this module: each arm is one
     /// of its arrows, and the refusals come last.
     ///
@@ -172,7 +193,9 @@ impl State {
                 start_by: None,
                 called_off: false,
             },
-            (Self::RetryWait { retry_by: Some(by), .. }, Input::Elapsed) if now >= *by => Self::Exhausted,
+            (Self::RetryWait { retry_by: Some(by), .. }, Input::Elapsed) if now >= *by => {
+                Self::Exhausted.unless_lost(terms)
+            }
 
             (Self::Running { token: held, retry_by, called_off, .. }, Input::Claim { token, worker, at })
                 if token > held =>
@@ -205,7 +228,7 @@ impl State {
                 Self::Running { token: held, retry_by, start_by, called_off, .. },
                 Input::HandBack { token },
             ) if token == held => match terms.attempts {
-                _ if *called_off => Self::Cancelled,
+                _ if *called_off => Self::called_off(terms),
                 0 | 1 => Self::Queued { since: now, start_by: *start_by },
                 _ => Self::RetryWait { until: now, retry_by: *retry_by },
             },
@@ -213,9 +236,9 @@ impl State {
                 if token == held =>
             {
                 match terms.attempts {
-                    _ if *called_off => Self::Cancelled,
+                    _ if *called_off => Self::called_off(terms),
                     0 | 1 => Self::held(terms, *until, *retry_by),
-                    _ if retry_by.is_some_and(|by| *until >= by) => Self::Exhausted,
+                    _ if retry_by.is_some_and(|by| *until >= by) => Self::Exhausted.unless_lost(terms),
                     _ => Self::RetryWait { until: *until, retry_by: *retry_by },
                 }
             }
@@ -255,7 +278,7 @@ impl State {
                 | Self::Queued { .. }
                 | Self::RetryWait { .. },
                 Input::Cancel,
-            ) => Self::Cancelled,
+            ) => Self::Cancelled.unless_lost(terms),
             (
                 Self::AwaitingApproval { .. }
                 | Self::Scheduled { .. }

@@ -246,12 +246,19 @@ impl Enforcement {
         self.state.reason()
     }
 
+    /// Whether the attempt before the one that runs, or waits, ended without an answer: its worker was lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        let runs = usize::from(self.reason() == Reason::Running);
+        self.history.iter().rev().nth(runs).is_some_and(|attempt| attempt.outcome.is_none())
+    }
+
     /// What its moves depend on.
     #[must_use]
-    pub const fn terms(&self) -> Terms {
+    pub fn terms(&self) -> Terms {
         Terms {
             id: self.id,
             attempts: self.attempts,
+            lost: self.is_lost(),
             retry: self.retry,
             success: self.success,
             start_at: self.start_at,

@@ -25,6 +25,34 @@ impl Engine {
         next: &Enforcement,
         now: Time,
     ) -> Result<(), EngineError> {
+        let called_off = match (next.reason(), was) {
+            (Reason::OutcomeUnknown, State::Running { called_off, .. })
+            | (_, State::AwaitingConfirmation { called_off, .. }) => *called_off,
+            _ => false,
+        };
+        self.effect_follows(tx, was, next, called_off, now).await
+    }
+
+    /// What follows for the effect when somebody called an enforcement off: where it may be there, it is
+    /// taken back.
+    pub(super) async fn effect_after_cancel(
+        &self,
+        tx: &mut Tx<'_>,
+        was: &State,
+        next: &Enforcement,
+        now: Time,
+    ) -> Result<(), EngineError> {
+        self.effect_follows(tx, was, next, true, now).await
+    }
+
+    async fn effect_follows(
+        &self,
+        tx: &mut Tx<'_>,
+        was: &State,
+        next: &Enforcement,
+        called_off: bool,
+        now: Time,
+    ) -> Result<(), EngineError> {
         let Some(id) = next.effect() else { return Ok(()) };
         let came_back = was.reason() == Reason::Running && next.reason() != Reason::Running;
         // What was never claimed brought nothing about.
@@ -50,7 +78,7 @@ impl Engine {
             effect = match next.purpose {
                 Purpose::Undo { .. } => self.undone(tx, effect, next, own, now).await?,
                 _ if !next.may_stand() => effect,
-                _ => self.brought_about(tx, effect, was, next, own, now).await?,
+                _ => self.brought_about(tx, effect, next, own, called_off, now).await?,
             };
         } else if matches!(next.state, State::AwaitingConfirmation { called_off: true, .. }) {
             // It was called off while it was delivered, and the target took it.
@@ -152,9 +180,9 @@ impl Engine {
         &self,
         tx: &mut Tx<'_>,
         mut effect: HeldEffect,
-        was: &State,
         done: &Enforcement,
         own: bool,
+        called_off: bool,
         now: Time,
     ) -> Result<HeldEffect, EngineError> {
         // Without the turn, another delivery may have come in between.
@@ -165,12 +193,7 @@ impl Engine {
         let known = effect.status() == EffectStatus::Standing && !effect.uncertain;
         effect.uncertain = done.status() != Status::Succeeded && !known;
         if done.purpose == Purpose::Action {
-            let wanted = match (done.reason(), was) {
-                (Reason::Cancelled | Reason::Superseded, _) => false,
-                (Reason::OutcomeUnknown, State::Running { called_off, .. })
-                | (_, State::AwaitingConfirmation { called_off, .. }) => !called_off,
-                _ => true,
-            };
+            let wanted = !called_off && !matches!(done.reason(), Reason::Cancelled | Reason::Superseded);
             // What was called off and may be there all the same is taken back, unless others hold it.
             if !wanted && !effect.holders().is_empty() {
                 return Ok(effect);

@@ -17,7 +17,8 @@ impl Engine {
     /// Calls off what has not been carried out. A request for its approval is withdrawn with it. What
     /// runs at this moment goes on, and is not tried again: it is given back as running, and ends as
     /// its attempt does, or as `cancelled` where that came to nothing. Where a worker died with it, the
-    /// target is asked instead of told again; if it cannot tell, that is `outcome_unknown`.
+    /// target is asked instead of told again; if it cannot tell, or is not asked, that is
+    /// `outcome_unknown`. So ends what waits, too, where its last attempt was lost and must not be repeated.
     ///
     /// A restriction that the target took and has yet to report ends as the target reports. As it may be
     /// there already, it is taken back at once, and once more when it is reported or its time is over; what
@@ -90,7 +91,7 @@ impl Engine {
         }
         let (mut next, audit) = before.step(&Input::Cancel, by.actor.clone(), now)?;
         self.count_end(tx, &mut next).await?;
-        self.effect_after(tx, &before.state, &next, now).await?;
+        self.effect_after_cancel(tx, &before.state, &next, now).await?;
         tx.log(audit);
         tx.put_held(key, &stored.with(next));
         Ok(())

@@ -49,7 +49,7 @@ impl Engine {
         if waits {
             let (mut next, audit) = of.step(&Input::Cancel, actor.clone(), now)?;
             self.count_end(tx, &mut next).await?;
-            self.effect_after(tx, &of.state, &next, now).await?;
+            self.effect_after_cancel(tx, &of.state, &next, now).await?;
             tx.log(audit);
             replace(tx, enforcement_key(&of.tenant, of.id), next)?;
         }
@@ -80,7 +80,8 @@ impl Engine {
         let channel = spec.map_or_else(|| of.channel.clone(), |spec| spec.channel.clone());
         let retry = spec.map_or(of.retry, |spec| spec.retry.retry());
         let success = spec.map_or(Success::Accepted, |spec| spec.success);
-        let terms = Terms { id, attempts: 0, retry, success, start_at: None, start_within: None };
+        let terms =
+            Terms { id, attempts: 0, lost: false, retry, success, start_at: None, start_within: None };
         let undo = Enforcement {
             id,
             tenant: of.tenant.clone(),

@@ -13,7 +13,7 @@ use super::{Engine, EngineError, RunReport};
 use crate::action::RetrySafety;
 use crate::broken::{self, Defect};
 use crate::delivery::{Delivered, Job, Probe};
-use crate::enforcement::{Attempt, Enforcement, Outcome, Purpose, State};
+use crate::enforcement::{Enforcement, Outcome, Purpose, State};
 use crate::id::{EffectId, TenantId, WorkerId};
 use crate::state::Control;
 use crate::store::{Claim, Record, Renewal, Store, StoreError, decode};
@@ -391,10 +391,6 @@ impl Engine {
         now: Time,
     ) -> Result<Option<Delivered>, EngineError> {
         let State::Running { retry_by, called_off, .. } = enforcement.state else { return Ok(None) };
-        // A rescue may come long after the claim; what does harm when it comes late stays undone.
-        if let Some(by) = retry_by.filter(|by| now >= *by) {
-            return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
-        }
         if asks_first(enforcement) {
             match self.probe(&Job::from(enforcement), hold).await {
                 Probe::NotDone => {}
@@ -406,6 +402,10 @@ impl Engine {
         }
         if called_off {
             return Ok(Some(self::called_off()));
+        }
+        // A rescue may come long after the claim; what does harm when it comes late stays undone.
+        if let Some(by) = retry_by.filter(|by| now >= *by) {
+            return Ok(Some(Delivered::retry(format!("it had to start before {by}"))));
         }
         // The claim that finds nothing left to try has counted itself.
         let none_left =
@@ -464,9 +464,7 @@ enum Ready {
 /// with its process, where a repeat would do harm or is not wanted any more.
 fn asks_first(enforcement: &Enforcement) -> bool {
     let State::Running { called_off, .. } = enforcement.state else { return false };
-    let earlier = enforcement.history.iter().rev().nth(1);
-    let unanswered = earlier.is_some_and(|attempt: &Attempt| attempt.outcome.is_none());
-    unanswered
+    enforcement.is_lost()
         && !broken::is(Defect::BlindRescue)
         && (called_off || enforcement.retry.safety == RetrySafety::NotIdempotent)
 }

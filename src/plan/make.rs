@@ -172,6 +172,7 @@ impl Planner<'_> {
         let terms = Terms {
             id,
             attempts: 0,
+            lost: false,
             retry: wanted.retry(),
             success: wanted.success,
             start_at: wanted.delay().map(|delay| self.now.after(delay)),

@@ -118,7 +118,8 @@ impl Told<'_> {
         let id = self.id;
         let retry = RetrySafety::Keyed.retry();
         let success = Success::Accepted;
-        let terms = Terms { id, attempts: 0, retry, success, start_at: None, start_within: None };
+        let terms =
+            Terms { id, attempts: 0, lost: false, retry, success, start_at: None, start_within: None };
         Enforcement {
             id,
             tenant: self.tenant.clone(),

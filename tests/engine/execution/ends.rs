@@ -9,16 +9,16 @@ use super::batches::RULES;
 use crate::support::{World, at, go, id, refused};
 
 /// A store that takes claims and answers none of them, until it is mended.
-struct Mute {
+pub(super) struct Mute {
     inner: MemoryStore,
-    mute: AtomicBool,
+    pub(super) mute: AtomicBool,
     /// Whether it cannot be reached any more once an answer was lost.
     away: bool,
     lost: AtomicBool,
 }
 
 impl Mute {
-    fn new(inner: MemoryStore, away: bool) -> Arc<Self> {
+    pub(super) fn new(inner: MemoryStore, away: bool) -> Arc<Self> {
         Arc::new(Self { inner, mute: true.into(), away, lost: false.into() })
     }
 }

@@ -7,5 +7,6 @@ mod ends;
 mod groups;
 mod kept;
 mod late;
+mod lost;
 mod narrow;
 mod people;

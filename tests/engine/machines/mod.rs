@@ -46,6 +46,7 @@ fn terms() -> Terms {
     Terms {
         id: id("enf_000102030405060708090a0b0c0d0e0f"),
         attempts: 1,
+        lost: false,
         retry: retry(),
         success: Success::Accepted,
         start_at: None,
@@ -198,6 +199,8 @@ fn what_other_terms_change() {
     let confirmed = Terms { success: Success::Confirmed(Span::mins(20)), ..plain };
     let once = Terms { retry: Retry { safety: RetrySafety::NotIdempotent, ..retry() }, ..plain };
     let last = Terms { attempts: 3, ..plain };
+    let lost = Terms { attempts: 2, lost: true, ..plain };
+    let lost_once = Terms { lost: true, attempts: 2, ..once };
     let waiting = |reason| state(reason);
     let queued = |start_by| State::Queued { since: now, start_by };
     let scheduled = |until, by: Option<i64>| State::Scheduled { at: at(until), start_by: by.map(at) };
@@ -269,6 +272,23 @@ fn what_other_terms_change() {
         (awaiting(TIMER, false), "cancel", plain, awaiting(TIMER, true)),
         (awaiting(TIMER, true), "yes", plain, State::Done),
         (awaiting(TIMER, true), "no", plain, State::PermanentError),
+        // Nobody knows what became of an attempt that was lost, whatever ends the one after it: where it
+        // must not be repeated, or was called off. A worker that settles has asked the target.
+        (state(Reason::RetryWait), "cancel", lost_once, State::OutcomeUnknown),
+        (state(Reason::RetryWait), "cancel", lost, State::Cancelled),
+        (state(Reason::RetryWait), "cancel", once, State::Cancelled),
+        (state(Reason::RetryWait), "supersede", lost_once, State::Superseded),
+        (running(None, None, true), "hand_back", lost_once, State::OutcomeUnknown),
+        (running(None, None, true), "hand_back", lost, State::OutcomeUnknown),
+        (running(None, None, true), "postpone", lost, State::OutcomeUnknown),
+        (running(None, None, true), "retry", lost_once, State::Cancelled),
+        (running(Some(at(90)), None, false), "postpone", lost_once, State::OutcomeUnknown),
+        (running(Some(at(90)), None, false), "postpone", lost, State::Exhausted),
+        (running(None, None, false), "hand_back", lost_once, State::RetryWait { until: now, retry_by: None }),
+        (running(None, None, false), "retry", Terms { attempts: 3, ..lost_once }, State::Exhausted),
+        (running(None, None, false), "forgo", lost_once, State::Superseded),
+        (State::RetryWait { until: at(1), retry_by: Some(now) }, "due", lost_once, State::OutcomeUnknown),
+        (State::RetryWait { until: at(1), retry_by: Some(now) }, "due", lost, State::Exhausted),
     ] {
         let (input, _) = input(column);
         assert_eq!(from.step(&input, &terms, now), Ok(expected), "{from:?} × {column}");

@@ -22,6 +22,8 @@ struct Model {
     called_off: bool,
     /// The attempts that are kept, with their tokens.
     history: Vec<(u32, u64)>,
+    /// Of each claim that was not given back, whether it was answered.
+    answered: Vec<bool>,
     over: Option<Time>,
 }
 
@@ -79,12 +81,16 @@ fn expected(model: &Model, column: &str, e: &Enforcement, token: u64, now: Time)
         Some(_) if too_early => "early",
         Some(_) => then,
     };
+    // The attempt before the one that runs, or waits, was lost.
+    let lost = model.answered.iter().rev().nth(usize::from(model.reason == "running")) == Some(&false);
+    let unless_lost =
+        |then| if lost && e.retry.safety == RetrySafety::NotIdempotent { "outcome_unknown" } else { then };
     let may_stop = ["awaiting_approval", "queued", "retry_wait"].contains(&model.reason);
     match (model.reason, column) {
         ("awaiting_approval", "approve") => "queued",
         ("awaiting_approval", "reject") => "rejected",
         ("awaiting_approval", "expire") => "approval_expired",
-        (_, "cancel") if may_stop => "cancelled",
+        (_, "cancel") if may_stop => unless_lost("cancelled"),
         (_, "supersede") if may_stop => "superseded",
         ("queued" | "retry_wait", "claim") => "running",
         ("running", "claim") if token > model.token => "running",
@@ -93,6 +99,7 @@ fn expected(model: &Model, column: &str, e: &Enforcement, token: u64, now: Time)
         ("running", "cancel") if !model.called_off => "running",
         ("awaiting_confirmation", "cancel") if !model.called_off => "awaiting_confirmation",
         ("running", "hand_back") if token != model.token => "stale",
+        ("running", "hand_back") if model.called_off && lost => "outcome_unknown",
         ("running", "hand_back") if model.called_off => "cancelled",
         ("running", "hand_back") if model.attempts == 1 => "queued",
         ("running", "hand_back") => "retry_wait",
@@ -112,7 +119,7 @@ fn expected(model: &Model, column: &str, e: &Enforcement, token: u64, now: Time)
         ("running" | "retry_wait" | "awaiting_confirmation", "yes") => "done",
         ("running" | "retry_wait" | "awaiting_confirmation", "no") => "permanent_error",
         ("queued", "elapsed") if e.start_within.is_some() => elapsed("approval_expired"),
-        ("queued" | "retry_wait", "elapsed") => elapsed("exhausted"),
+        ("queued" | "retry_wait", "elapsed") => elapsed(unless_lost("exhausted")),
         ("awaiting_confirmation", "elapsed") => elapsed("outcome_unknown"),
         _ => "-",
     }
@@ -160,7 +167,7 @@ proptest! {
         let mut model = Model {
             reason: if asked { "awaiting_approval" } else { "queued" },
             token: 0, attempts: 0, timer: e.state.due_at(), retry_by: None, start_by: None,
-            called_off: false, history: Vec::new(), over: None,
+            called_off: false, history: Vec::new(), answered: Vec::new(), over: None,
         };
         for (column, offset, minutes, after) in steps {
             now = now.after(Span::mins(minutes.unsigned_abs()));
@@ -198,6 +205,7 @@ proptest! {
                 (_, back) if column == "hand_back" => {
                     model.attempts -= 1;
                     model.history.pop();
+                    model.answered.pop();
                     (model.timer, model.over) = match back {
                         "queued" => (model.start_by, None),
                         "retry_wait" => (model.retry_by, None),
@@ -206,6 +214,7 @@ proptest! {
                 }
                 (before, "running") => {
                     model.attempts += 1;
+                    model.answered.push(false);
                     model.token = token;
                     model.start_by = if before == "queued" { model.timer } else { None };
                     model.history.push((model.attempts, token));
@@ -231,6 +240,10 @@ proptest! {
                 }
                 (_, "awaiting_confirmation") => model.timer = Some(now.after(Span::mins(45))),
                 _ => (model.timer, model.over) = (None, Some(now)),
+            }
+            if ["done", "no_op", "retry", "permanent", "unknown"].contains(&column) {
+                model.answered.pop();
+                model.answered.push(true);
             }
             model.reason = next.reason().as_str();
             e = next;
