@@ -41,15 +41,23 @@ pub enum Input {
         /// The token of the claim.
         token: u64,
     },
-    /// The worker of that claim gives it back without having delivered anything, because nothing may
-    /// be until then.
+    /// The worker of that claim gives it back without having delivered anything, because it cannot be
+    /// told yet whether it may, or something else is under way: it has no more time than it had.
     Postpone {
         /// The token of the claim.
         token: u64,
         /// Until when.
         until: Time,
     },
-    /// Nobody has claimed it, and nothing may be delivered until then.
+    /// The worker of that claim gives it back without having delivered anything, because nothing may be
+    /// until then, by the times of its rules or of its tenant: its window to start in begins anew.
+    Adjourn {
+        /// The token of the claim.
+        token: u64,
+        /// Until when.
+        until: Time,
+    },
+    /// Nobody has claimed it, and nothing may be delivered until then, by those times.
     Defer {
         /// Until when.
         until: Time,
@@ -101,6 +109,7 @@ impl Input {
             Self::Forgo { .. } => "forgo",
             Self::HandBack { .. } => "hand_back",
             Self::Postpone { .. } => "postpone",
+            Self::Adjourn { .. } => "adjourn",
             Self::Defer { .. } => "defer",
             Self::Confirm { .. } => "confirm",
             Self::Cancel => "cancel",

@@ -23,11 +23,11 @@
 //!  running ── Forgo, with the token of the running attempt only ─▶ superseded
 //!     │ HandBack, with that token as well: nothing was delivered
 //!     └▶ queued, or retry_wait after an earlier attempt
-//!  running ── Postpone, with that token: nothing was delivered, and nothing may be until then
+//!  running ── Postpone, Adjourn, with that token: nothing was delivered, and nothing may be until then
 //!     └▶ scheduled, or retry_wait after an earlier attempt, or exhausted as with Defer
 //!
 //!  running ── Cancel ─▶ running, and called off: no attempt follows
-//!     ├ Settle retry, HandBack, Postpone ─▶ cancelled
+//!     ├ Settle retry, HandBack, Postpone, Adjourn ─▶ cancelled
 //!     ├ Settle unknown ─▶ outcome_unknown
 //!     └ Settle done ─▶ done, or awaiting_confirmation and called off
 //!
@@ -124,9 +124,9 @@ impl State {
         windows.min().map(|window| ready.after(window))
     }
 
-    /// Held until then. Its window to start in begins anew when it may start, from that instant and
-    /// not from when somebody comes to look; but what does harm when it comes late has no more time
-    /// than it had.
+    /// Held until then by guards of time. Its window to start in begins anew when it may start, from that
+    /// instant and not from when somebody comes to look; but what does harm when it comes late has no
+    /// more time than it had.
     fn held(terms: &Terms, until: Time, latest: Option<Time>) -> Self {
         match latest {
             Some(by) if until >= by => Self::Exhausted,
@@ -232,16 +232,17 @@ impl State {
                 0 | 1 => Self::Queued { since: now, start_by: *start_by },
                 _ => Self::RetryWait { until: now, retry_by: *retry_by },
             },
-            (Self::Running { token: held, retry_by, called_off, .. }, Input::Postpone { token, until })
-                if token == held =>
-            {
-                match terms.attempts {
-                    _ if *called_off => Self::called_off(terms),
-                    0 | 1 => Self::held(terms, *until, *retry_by),
-                    _ if retry_by.is_some_and(|by| *until >= by) => Self::Exhausted.unless_lost(terms),
-                    _ => Self::RetryWait { until: *until, retry_by: *retry_by },
-                }
-            }
+            (
+                Self::Running { token: held, retry_by, start_by, called_off, .. },
+                Input::Postpone { token, until } | Input::Adjourn { token, until },
+            ) if token == held => match terms.attempts {
+                _ if *called_off => Self::called_off(terms),
+                _ if retry_by.is_some_and(|by| *until >= by) => Self::Exhausted.unless_lost(terms),
+                0 | 1 if matches!(input, Input::Adjourn { .. }) => Self::held(terms, *until, *retry_by),
+                // A doubt lets nobody start later than people agreed to.
+                0 | 1 => Self::Scheduled { at: *until, start_by: *start_by },
+                _ => Self::RetryWait { until: *until, retry_by: *retry_by },
+            },
             (
                 Self::Running { token, worker, since, retry_by, start_by, called_off: false },
                 Input::Cancel,
@@ -293,7 +294,8 @@ impl State {
                 | Input::Settle { token, .. }
                 | Input::Forgo { token }
                 | Input::HandBack { token }
-                | Input::Postpone { token, .. },
+                | Input::Postpone { token, .. }
+                | Input::Adjourn { token, .. },
             ) => {
                 return Err(MoveError::StaleToken { given: *token, current: *current });
             }

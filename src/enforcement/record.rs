@@ -299,7 +299,9 @@ impl Enforcement {
             // Nothing was delivered.
             (attempt.settled_at, attempt.outcome) = (Some(now), Some(Outcome::Permanent));
         }
-        if let Input::HandBack { token } | Input::Postpone { token, .. } = input {
+        if let Input::HandBack { token } | Input::Postpone { token, .. } | Input::Adjourn { token, .. } =
+            input
+        {
             // Nothing was tried, so no attempt is used up; the log keeps the claim.
             next.attempts = next.attempts.saturating_sub(1);
             let given_back = next.history.pop_if(|attempt| attempt.token == *token);
@@ -316,7 +318,7 @@ impl Enforcement {
             next.settled_at = Some(now);
         }
         next.state = state;
-        let held = matches!(input, Input::Postpone { .. } | Input::Defer { .. });
+        let held = matches!(input, Input::Postpone { .. } | Input::Adjourn { .. } | Input::Defer { .. });
         let audit = next.audit(self, held, actor, now);
         Ok((next, audit))
     }

@@ -27,8 +27,10 @@ pub(super) enum End {
     Forgo(String),
     /// It was not begun, and why; it waits again.
     HandBack(&'static str),
-    /// It must not begin before then, and why.
+    /// It cannot begin before then, and why.
     Postpone(Time, String),
+    /// It must not begin before then, by the times of its rules, and why.
+    Adjourn(Time, String),
 }
 
 /// An attempt that ended, and is to be written down.
@@ -50,6 +52,7 @@ impl Answered {
             End::Forgo(_) => Input::Forgo { token },
             End::HandBack(_) => Input::HandBack { token },
             End::Postpone(until, _) => Input::Postpone { token, until: *until },
+            End::Adjourn(until, _) => Input::Adjourn { token, until: *until },
         }
     }
 
@@ -59,6 +62,7 @@ impl Answered {
             End::Forgo(_) => "forgo",
             End::HandBack(_) => "hand back",
             End::Postpone(..) => "postpone",
+            End::Adjourn(..) => "adjourn",
         };
         hasher.text(verb).text(&self.claimed.key.id).number(self.claimed.token)
     }
@@ -223,7 +227,7 @@ impl Engine {
                 tx.log(audit.into_iter().map(|draft| draft.detail("why", brief(why))));
                 next.reported(token, Report { message: Some(why.clone()), ..Report::default() })
             }
-            End::Postpone(_, why) => {
+            End::Postpone(_, why) | End::Adjourn(_, why) => {
                 tx.log(audit.into_iter().map(|draft| draft.detail("why", brief(why))));
                 next
             }

@@ -39,8 +39,10 @@ pub(super) enum Before {
     Known(Delivered),
     /// What led to it no longer holds, and why.
     Outdated(String),
-    /// Not before then, and why.
+    /// Not before then, and why: something else is under way.
     Later(Time, String),
+    /// Not before then, by the times of those who ask for it, and why.
+    Held(Time, String),
 }
 
 /// A subject that may be touched.
@@ -181,7 +183,7 @@ impl Engine {
                 }
             }
         }
-        let later = later.map(|(until, told)| Before::Later(until, told));
+        let later = later.map(|(until, told)| Before::Held(until, told));
         Ok(later.or(why.map(Before::Outdated)))
     }
 
@@ -264,7 +266,7 @@ impl Engine {
 impl From<Held> for Before {
     fn from(held: Held) -> Self {
         match held {
-            Held::Until(until, why) => Self::Later(until, why),
+            Held::Until(until, why) => Self::Held(until, why),
             Held::ForGood(why) => Self::Outdated(why),
         }
     }

@@ -342,6 +342,7 @@ impl Engine {
             }
             Before::Outdated(why) => Ready::Over(End::Forgo(why)),
             Before::Later(until, why) => Ready::Over(End::Postpone(until, why)),
+            Before::Held(until, why) => Ready::Over(End::Adjourn(until, why)),
         })
     }
 

@@ -1,8 +1,9 @@
-//! The time to start in: it begins when an action is ready, whenever somebody comes to look.
+//! The time to start in: it begins when an action is ready, whoever looks, and no doubt renews it.
 
 use tipstaff::*;
 
-use crate::support::{World, at};
+use crate::support::people::Directory;
+use crate::support::{World, at, go};
 
 /// One rule that does this; `sam` may agree to it.
 fn document(action: &str) -> String {
@@ -65,6 +66,35 @@ fn a_start_that_was_missed_is_not_put_off_by_the_night() {
         }
         assert_eq!(world.reason("lock_account"), reason, "quiet from {quiet} on");
         assert_eq!(world.target.jobs("lock_account").len(), delivered, "quiet from {quiet} on");
+        world.verified();
+    }
+}
+
+/// The directory says nothing of administrators, so that nothing is locked; what people agreed to for
+/// the next hour is not carried out three days later.
+#[test]
+fn a_directory_that_is_silent_gives_an_approval_no_more_time() {
+    let people = Directory::default().hire("sec", &["sam"]).administrators(&["ada", "bo", "cy"]);
+    let lock = r#""type": "lock_account", "for": "1h", "approval": { "start_within": "1h" }"#;
+    let keeping = document(lock).replacen(r#""groups": { "sec": ["sam"] }"#, r#""groups": {}"#, 1).replacen(
+        '{',
+        r#"{ "administrators": { "keep": 1 }, "#,
+        1,
+    );
+    for (speaks, reason, delivered) in [(59, "done", 1), (61, "approval_expired", 0)] {
+        let world = World::of_people(&keeping, &people);
+        people.silent(false);
+        asked(&world);
+        world.approve(&world.requests()[0], "sam", at(0));
+        people.silent(true);
+        for minute in 0..speaks {
+            go(world.engine.run_due(at(minute)));
+        }
+        assert!(world.target.jobs("lock_account").is_empty());
+        people.silent(false);
+        world.run(at(speaks));
+        assert_eq!(world.reason("lock_account"), reason, "it speaks in minute {speaks}");
+        assert_eq!(world.target.jobs("lock_account").len(), delivered, "it speaks in minute {speaks}");
         world.verified();
     }
 }

@@ -15,22 +15,22 @@ use tipstaff::*;
 /// for by an approval with a start window, accepted by its target. What other terms change is in
 /// the tables below.
 const TABLE: &str = "
-state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel                supersede  early due              forgo      stale_forgo hand_back stale_hand_back postpone  stale_postpone defer
-awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled             superseded -     -                -          -           -         -               -         -              -
-scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled             superseded early queued           -          -           -         -               -         -              -
-queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled             superseded early approval_expired -          -           -         -               -         -              scheduled
-running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error running               -          -     -                superseded stale       queued    stale           scheduled stale          -
-retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled             superseded early exhausted        -          -           -         -               -         -              -
-awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error awaiting_confirmation -          early outcome_unknown  -          -           -         -               -         -              -
-done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
-outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -
+state                 approve reject   expire           claim   same_claim done no_op retry      permanent       unknown    stale_settle yes  no              cancel                supersede  early due              forgo      stale_forgo hand_back stale_hand_back postpone  stale_postpone adjourn   stale_adjourn defer
+awaiting_approval     queued  rejected approval_expired -       -          -    -     -          -               -          -            -    -               cancelled             superseded -     -                -          -           -         -               -         -              -         -             -
+scheduled             -       -        -                -       -          -    -     -          -               -          -            -    -               cancelled             superseded early queued           -          -           -         -               -         -              -         -             -
+queued                -       -        -                running running    -    -     -          -               -          -            -    -               cancelled             superseded early approval_expired -          -           -         -               -         -              -         -             scheduled
+running               -       -        -                running stale      done no_op retry_wait permanent_error retry_wait stale        done permanent_error running               -          -     -                superseded stale       queued    stale           scheduled stale          scheduled stale         -
+retry_wait            -       -        -                running running    -    -     -          -               -          -            done permanent_error cancelled             superseded early exhausted        -          -           -         -               -         -              -         -             -
+awaiting_confirmation -       -        -                -       -          -    -     -          -               -          -            done permanent_error awaiting_confirmation -          early outcome_unknown  -          -           -         -               -         -              -         -             -
+done                  -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+no_op                 -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+rejected              -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+approval_expired      -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+cancelled             -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+superseded            -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+permanent_error       -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+exhausted             -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
+outcome_unknown       -       -        -                -       -          -    -     -          -               -          -            -    -               -                     -          -     -                -          -           -         -               -         -              -         -             -
 ";
 
 /// The token of the running attempt.
@@ -111,6 +111,8 @@ fn input(column: &str) -> (Input, Time) {
         "stale_hand_back" => Input::HandBack { token: HELD - 1 },
         "postpone" => Input::Postpone { token: HELD, until: at(90) },
         "stale_postpone" => Input::Postpone { token: HELD - 1, until: at(90) },
+        "adjourn" => Input::Adjourn { token: HELD, until: at(90) },
+        "stale_adjourn" => Input::Adjourn { token: HELD - 1, until: at(90) },
         "defer" => Input::Defer { until: at(90) },
         "yes" => Input::Confirm { done: true },
         "no" => Input::Confirm { done: false },
@@ -161,6 +163,7 @@ fn every_state_takes_every_input_as_the_table_says() {
         assert_eq!(
             inputs,
             [
+                "adjourn",
                 "approve",
                 "cancel",
                 "claim",
@@ -241,14 +244,22 @@ fn what_other_terms_change() {
             last,
             State::RetryWait { until: now, retry_by: Some(at(40)) },
         ),
-        // What is held waits for the end of that, and has its whole window to start in from then on;
-        // what does harm when it comes late has the time that it had, and none beyond it.
+        // What hours hold waits for the end of them, and has its whole window to start in from then on, as
+        // that is what people agreed to; what does harm when it comes late has the time that it had, and
+        // none beyond it.
         (queued(None), "defer", terms(), scheduled(90, Some(150))),
         (queued(Some(at(11))), "defer", terms(), scheduled(90, Some(150))),
         (queued(None), "defer", plain, scheduled(90, None)),
         (queued(Some(at(100))), "defer", time_sensitive, scheduled(90, Some(100))),
         (queued(Some(at(90))), "defer", time_sensitive, State::Exhausted),
-        (running(None, Some(at(70)), false), "postpone", terms(), scheduled(90, Some(150))),
+        (running(None, Some(at(70)), false), "adjourn", terms(), scheduled(90, Some(150))),
+        (running(Some(at(100)), Some(at(100)), false), "adjourn", time_sensitive, scheduled(90, Some(100))),
+        (running(Some(at(90)), Some(at(90)), false), "adjourn", time_sensitive, State::Exhausted),
+        // Where it cannot be told yet whether it may begin, or it waits for its turn, it has the time that it
+        // had: nobody agreed to a start that a silent directory puts off for days.
+        (running(None, Some(at(100)), false), "postpone", terms(), scheduled(90, Some(100))),
+        (running(None, Some(at(70)), false), "postpone", terms(), scheduled(90, Some(70))),
+        (running(None, None, false), "postpone", plain, scheduled(90, None)),
         (running(Some(at(100)), Some(at(100)), false), "postpone", time_sensitive, scheduled(90, Some(100))),
         (running(Some(at(90)), Some(at(90)), false), "postpone", time_sensitive, State::Exhausted),
         (
@@ -258,6 +269,14 @@ fn what_other_terms_change() {
             State::RetryWait { until: at(90), retry_by: Some(at(100)) },
         ),
         (running(Some(at(90)), None, false), "postpone", last, State::Exhausted),
+        (
+            running(Some(at(100)), None, false),
+            "adjourn",
+            last,
+            State::RetryWait { until: at(90), retry_by: Some(at(100)) },
+        ),
+        (running(Some(at(90)), None, false), "adjourn", last, State::Exhausted),
+        (running(None, None, true), "adjourn", plain, State::Cancelled),
         (running(None, None, true), "postpone", plain, State::Cancelled),
         // What was called off while it ran has no other attempt; what had its effect has it.
         (running(None, None, true), "hand_back", plain, State::Cancelled),
@@ -281,6 +300,7 @@ fn what_other_terms_change() {
         (running(None, None, true), "hand_back", lost_once, State::OutcomeUnknown),
         (running(None, None, true), "hand_back", lost, State::OutcomeUnknown),
         (running(None, None, true), "postpone", lost, State::OutcomeUnknown),
+        (running(None, None, true), "adjourn", lost, State::OutcomeUnknown),
         (running(None, None, true), "retry", lost_once, State::Cancelled),
         (running(Some(at(90)), None, false), "postpone", lost_once, State::OutcomeUnknown),
         (running(Some(at(90)), None, false), "postpone", lost, State::Exhausted),
