@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalog::Code;
-use super::field::{Actor, Detail};
+use super::field::{Actor, Detail, cut};
 use crate::id::{ApprovalId, EnforcementId, Subject, TenantId, TriggerId};
 use crate::time::Time;
 
@@ -122,6 +122,16 @@ impl AuditDraft {
     #[must_use]
     pub fn approval(mut self, id: impl Into<Option<ApprovalId>>) -> Self {
         self.approval = id.into();
+        self
+    }
+
+    /// The draft with what is too long of its details and of its target cut: where the engine tells many
+    /// names or somebody's message, the log holds less of it rather than nothing is written at all.
+    #[must_use]
+    pub(crate) fn cut(mut self) -> Self {
+        self.target = self.target.map(|text| cut(text, MAX_DETAIL_BYTES));
+        self.details =
+            self.details.into_iter().map(|(key, value)| (key, value.cut(MAX_DETAIL_BYTES))).collect();
         self
     }
 

@@ -101,6 +101,35 @@ impl Detail {
             Self::Number(_) | Self::Flag(_) | Self::At(_) => 0,
         }
     }
+
+    /// The detail with no more bytes of text than that; of several texts the first ones.
+    pub(super) fn cut(self, most: usize) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(cut(text, most)),
+            Self::List(ref texts) if self.bytes() > most => {
+                let mut bytes = CUT.len();
+                let first = texts.iter().take_while(|text| {
+                    bytes += text.len();
+                    bytes <= most
+                });
+                Self::List(first.cloned().chain([CUT.to_owned()]).collect())
+            }
+            short => short,
+        }
+    }
+}
+
+/// What stands in the place of what was cut off.
+const CUT: &str = "…";
+
+/// The text with no more bytes than that.
+pub(super) fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let fits = (0..=most - CUT.len()).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(fits.unwrap_or(0));
+        text.push_str(CUT);
+    }
+    text
 }
 
 impl fmt::Display for Detail {
@@ -140,4 +169,24 @@ detail_from! {
     // A count that no i64 holds stands as the largest one.
     u64 => |number| Self::Number(i64::try_from(number).unwrap_or(i64::MAX));
     usize => |number| Self::Number(i64::try_from(number).unwrap_or(i64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Detail, cut};
+
+    #[test]
+    fn what_is_too_long_is_cut_and_says_so() {
+        for (text, most, left) in
+            [("abc", 3, "abc"), ("abcd", 3, "…"), ("abcde", 4, "a…"), ("aéé", 4, "a…"), ("ééé", 5, "é…")]
+        {
+            assert_eq!(cut(text.to_owned(), most), left);
+            assert_eq!(Detail::from(text).cut(most), Detail::from(left));
+        }
+        let list = |texts: &[&str]| Detail::from(texts.to_vec());
+        assert_eq!(list(&["ab", "cd"]).cut(4), list(&["ab", "cd"]));
+        assert_eq!(list(&["ab", "cd", "e"]).cut(4), list(&["…"]));
+        assert_eq!(list(&["a", "b", "cd", "e"]).cut(4), list(&["a", "…"]));
+        assert_eq!(Detail::from(12_345).cut(3), Detail::from(12_345));
+    }
 }

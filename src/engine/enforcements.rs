@@ -134,6 +134,7 @@ impl Engine {
     /// [`EngineError::Audit`] for a record that is refused.
     pub fn record(&self, draft: AuditDraft, commit: CommitId) -> Answer<'_, Result<(), EngineError>> {
         Box::pin(async move {
+            draft.check()?;
             let mut tx = self.tx(&draft.tenant);
             tx.log([draft]);
             tx.commit(commit).await?;

@@ -207,8 +207,9 @@ impl<'s> Tx<'s> {
         self.fence.push((key, token));
     }
 
+    /// Logs what the engine tells; what is too long of it is cut. A host's own draft is checked before.
     pub(super) fn log(&mut self, drafts: impl IntoIterator<Item = AuditDraft>) {
-        self.audit.extend(drafts);
+        self.audit.extend(drafts.into_iter().map(AuditDraft::cut));
     }
 
     /// Gives everything that is logged so far the reason that a person named.

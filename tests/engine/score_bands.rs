@@ -359,3 +359,28 @@ fn a_hold_stays_through_a_change_and_a_dwell_ends() {
     world.submit(world.score("s2", "ana", at(1), "65"), at(1));
     assert_eq!(moves(&preview(&world, &set(&with(dwell, "62")), 2)), ["red>green 1"]);
 }
+
+#[test]
+fn more_scales_than_the_log_can_name_change_all_the_same() {
+    // Their names are more than a target of the log holds.
+    let scales = |wild: u32| {
+        let scale = |n: usize| {
+            format!(
+                r#"{{ "id": "s{n:02}-{}", "low": 0, "high": 9, "high_is": "risky",
+                    "bands": [{{ "name": "calm", "from": 0 }}, {{ "name": "wild", "from": {wild} }}] }}"#,
+                "x".repeat(200)
+            )
+        };
+        format!(r#"{{ "scales": [{}] }}"#, (0..30).map(scale).collect::<Vec<_>>().join(","))
+    };
+    let world = World::new(&scales(5));
+    let changed = set(&scales(6));
+    apply(&world, &changed, &preview(&world, &changed, 1), 1);
+    world.run(at(2));
+    for code in ["POLICY_BANDS_CHANGED", "POLICY_BANDS_COMPLETED"] {
+        let record = world.trail().into_iter().find(|record| record.code == code).unwrap();
+        let target = record.target.unwrap();
+        assert!(target.len() <= MAX_DETAIL_BYTES && target.ends_with('…'), "{target}");
+    }
+    world.verified();
+}

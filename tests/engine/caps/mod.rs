@@ -6,6 +6,7 @@ mod counter;
 mod documents;
 mod hosts;
 mod kills;
+mod long;
 mod loops;
 mod places;
 mod windows;

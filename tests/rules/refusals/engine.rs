@@ -414,9 +414,13 @@ fn hosts() -> Vec<Row> {
     let draft =
         AuditDraft::new(tenant(), AuditCode::PolicyRulesInstalled, Actor::Host, at(0)).detail("No Key", 1);
     let audit = unchanged(&world, None, || refused(world.engine.record(draft, commit_id("3"))));
+    let draft = AuditDraft::new(tenant(), AuditCode::PolicyRulesInstalled, Actor::Host, at(0));
+    let draft = draft.detail("why", "x".repeat(MAX_DETAIL_BYTES + 1));
+    let wordy = unchanged(&world, None, || refused(world.engine.record(draft, commit_id("4"))));
     vec![
         row(&silent, "does not answer: down"),
         row(inner, "does not answer"),
         row(&audit, "is no key; accepted: 1 to 64"),
+        row(&wordy, "has 4097 bytes of text; accepted: 4096"),
     ]
 }
