@@ -19,7 +19,12 @@ enum Cut {
     With,
     /// The server has committed, and its answer is lost.
     Answer,
+    /// The same, and the host is told so, as by a pooler that has lost the server.
+    Named,
 }
+
+/// What PgBouncer sends in the server's place.
+const CRASHED: &[u8] = b"E\0\0\0\x30SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
 
 /// A proxy in front of a server. It cuts while it is told to.
 pub(crate) struct Proxy {
@@ -31,7 +36,7 @@ struct Shared {
     server: SocketAddr,
     commits: AtomicU64,
     wanted: AtomicU64,
-    cuts: [AtomicU64; 3],
+    cuts: [AtomicU64; 4],
 }
 
 impl Proxy {
@@ -63,9 +68,10 @@ impl Proxy {
         self.shared.wanted.store(commits, Ordering::SeqCst);
     }
 
-    /// How many were cut: before the server saw them, with them, after the server had committed.
-    pub(crate) fn cuts(&self) -> [u64; 3] {
-        [0, 1, 2].map(|n| self.shared.cuts[n].load(Ordering::SeqCst))
+    /// How many were cut: before the server saw them, with them, after the server had committed, and then
+    /// with a pooler's word.
+    pub(crate) fn cuts(&self) -> [u64; 4] {
+        [0, 1, 2, 3].map(|n| self.shared.cuts[n].load(Ordering::SeqCst))
     }
 
     /// Whether all that were wanted are cut.
@@ -82,7 +88,7 @@ impl Shared {
         if !n.is_multiple_of(EVERY) || done >= self.wanted.load(Ordering::SeqCst) {
             return None;
         }
-        let cut = [Cut::Before, Cut::With, Cut::Answer][(n / EVERY % 3) as usize];
+        let cut = [Cut::Before, Cut::With, Cut::Answer, Cut::Named][(n / EVERY % 4) as usize];
         self.cuts[cut as usize].fetch_add(1, Ordering::SeqCst);
         Some(cut)
     }
@@ -134,8 +140,11 @@ impl Shared {
                     let whole = ready + if cut == Cut::Before { 0 } else { size };
                     silent.store(true, Ordering::SeqCst);
                     server.write_all(&waiting[..whole])?;
-                    if cut == Cut::Answer {
+                    if matches!(cut, Cut::Answer | Cut::Named) {
                         sleep(Duration::from_millis(40));
+                    }
+                    if cut == Cut::Named {
+                        host.write_all(CRASHED)?;
                     }
                     return Ok(());
                 }
@@ -183,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn it_cuts_as_many_as_it_was_told_at_all_three_places() {
+    fn it_cuts_as_many_as_it_was_told_at_each_place() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Proxy::start(listener.local_addr().unwrap()).unwrap();
         thread::spawn(move || {
@@ -196,8 +205,8 @@ mod tests {
                 });
             }
         });
-        proxy.cut(6);
-        let mut lost = 0;
+        proxy.cut(8);
+        let (mut lost, mut named) = (0, 0);
         for _ in 0..60 {
             let mut host = TcpStream::connect(proxy.address()).unwrap();
             let begin = [&8_u32.to_be_bytes()[..], b"user"].concat();
@@ -205,8 +214,11 @@ mod tests {
             let mut answer = [0; 6];
             host.read_exact(&mut answer).unwrap();
             host.write_all(&message(b'Q', b"COMMIT\0")).unwrap();
-            lost += u64::from(host.read_exact(&mut answer).is_err());
+            match host.read_exact(&mut answer) {
+                Err(_) => lost += 1,
+                Ok(()) => named += u64::from(answer.first() == Some(&b'E')),
+            }
         }
-        assert_eq!((lost, proxy.cuts(), proxy.is_done()), (6, [2, 2, 2], true));
+        assert_eq!((lost, named, proxy.cuts(), proxy.is_done()), (6, 2, [2, 2, 2, 2], true));
     }
 }

@@ -33,7 +33,7 @@ impl Storm {
     /// a server knows.
     pub(crate) const fn of(form: Form) -> Self {
         match form {
-            Form::Small => Self { kills: 4, pauses: 1, crashes: 1, cuts: 3 },
+            Form::Small => Self { kills: 4, pauses: 1, crashes: 1, cuts: 4 },
             Form::Short => Self { kills: 50, pauses: 5, crashes: 3, cuts: 20 },
             Form::Long => Self { kills: 500, pauses: 100, crashes: 100, cuts: 500 },
         }
@@ -93,12 +93,12 @@ impl Storm {
         let mut said =
             format!("{} kills ({busy} with signals in hand), {pauses} pauses beyond the lease", self.kills);
         if let Some((_, proxy)) = server {
-            let [before, with, answer] = proxy.cuts();
+            let [before, with, answer, named] = proxy.cuts();
             said.push_str(&format!(
                 ", {} server crashes, {} commits dropped ({before} before the server saw them, {with} on the way, \
-                 {answer} after it had committed)",
+                 {answer} after it had committed, {named} more with a word from a pooler)",
                 self.crashes,
-                before + with + answer
+                before + with + answer + named
             ));
         }
         Ok(said)

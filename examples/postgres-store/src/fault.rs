@@ -30,8 +30,13 @@ impl Fault {
     pub(crate) fn at_commit(error: &Error) -> Self {
         match code(error) {
             Some(code) if code.starts_with("40") && code != "40003" => Self::Again(text(error)),
-            _ => Self::Store(StoreError::Unknown(text(error))),
+            _ => Self::unknown(error),
         }
+    }
+
+    /// A commit had gone out, or may have, and nothing says what became of it.
+    pub(crate) fn unknown(error: &Error) -> Self {
+        Self::Store(StoreError::Unknown(text(error)))
     }
 
     /// Before its commit a transaction that fails has written nothing.

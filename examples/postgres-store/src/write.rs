@@ -58,9 +58,11 @@ async fn attempt(db: &Client, form: Form, commit: &Commit) -> Result<Committed, 
     let rows = Rows::new(tenant, &known, &written, &sealed, &heads)?;
     match rows.write_and_commit(db, &writes).await {
         (Ok(()), Ok(())) => Ok(Committed::Applied),
-        // The server refused a row, so it rolled back at the commit.
-        (Err(error), _) if error.code().is_some() => Err(error.into()),
-        (Err(error), _) | (Ok(()), Err(error)) => Err(Fault::at_commit(&error)),
+        // The server refused a row, and answered the commit, which is a rollback then.
+        (Err(error), Ok(())) if error.code().is_some() => Err(error.into()),
+        (Ok(()), Err(error)) => Err(Fault::at_commit(&error)),
+        // An error with a code may be the word of a pooler, which lost the server after the commit had gone out.
+        (Err(error), _) => Err(Fault::unknown(&error)),
     }
 }
 

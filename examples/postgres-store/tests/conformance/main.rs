@@ -5,6 +5,7 @@
 mod calls;
 #[path = "../../../sqlite-store/tests/suite/model.rs"]
 mod model;
+mod pooler;
 mod reference;
 mod schemas;
 mod support;
@@ -116,6 +117,7 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
     ("a_commit_may_name_very_many_keys", calls::many_keys),
     ("a_kill_switch_does_not_wait_for_every_decision", calls::hot_records),
     ("a_connection_waits_for_nobody_for_long", calls::settings),
+    ("a_commit_whose_loss_a_pooler_names_is_unknown", pooler::names_the_loss),
     ("a_look_reads_what_it_asks_for_however_little_the_server_knows", schemas::narrow_looks),
 ];
 

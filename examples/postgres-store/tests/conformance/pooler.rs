@@ -1,0 +1,157 @@
+//! A pooler between a host and the server, which loses the server just as a transaction commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join;
+use tipstaff::{Commit, Committed, Store, StoreError};
+use tipstaff_postgres::PostgresStore;
+use tokio::io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Notify;
+use tokio_postgres::config::Host;
+use tokio_postgres::{Config, NoTls};
+
+use crate::support::{commit, done, draft, plain, tenant};
+use crate::{Form, Fresh, Schema, runtime};
+
+/// What a pooler sends in the server's place, as PgBouncer does.
+const CRASHED: &[u8] = b"E\0\0\0\x30SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
+/// As a host sends it, and as the server says that it was done.
+const COMMIT: &[u8] = b"COMMIT\0";
+
+/// It forwards all there is, until it is told to lose the server with the next commit.
+struct Pooler {
+    config: Config,
+    lossy: Arc<Lossy>,
+}
+
+#[derive(Default)]
+struct Lossy {
+    /// With the next commit the server is lost.
+    next: AtomicBool,
+    /// Before the commit has reached it.
+    early: AtomicBool,
+    /// It is lost: whatever it answers now, the host does not hear.
+    lost: AtomicBool,
+    told: Notify,
+}
+
+impl Pooler {
+    async fn of(schema: &Schema) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(listener.local_addr().unwrap().port());
+        config.user(schema.config.get_user().unwrap_or("postgres"));
+        config.options(schema.config.get_options().unwrap_or_default());
+        schema.config.get_dbname().map(|name| config.dbname(name));
+        schema.config.get_password().map(|password| config.password(password));
+        let (lossy, server) = (Arc::<Lossy>::default(), schema.config.clone());
+        let shared = Arc::clone(&lossy);
+        tokio::spawn(async move {
+            while let Ok((host, _)) = listener.accept().await {
+                let server = reach(&server).await;
+                let ((host, to_host), (server, to_server)) = (io::split(host), io::split(server));
+                tokio::spawn(asks(host, to_server, Arc::clone(&shared)));
+                tokio::spawn(answers(server, to_host, Arc::clone(&shared)));
+            }
+        });
+        Self { config, lossy }
+    }
+
+    fn lose(&self, early: bool) {
+        self.lossy.early.store(early, Ordering::SeqCst);
+        self.lossy.next.store(true, Ordering::SeqCst);
+    }
+}
+
+trait Link: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Link for T {}
+
+async fn reach(server: &Config) -> Box<dyn Link> {
+    let port = server.get_ports().first().copied().unwrap_or(5432);
+    match &server.get_hosts()[0] {
+        Host::Tcp(name) => Box::new(TcpStream::connect((name.as_str(), port)).await.unwrap()),
+        Host::Unix(folder) => {
+            Box::new(UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await.unwrap())
+        }
+    }
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+async fn asks(mut host: impl AsyncRead + Unpin, mut server: impl AsyncWrite + Unpin, lossy: Arc<Lossy>) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(n @ 1..) = host.read(&mut bytes).await {
+        if has(&bytes[..n], COMMIT) && lossy.next.swap(false, Ordering::SeqCst) {
+            lossy.lost.store(true, Ordering::SeqCst);
+            if !lossy.early.load(Ordering::SeqCst) {
+                server.write_all(&bytes[..n]).await.unwrap();
+            }
+            lossy.told.notify_one();
+            break;
+        }
+        if server.write_all(&bytes[..n]).await.is_err() {
+            break;
+        }
+    }
+    // It rolls back what it has not committed.
+    let _ = server.shutdown().await;
+}
+
+async fn answers(mut server: impl AsyncRead + Unpin, mut host: impl AsyncWrite + Unpin, lossy: Arc<Lossy>) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(n @ 1..) = server.read(&mut bytes).await {
+        if lossy.lost.load(Ordering::SeqCst) {
+            if has(&bytes[..n], COMMIT) {
+                break;
+            }
+        } else if host.write_all(&bytes[..n]).await.is_err() {
+            return;
+        }
+    }
+    if lossy.lost.swap(false, Ordering::SeqCst) {
+        let _ = host.write_all(CRASHED).await;
+    }
+    let _ = host.shutdown().await;
+}
+
+/// It says so with an error's code, as a server says what it has refused: whether it was written is unknown
+/// all the same.
+pub(crate) fn names_the_loss(server: &Config, form: Form) -> Result<(), String> {
+    for (early, then) in [(false, Committed::AlreadyApplied), (true, Committed::Applied)] {
+        let fresh = Fresh::new(server, form);
+        let pooler = runtime().block_on(Pooler::of(&fresh.schema));
+        let pool = PostgresStore::pool(pooler.config.clone(), 1).unwrap();
+        let store = done(PostgresStore::with_pool(pool, form)).map_err(|error| error.to_string())?;
+        let acme = tenant("acme");
+        let call = |n: u64| Commit {
+            audit: vec![draft(&acme, 0)],
+            ..commit(&acme, n, vec![plain(&acme, &n.to_string(), 0, &[])])
+        };
+        done(store.commit(&call(1))).map_err(|error| error.to_string())?;
+        pooler.lose(early);
+        let answer = runtime().block_on(async {
+            let (holder, connection) = fresh.schema.config.connect(NoTls).await.unwrap();
+            tokio::spawn(connection);
+            // Until the commit has come to the pooler, a row before it is not answered.
+            holder.batch_execute("BEGIN; LOCK TABLE tipstaff_audit IN SHARE MODE").await.unwrap();
+            let second = call(2);
+            let lost = async {
+                pooler.lossy.told.notified().await;
+                holder.batch_execute("COMMIT").await.unwrap();
+            };
+            join(store.commit(&second), lost).await.0
+        });
+        if !matches!(answer, Err(StoreError::Unknown(_))) {
+            return Err(format!("the server was lost with the commit (early: {early}): {answer:?}"));
+        }
+        let repeat = done(fresh.store.commit(&call(2)));
+        if repeat != Ok(then) {
+            return Err(format!("the same again (early: {early}): {repeat:?}"));
+        }
+    }
+    Ok(())
+}
