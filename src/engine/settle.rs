@@ -15,9 +15,6 @@ use crate::id::{CommitId, WorkerId};
 use crate::store::{Key, Record, StoreError, decode};
 use crate::time::Time;
 
-/// How many characters of a reason the log is told.
-const MOST_OF_A_REASON: usize = 500;
-
 /// How an attempt ended.
 #[derive(Clone, Debug)]
 pub(super) enum End {
@@ -224,11 +221,11 @@ impl Engine {
                 next.reported(token, delivered.report.clone())
             }
             End::Forgo(why) => {
-                tx.log(audit.into_iter().map(|draft| draft.detail("why", brief(why))));
+                tx.log(audit.into_iter().map(|draft| draft.detail("why", why.as_str())));
                 next.reported(token, Report { message: Some(why.clone()), ..Report::default() })
             }
             End::Postpone(_, why) | End::Adjourn(_, why) => {
-                tx.log(audit.into_iter().map(|draft| draft.detail("why", brief(why))));
+                tx.log(audit.into_iter().map(|draft| draft.detail("why", why.as_str())));
                 next
             }
             End::HandBack(why) => {
@@ -283,11 +280,6 @@ impl Engine {
         })
         .await
     }
-}
-
-/// As much of a reason as the log takes: a directory may answer with a page, a document have many faults.
-fn brief(why: &str) -> String {
-    why.chars().take(MOST_OF_A_REASON).collect()
 }
 
 /// Whether the store is what fails, so that trying others now is of no use.
