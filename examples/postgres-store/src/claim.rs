@@ -2,17 +2,16 @@
 //! short transaction that judges every record again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 
 use deadpool_postgres::{GenericClient, Transaction};
 use futures_util::future::{join, join5};
-use tipstaff::{ActionType, Ahead, Claim, Key, MAX_CLAIM, Record, TenantId, Time, Upcoming};
+use tipstaff::{ActionType, Claim, Key, MAX_CLAIM, Record, TenantId, Time};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 use crate::fault::Fault;
 use crate::lock::{self, Form, Old, Places};
-use crate::{read, row, write};
+use crate::{ahead, read, row, write};
 
 /// What a look at the queues found.
 pub(crate) enum Found {
@@ -36,7 +35,7 @@ pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found
         return Ok(Found::Held(held));
     }
     let max = claim.max.clamp(1, MAX_CLAIM);
-    let channels = channels(db, claim.channels.as_ref()).await?;
+    let channels = ahead::channels(db, claim.channels.as_ref()).await?;
     let mut ready = Ready::new();
     let mut add = |key: Key| ready.entry(key.tenant.clone()).or_default().insert(key);
     let mut found = 0;
@@ -45,12 +44,12 @@ pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found
     let last = claim.after.as_ref().map(TenantId::as_str);
     let (mut tenant, mut round) = (last.unwrap_or_default().to_owned(), last.is_none());
     while found < max {
-        match next_tenant(db, &channels, &rescues, &tenant).await? {
-            Some((next, first)) if !round || last.is_none_or(|last| *next <= *last) => {
+        match ahead::next_tenant(db, &channels, &rescues, &tenant, claim.until).await? {
+            Some((next, free)) if !round || last.is_none_or(|last| *next <= *last) => {
                 let rescued = rescues.remove(&next).unwrap_or_default();
                 tenant = next;
                 let Ok(known) = tenant.parse() else { continue };
-                let mut line = Line::of(known, first, rescued, claim, max);
+                let mut line = Line::of(known, free, rescued, claim, max);
                 if let Some(key) = line.next(db, claim, &channels, now).await? {
                     add(key);
                     found += 1;
@@ -90,22 +89,22 @@ struct Line {
 }
 
 /// What waits to be claimed: without its body, and nothing but its place where it cannot be read.
-struct Waiting {
+pub(crate) struct Waiting {
     place: Place,
     outline: Option<Record>,
 }
 
 impl Line {
-    /// Pages of a claim's size, within reason: most are left after the first key or two. None is read
-    /// where the tenant's first is not ready yet.
-    fn of(tenant: TenantId, first: Option<i64>, rescued: Rescued, claim: &Claim, max: usize) -> Self {
+    /// Pages of a claim's size, within reason: most are left after the first key or two. None is read where
+    /// nothing is free.
+    fn of(tenant: TenantId, free: bool, rescued: Rescued, claim: &Claim, max: usize) -> Self {
         let until = claim.until.micros();
         let begin = || Place { ready_at: i64::MIN, key: Default::default() };
         Self {
             tenant,
             control: None,
             size: max.clamp(16, 64),
-            after: first.filter(|first| *first <= until).map(|_| begin()),
+            after: free.then(begin),
             page: VecDeque::new(),
             rescued: VecDeque::new(),
             left: rescued.into_values().filter(|waiting| waiting.place.ready_at <= until).collect(),
@@ -267,9 +266,15 @@ async fn read_held(
 
 /// The order in which a tenant's records are taken: what has been ready longest, then by key.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
-struct Place {
+pub(crate) struct Place {
     ready_at: i64,
     key: (String, String),
+}
+
+impl Place {
+    pub(crate) fn ready_at(&self) -> Time {
+        Time::from_micros(self.ready_at)
+    }
 }
 
 /// The next of a tenant that nobody has claimed, after a place. Each channel has an order of its own;
@@ -322,8 +327,15 @@ const RUN_OUT: &str = concat!(
 const RUN_OUT_PAGE: usize = 1_000;
 
 /// What was left behind, by tenant, in the order in which it is taken.
-type Rescues = BTreeMap<String, Rescued>;
-type Rescued = BTreeMap<Place, Waiting>;
+pub(crate) type Rescues = BTreeMap<String, Rescued>;
+pub(crate) type Rescued = BTreeMap<Place, Waiting>;
+
+pub(crate) async fn left_behind(
+    db: &impl GenericClient,
+    named: Option<&BTreeSet<ActionType>>,
+) -> Result<(Time, Rescues), Fault> {
+    rescues(db, &db.prepare_cached(RUN_OUT).await?, named).await
+}
 
 /// The server's time, and what is under a lease that has run out: as a rule nothing, and at most what
 /// the workers that ended had claimed. What is held is not looked at.
@@ -351,91 +363,4 @@ async fn rescues(
             return Ok((Time::from_micros(row.try_get(13)?), rescues));
         }
     }
-}
-
-/// The next tenant that has anything on these channels, one step down the index for each; with it,
-/// when the first is ready of what nobody has claimed.
-async fn next_tenant(
-    db: &impl GenericClient,
-    channels: &[String],
-    rescues: &Rescues,
-    after: &str,
-) -> Result<Option<(String, Option<i64>)>, Fault> {
-    const NEXT: &str = "SELECT p.tenant, p.ready_at FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
-        (SELECT r.tenant, r.ready_at FROM tipstaff_records AS r \
-         WHERE r.channel = c AND r.tenant > $2 AND r.lease_until IS NULL \
-         ORDER BY r.tenant, r.ready_at LIMIT 1) AS p ORDER BY p.tenant, p.ready_at LIMIT 1";
-    let statement = db.prepare_cached(NEXT).await?;
-    let free = match db.query_opt(&statement, &[&channels, &after]).await? {
-        Some(row) => Some((row.try_get::<_, String>(0)?, Some(row.try_get::<_, i64>(1)?))),
-        None => None,
-    };
-    let later = (Bound::Excluded(after), Bound::Unbounded);
-    let left = rescues.range::<str, _>(later).next().map(|(tenant, _)| (tenant.clone(), None));
-    // Of the same tenant, what is free comes first: it is the one that has a time.
-    Ok(free.into_iter().chain(left).min_by(|a, b| a.0.cmp(&b.0)))
-}
-
-/// What comes next, of all tenants: one step down an index for each of them.
-pub(crate) async fn upcoming(db: &impl GenericClient, ask: &Ahead) -> Result<Upcoming, Fault> {
-    const TENANT: &str = "SELECT tenant FROM tipstaff_records WHERE due_at IS NOT NULL AND tenant > $1 \
-        ORDER BY tenant LIMIT 1";
-    const TIMER: &str = "SELECT due_at FROM tipstaff_records WHERE tenant = $1 AND due_at > $2 \
-        ORDER BY due_at LIMIT 1";
-    const READY: &str = "SELECT p.ready_at FROM unnest($1::TEXT[]) AS c CROSS JOIN LATERAL \
-        (SELECT r.ready_at FROM tipstaff_records AS r \
-         WHERE r.channel = c AND r.tenant = $2 AND r.ready_at > $3 AND r.lease_until IS NULL \
-         ORDER BY r.ready_at LIMIT 1) AS p ORDER BY p.ready_at LIMIT 1";
-    const LEASE: &str = "SELECT lease_until FROM tipstaff_records WHERE lease_until > $1 \
-        ORDER BY lease_until LIMIT 1";
-    let run_out = db.prepare_cached(RUN_OUT).await?;
-    let (now, rescues) = rescues(db, &run_out, ask.channels.as_ref()).await?;
-    let first = |row: Option<Row>| -> Result<Option<Time>, Fault> {
-        Ok(row.map(|row| row.try_get(0)).transpose()?.map(Time::from_micros))
-    };
-    let left = rescues.values().flat_map(BTreeMap::keys).map(|place| Time::from_micros(place.ready_at));
-    let (mut timer, mut ready) = (None, left.filter(|ready| *ready > ask.after).min());
-    let (next, of_tenant) = (db.prepare_cached(TENANT).await?, db.prepare_cached(TIMER).await?);
-    let mut tenant = String::new();
-    while let Some(row) = db.query_opt(&next, &[&tenant]).await? {
-        tenant = row.try_get(0)?;
-        let found = first(db.query_opt(&of_tenant, &[&tenant, &ask.after.micros()]).await?)?;
-        timer = timer.into_iter().chain(found).min();
-    }
-    let channels = channels(db, ask.channels.as_ref()).await?;
-    let of_tenant = db.prepare_cached(READY).await?;
-    let mut tenant = String::new();
-    while let Some((found, earliest)) = next_tenant(db, &channels, &Rescues::new(), &tenant).await? {
-        tenant = found;
-        // Where the tenant's first is to come, it is the first of those to come.
-        let to_come = match earliest.map(Time::from_micros).filter(|earliest| *earliest > ask.after) {
-            Some(earliest) => Some(earliest),
-            None => first(db.query_opt(&of_tenant, &[&channels, &tenant, &ask.after.micros()]).await?)?,
-        };
-        ready = ready.into_iter().chain(to_come).min();
-    }
-    let leases = db.prepare_cached(LEASE).await?;
-    let lease = first(db.query_opt(&leases, &[&now.micros()]).await?)?;
-    Ok(Upcoming { timer, ready, lease: lease.map(|until| now.until(until)) })
-}
-
-/// The channels that are named, or all on which anything waits that nobody has claimed, each found by
-/// one step down the index.
-async fn channels(
-    db: &impl GenericClient,
-    named: Option<&BTreeSet<ActionType>>,
-) -> Result<Vec<String>, Fault> {
-    const NEXT: &str = "SELECT channel FROM tipstaff_records \
-        WHERE channel IS NOT NULL AND channel > $1 AND lease_until IS NULL ORDER BY channel LIMIT 1";
-    if let Some(channels) = named {
-        return Ok(channels.iter().map(ToString::to_string).collect());
-    }
-    let statement = db.prepare_cached(NEXT).await?;
-    let mut channels = Vec::new();
-    let mut last = String::new();
-    while let Some(row) = db.query_opt(&statement, &[&last]).await? {
-        last = row.try_get(0)?;
-        channels.push(last.clone());
-    }
-    Ok(channels)
 }

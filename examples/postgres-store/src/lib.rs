@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod ahead;
 mod claim;
 mod fault;
 mod lent;
@@ -204,7 +205,7 @@ impl Store for PostgresStore {
     }
 
     async fn upcoming(&self, ahead: &Ahead) -> Result<Upcoming, StoreError> {
-        ask!(self, |db| claim::upcoming(db, ahead).await)
+        ask!(self, |db| ahead::upcoming(db, ahead).await)
     }
 
     async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {

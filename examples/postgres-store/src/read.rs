@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 use crate::fault::Fault;
-use crate::row;
+use crate::{ahead, row};
 
 pub(crate) async fn load(db: &impl GenericClient, keys: &[Key]) -> Result<Vec<Option<Record>>, Fault> {
     const SQL: &str = row::of_keys!(
@@ -51,15 +51,10 @@ const DUE: &str = concat!(
       ORDER BY r.due_at, r.kind, r.id LIMIT $6"
 );
 
-/// The next tenant that has a timer, and its earliest: one step down the index, however many
-/// timers of the tenant before lie in the future.
-const NEXT_TENANT: &str = "SELECT tenant, due_at FROM tipstaff_records \
-    WHERE due_at IS NOT NULL AND tenant > $1 ORDER BY tenant, due_at LIMIT 1";
-
 /// All of it on one state of the database.
 pub(crate) async fn due(tx: &Transaction<'_>, page: &DuePage) -> Result<Vec<Record>, Fault> {
     let limit = page.limit.max(1);
-    let (of, next) = (tx.prepare_cached(DUE).await?, tx.prepare_cached(NEXT_TENANT).await?);
+    let (of, next) = (tx.prepare_cached(DUE).await?, tx.prepare_cached(ahead::NEXT_DUE).await?);
     let until = page.until.micros();
     let mut due = Vec::new();
     let mut tenant = String::new();
@@ -80,10 +75,9 @@ pub(crate) async fn due(tx: &Transaction<'_>, page: &DuePage) -> Result<Vec<Reco
         if due.len() >= limit {
             return Ok(due);
         }
-        let Some(found) = tx.query_opt(&next, &[&tenant]).await? else { return Ok(due) };
+        let Some(found) = tx.query_opt(&next, &[&tenant, &until]).await? else { return Ok(due) };
         tenant = found.try_get(0)?;
-        let first: i64 = found.try_get(1)?;
-        after = (first <= until).then(|| (i64::MIN, String::new(), String::new()));
+        after = Some((i64::MIN, String::new(), String::new()));
     }
 }
 

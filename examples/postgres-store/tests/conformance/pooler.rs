@@ -1,10 +1,11 @@
-//! A pooler between a host and the server, which loses the server just as a transaction commits.
+//! A pooler between a host and the server, which loses the server just as a transaction commits, and counts
+//! how often the host has something to say.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::future::join;
-use tipstaff::{Commit, Committed, Store, StoreError};
+use tipstaff::{Ahead, Claim, Commit, Committed, DuePage, Store, StoreError, Time};
 use tipstaff_postgres::PostgresStore;
 use tokio::io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -12,8 +13,8 @@ use tokio::sync::Notify;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Config, NoTls};
 
-use crate::support::{commit, done, draft, plain, tenant};
-use crate::{Form, Fresh, Schema, runtime};
+use crate::support::{claim, commit, done, draft, plain, tenant};
+use crate::{Form, Fresh, Schema, administer, runtime};
 
 /// What a pooler sends in the server's place, as PgBouncer does.
 const CRASHED: &[u8] = b"E\0\0\0\x30SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
@@ -24,6 +25,7 @@ const COMMIT: &[u8] = b"COMMIT\0";
 struct Pooler {
     config: Config,
     lossy: Arc<Lossy>,
+    asked: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -48,15 +50,17 @@ impl Pooler {
         schema.config.get_password().map(|password| config.password(password));
         let (lossy, server) = (Arc::<Lossy>::default(), schema.config.clone());
         let shared = Arc::clone(&lossy);
+        let asked = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&asked);
         tokio::spawn(async move {
             while let Ok((host, _)) = listener.accept().await {
                 let server = reach(&server).await;
                 let ((host, to_host), (server, to_server)) = (io::split(host), io::split(server));
-                tokio::spawn(asks(host, to_server, Arc::clone(&shared)));
+                tokio::spawn(asks(host, to_server, Arc::clone(&shared), Arc::clone(&counted)));
                 tokio::spawn(answers(server, to_host, Arc::clone(&shared)));
             }
         });
-        Self { config, lossy }
+        Self { config, lossy, asked }
     }
 
     fn lose(&self, early: bool) {
@@ -82,9 +86,15 @@ fn has(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-async fn asks(mut host: impl AsyncRead + Unpin, mut server: impl AsyncWrite + Unpin, lossy: Arc<Lossy>) {
+async fn asks(
+    mut host: impl AsyncRead + Unpin,
+    mut server: impl AsyncWrite + Unpin,
+    lossy: Arc<Lossy>,
+    asked: Arc<AtomicU64>,
+) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(n @ 1..) = host.read(&mut bytes).await {
+        asked.fetch_add(1, Ordering::SeqCst);
         if has(&bytes[..n], COMMIT) && lossy.next.swap(false, Ordering::SeqCst) {
             lossy.lost.store(true, Ordering::SeqCst);
             if !lossy.early.load(Ordering::SeqCst) {
@@ -152,6 +162,52 @@ pub(crate) fn names_the_loss(server: &Config, form: Form) -> Result<(), String> 
         if repeat != Ok(then) {
             return Err(format!("the same again (early: {early}): {repeat:?}"));
         }
+    }
+    Ok(())
+}
+
+/// A host of many tenants, of whom nothing is due, wakes up: the answers are right, and come of a handful of
+/// round trips, not of some for each tenant.
+pub(crate) fn few_round_trips(server: &Config, form: Form) -> Result<(), String> {
+    const MANY: &str = "INSERT INTO tipstaff_records (tenant, kind, id, version, at, due_at, token, facets, body) \
+             SELECT 'tenant ' || n, 'timer', '1', 1, 0, 1000000 + n, 0, '[]', '{}' FROM generate_series(1, 500) AS n; \
+         INSERT INTO tipstaff_records (tenant, kind, id, version, at, channel, ready_at, token, facets, body) \
+             SELECT 'tenant ' || n, 'enforcement', '1', 1, 0, 'c' || n % 3, 2000000 + n, 0, '[]', '{}' \
+             FROM generate_series(1, 500) AS n";
+    let fresh = Fresh::new(server, form);
+    administer(&fresh.schema.config, MANY);
+    let pooler = runtime().block_on(Pooler::of(&fresh.schema));
+    let pool = PostgresStore::pool(pooler.config.clone(), 1).unwrap();
+    let store = done(PostgresStore::with_pool(pool, form)).map_err(|error| error.to_string())?;
+    let wake = |at: i64| -> Result<_, String> {
+        let now = Time::from_micros(at);
+        let page = DuePage { until: now, after: None, limit: 100 };
+        let due = done(store.due(&page)).map_err(|error| error.to_string())?;
+        let claimed = done(store.claim(&Claim { until: now, ..claim(at.cast_unsigned(), 10, 0) }))
+            .map_err(|error| error.to_string())?;
+        let ahead = Ahead { after: now, channels: None };
+        let upcoming = done(store.upcoming(&ahead)).map_err(|error| error.to_string())?;
+        Ok((due.len(), claimed.len(), upcoming.timer.map(Time::micros), upcoming.ready.map(Time::micros)))
+    };
+    // The first time, statements are prepared.
+    wake(1)?;
+    let before = pooler.asked.load(Ordering::SeqCst);
+    let found = wake(2)?;
+    let asked = pooler.asked.load(Ordering::SeqCst) - before;
+    if found != (0, 0, Some(1_000_001), Some(2_000_001)) {
+        return Err(format!("nothing is due, and the first of each comes next: {found:?}"));
+    }
+    if asked > 40 {
+        return Err(format!("{asked} round trips for 500 tenants"));
+    }
+    // Of the timers, those of ten tenants in the middle of the others.
+    administer(
+        &fresh.schema.config,
+        "UPDATE tipstaff_records SET due_at = 5 WHERE due_at BETWEEN 1000100 AND 1000109",
+    );
+    let found = wake(1_000_000)?;
+    if found != (10, 0, Some(1_000_001), Some(2_000_001)) {
+        return Err(format!("ten are due: {found:?}"));
     }
     Ok(())
 }
