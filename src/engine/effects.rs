@@ -199,7 +199,7 @@ impl Engine {
                 return Ok(effect);
             }
             for held in holders(done, now) {
-                let stays = wanted && self.may_hold(tx, done, &held.holder, now).await?;
+                let stays = wanted && self.may_hold(tx, &effect, &held, now).await?;
                 let holder = held.holder.clone();
                 effect = self.hold(tx, &effect, held, now).await?;
                 if !stays {
@@ -406,24 +406,25 @@ impl Engine {
 
     /// Whether somebody may hold an effect now: not a rule that acts no more, and of nobody who is
     /// exempt.
-    async fn may_hold(
+    pub(super) async fn may_hold(
         &self,
         tx: &mut Tx<'_>,
-        done: &Enforcement,
-        holder: &Holding,
+        effect: &HeldEffect,
+        held: &Held,
         now: Time,
     ) -> Result<bool, EngineError> {
-        let exemptions = self.exemptions_of(tx, &done.tenant, &done.subject, None).await?;
-        let rule = match holder {
+        let (tenant, action) = (&effect.tenant, &effect.apply.action);
+        let exemptions = self.exemptions_of(tx, tenant, &effect.subject, None).await?;
+        let rule = match &held.holder {
             Holding::Rule(rule) => Some(rule),
             Holding::Person(_) => None,
         };
-        if exemptions.iter().any(|known| known.covering(rule, &done.action, now).is_some()) {
+        if exemptions.iter().any(|known| known.covering(rule, action, now).is_some()) {
             return Ok(false);
         }
         let Some(rule) = rule else { return Ok(true) };
-        let installed = self.rules_in(tx, &done.tenant, now).await?;
-        let by_hand = done.origin.kind == TriggerKind::Manual;
+        let installed = self.rules_in(tx, tenant, now).await?;
+        let by_hand = held.origin.kind == TriggerKind::Manual;
         let acting = installed.rules.rule(rule).filter(|rule| rule.acts());
         Ok(acting.is_some_and(|rule| by_hand || rule.rule.mode == Mode::Live))
     }

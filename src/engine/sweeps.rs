@@ -119,8 +119,7 @@ impl Engine {
         let Some(stored) = tx.get::<HeldEffect>(key)? else { return Ok(()) };
         let mut effect = stored.body.clone();
         let action = &effect.apply.action;
-        let goes = |held: &&Held| match (&sweep.cause, &held.holder) {
-            _ if held.since > sweep.since => false,
+        let covers = |held: &&Held| match (&sweep.cause, &held.holder) {
             (SweepCause::Rule(rule), Holding::Rule(of)) => rule == of,
             (SweepCause::Exempt { scope, .. } | SweepCause::Waived { scope, .. }, Holding::Rule(of)) => {
                 scope.covers(Some(of), action)
@@ -130,8 +129,13 @@ impl Engine {
             }
             (SweepCause::Rule(_), Holding::Person(_)) => false,
         };
-        let gone: Vec<Holding> =
-            effect.holders().iter().filter(goes).map(|held| held.holder.clone()).collect();
+        let mut gone = Vec::new();
+        for held in effect.holders().iter().filter(covers) {
+            // What began later stays where it may: a time alone tells nothing, as each host has a clock.
+            if held.since <= sweep.since || !self.may_hold(tx, &effect, held, now).await? {
+                gone.push(held.holder.clone());
+            }
+        }
         for holder in &gone {
             effect = self.release_early(tx, &effect, holder, by, now).await?;
         }
@@ -156,20 +160,31 @@ impl Engine {
         let (SweepCause::Exempt { scope, .. } | SweepCause::Waived { scope, .. }) = &sweep.cause else {
             return Ok(());
         };
-        let covered = match waiting.holders.as_slice() {
-            [] => scope.covers(None, &waiting.action),
-            holders => holders.iter().all(|holder| scope.covers(Some(&holder.rule), &waiting.action)),
+        let all = |covers: &dyn Fn(Option<&RuleId>) -> bool| match waiting.holders.as_slice() {
+            [] => covers(None),
+            holders => holders.iter().all(|holder| covers(Some(&holder.rule))),
         };
+        let covered = all(&|rule| scope.covers(rule, &waiting.action));
         let stoppable = match waiting.reason() {
             Reason::Running => false,
             Reason::AwaitingConfirmation => waiting.is_awaited(),
             _ => true,
         };
-        let stoppable = stoppable && waiting.recorded_at <= sweep.since;
-        if covered && stoppable && waiting.purpose == Purpose::Action && waiting.status() == Status::Pending {
-            self.cancel_in(tx, key, by, now).await?;
+        let stoppable = stoppable && waiting.purpose == Purpose::Action;
+        if !covered || !stoppable || waiting.status() != Status::Pending {
+            return Ok(());
         }
-        Ok(())
+        if waiting.recorded_at > sweep.since {
+            // While it is in force nothing is asked for that it covers, whatever the clocks say.
+            let exemptions = self.exemptions_of(tx, &key.tenant, &waiting.subject, None).await?;
+            let is_exempt = |rule: Option<&RuleId>| {
+                exemptions.iter().any(|known| known.covering(rule, &waiting.action, now).is_some())
+            };
+            if !all(&is_exempt) {
+                return Ok(());
+            }
+        }
+        self.cancel_in(tx, key, by, now).await
     }
 }
 

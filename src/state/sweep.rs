@@ -17,7 +17,7 @@ pub struct Sweep {
     /// Why, where somebody said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When: what began later stays.
+    /// When: what began later stays, where the rule acts again or the exemption is over.
     pub since: Time,
     /// Whether the effects are done, and what waits is called off next.
     pub waiting: bool,
