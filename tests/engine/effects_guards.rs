@@ -10,7 +10,7 @@ use tipstaff::*;
 const HOUR: i64 = 60;
 const DAY: i64 = 24 * HOUR;
 
-fn lock(name: &str, more: &str) -> String {
+pub(super) fn lock(name: &str, more: &str) -> String {
     format!(
         r#"{{ "id": "{name}", "trigger": {{ "event": {{ "pattern": {{ "do": ["{name}", "all"] }} }} }},
             "actions": [{{ "key": "lock", "type": "lock_account", "approval": "none" {more} }}] }}"#
@@ -21,18 +21,18 @@ fn two() -> World {
     World::new(&format!("[{},{}]", lock("hour", r#", "for": "1h""#), lock("day", r#", "for": "24h""#)))
 }
 
-fn event(world: &World, signal: &str, what: &str, minute: i64) -> Decision {
+pub(super) fn event(world: &World, signal: &str, what: &str, minute: i64) -> Decision {
     let payload = format!(r#"{{ "do": "{what}" }}"#);
     world.submit(world.event(signal, "ana", at(minute), &payload), at(minute))
 }
 
-fn the_effect(world: &World) -> HeldEffect {
+pub(super) fn the_effect(world: &World) -> HeldEffect {
     let mut all = go(world.engine.effects(Filter::new(&world.tenant))).rows;
     assert_eq!(all.len(), 1, "{all:?}");
     all.remove(0)
 }
 
-fn done(world: &World) -> Vec<String> {
+pub(super) fn done(world: &World) -> Vec<String> {
     world.target.all().iter().map(|job| job.action.to_string()).collect()
 }
 
@@ -48,7 +48,7 @@ fn ana() -> Subject {
     Subject::user(id("ana"))
 }
 
-fn exempt(world: &World, scope: &str, until: Option<i64>, minute: i64) -> Exemptions {
+pub(super) fn exempt(world: &World, scope: &str, until: Option<i64>, minute: i64) -> Exemptions {
     let (olga, scope) = (id("olga"), id(scope));
     let until = until.map(at);
     go(world.engine.exempt(&world.tenant, &ana(), &scope, until, &olga, "on call", at(minute)))
@@ -315,15 +315,20 @@ fn an_open_ended_lock_is_warned_about_and_refused_where_the_policy_is_strict() {
 
 /// A process on the world's store whose delivery lets others work while it is under way, and whose
 /// claims last a minute by a clock that the test holds.
-struct Slow {
-    engine: Engine,
+pub(super) struct Slow {
+    pub(super) engine: Engine,
 }
 
 type Deliver = Box<dyn Fn(&Job) -> Delivered + Send + Sync>;
 
-type Meanwhile = Box<dyn FnOnce() + Send>;
+pub(super) type Meanwhile = Box<dyn FnOnce() + Send>;
 
-fn slow(world: &World, target: &Arc<Mutex<Vec<String>>>, meanwhile: Meanwhile, lands: Lands) -> Slow {
+pub(super) fn slow(
+    world: &World,
+    target: &Arc<Mutex<Vec<String>>>,
+    meanwhile: Meanwhile,
+    lands: Lands,
+) -> Slow {
     let (target, once) = (Arc::clone(target), Mutex::new(Some(meanwhile)));
     let delivery: Deliver = Box::new(move |job: &Job| {
         let land = || target.lock().unwrap().push(job.action.to_string());
@@ -343,7 +348,7 @@ fn slow(world: &World, target: &Arc<Mutex<Vec<String>>>, meanwhile: Meanwhile, l
 
 /// When the target sees the request of the slow process.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Lands {
+pub(super) enum Lands {
     Before,
     After,
 }
@@ -477,92 +482,4 @@ fn what_is_put_back_too_late_is_taken_back_once_more() {
     assert_eq!(world.target.all().last().unwrap().action.as_str(), "unlock_account");
     assert_eq!(the_effect(&world).status(), EffectStatus::Clear);
     world.verified();
-}
-
-#[test]
-fn a_sweep_lets_go_of_what_a_faster_clock_brought_about() {
-    for how in ["inactive", "shadow", "exempt", "exempt by attribute"] {
-        let world = World::new(&format!("[{}]", lock("open", "")));
-        go(world.engine.describe(
-            &world.tenant,
-            &id("ana"),
-            Some(&Payload::new(r#"{ "is": "ana" }"#).unwrap()),
-            at(0),
-        ));
-        event(&world, "s1", "open", 0);
-        // The clock of the host that carries it out is ten minutes ahead.
-        world.another().run(at(10));
-        let olga: ActorId = id("olga");
-        match how {
-            "inactive" => go(world.engine.deactivate(&world.tenant, &id("open"), &olga, at(1))),
-            "shadow" => {
-                let shadow = lock("open", "").replacen('{', r#"{ "mode": "shadow","#, 1);
-                let set = RuleSet::from_json(&shadow).unwrap();
-                drop(go(world.engine.add_rules(&world.tenant, &set, &Actor::Host, at(1))));
-            }
-            "exempt" => drop(exempt(&world, "all", None, 1)),
-            _ => {
-                let (who, all) = (Pattern::parse(r#"{ "is": ["ana"] }"#).unwrap(), ExemptionScope::All);
-                drop(go(world.engine.exempt_where(&world.tenant, &who, &all, None, &olga, "x", at(1))));
-            }
-        }
-        world.run(at(2));
-        assert_eq!(done(&world), ["lock_account", "unlock_account"], "{how}");
-        assert_eq!(the_effect(&world).status(), EffectStatus::Clear, "{how}");
-        world.verified();
-    }
-}
-
-#[test]
-fn an_exemption_calls_off_what_a_faster_clock_asked_for() {
-    let world = World::new(&format!("[{}]", lock("slow", r#", "delay": "1h""#)));
-    let payload = r#"{ "do": "slow" }"#;
-    world.submit(world.event("s1", "ana", at(0), payload), at(10));
-    exempt(&world, "all", Some(30), 1);
-    world.run(at(2));
-    assert_eq!(world.reason("lock_account"), "cancelled");
-    world.run(at(DAY));
-    assert!(done(&world).is_empty());
-    world.verified();
-}
-
-#[test]
-fn what_a_rule_asks_for_that_acts_again_stays() {
-    for how in ["inactive", "exempt", "by hand"] {
-        let event_trigger = r#"{ "event": { "pattern": { "do": ["open", "all"] } } }"#;
-        let trigger = if how == "by hand" { r#"{ "manual": {} }"# } else { event_trigger };
-        let rule = lock("open", "").replace(event_trigger, trigger);
-        let world = World::new(&format!("[{rule}]"));
-        let others = world.another();
-        // What begins and ends it comes while the lock is delivered; the sweep comes when that is there.
-        let between: Meanwhile = Box::new(move || {
-            let (olga, open) = (id("olga"), id("open"));
-            match how {
-                "exempt" => drop(exempt(&others, "all", Some(2), 1)),
-                _ => {
-                    go(others.engine.deactivate(&others.tenant, &open, &olga, at(1)));
-                    go(others.engine.activate(&others.tenant, &open, &olga, at(2)));
-                }
-            }
-            if how == "by hand" {
-                let set = RuleSet::from_json(&rule.replacen('{', r#"{ "mode": "shadow","#, 1)).unwrap();
-                go(others.engine.add_rules(&others.tenant, &set, &Actor::Host, at(3)));
-            }
-        });
-        match how {
-            "by hand" => {
-                let order = world.order("m1", "olga", "ana", ManualOrder::Rule(id("open")));
-                world.submit(order, at(0));
-            }
-            _ => drop(event(&world, "s1", "open", 0)),
-        }
-        let landed: Arc<Mutex<Vec<String>>> = Arc::default();
-        let slow = slow(&world, &landed, between, Lands::Before);
-        go(slow.engine.run_due(at(5)));
-        world.run(at(6));
-        assert_eq!(the_effect(&world).holders().len(), 1, "{how}");
-        assert_eq!(*landed.lock().unwrap(), ["lock_account"], "{how}");
-        assert!(done(&world).is_empty(), "{how}");
-        world.verified();
-    }
 }

@@ -17,6 +17,7 @@ mod deliveries;
 mod determinism;
 mod effects;
 mod effects_awaited;
+mod effects_clocks;
 mod effects_guards;
 mod effects_model;
 mod execution;
