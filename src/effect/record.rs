@@ -41,7 +41,8 @@ pub struct HeldEffect {
     /// The delivery for it that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
-    /// Whether nobody knows that it is there: what was to bring it about ended without an answer.
+    /// Whether nobody knows that it is there: what was to bring it about ended without an answer, or
+    /// another delivery may have taken it back, and it is still to be put back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uncertain: bool,
     /// Whether an administrator is away by it, while it may be there.

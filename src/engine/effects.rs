@@ -109,14 +109,12 @@ impl Engine {
         tx.load([key.clone()]).await?;
         let Some(stored) = tx.get::<HeldEffect>(&key)? else { return Ok(()) };
         let mut effect = stored.body.clone();
-        match (&stale.purpose, effect.holders().first().cloned()) {
-            (Purpose::Undo { .. }, Some(held)) => {
+        match (&stale.purpose, effect.holders().is_empty()) {
+            (Purpose::Undo { .. }, false) => {
                 effect.lifted_at = Some(now);
-                let restoration = effect.restoration(&held, now);
-                effect.generation += 1;
-                create(tx, restoration, &Actor::Engine, now);
+                put_back(tx, &mut effect, now);
             }
-            (Purpose::Action | Purpose::Restore { .. }, None) => {
+            (Purpose::Action | Purpose::Restore { .. }, true) => {
                 effect = self.not_held(tx, effect, stale, &ENGINE, now).await?;
             }
             _ => return Ok(()),
@@ -210,14 +208,10 @@ impl Engine {
                 self.count_offences(tx, done).await?;
             }
         }
-        match effect.holders().first() {
-            Some(held) if crossed => {
-                let restoration = effect.restoration(held, now);
-                effect.generation += 1;
-                create(tx, restoration, &Actor::Engine, now);
-            }
+        match effect.holders().is_empty() {
+            false if crossed => put_back(tx, &mut effect, now),
             // It was put back for somebody who has let go since: the undo may have come before it.
-            None if crossed && matches!(done.purpose, Purpose::Restore { .. }) => {
+            true if crossed && matches!(done.purpose, Purpose::Restore { .. }) => {
                 effect = self.not_held(tx, effect, done, &ENGINE, now).await?;
             }
             _ => {}
@@ -251,11 +245,7 @@ impl Engine {
             // It came after somebody else took the turn: what the holders ask for comes once more.
             (_, false) if undo.may_stand() && !own => {
                 effect.lifted_at = Some(now);
-                if let Some(held) = effect.holders().first() {
-                    let restoration = effect.restoration(held, now);
-                    effect.generation += 1;
-                    create(tx, restoration, &Actor::Engine, now);
-                }
+                put_back(tx, &mut effect, now);
             }
             _ => {}
         }
@@ -498,6 +488,16 @@ fn released(effect: &HeldEffect, held: &Held, actor: Actor, now: Time) -> AuditD
         .enforcement(held.enforcement)
         .detail("holder", held.holder.to_string())
         .detail("generation", i64::from(held.generation))
+}
+
+/// Makes what puts an effect back for those who hold it, if anybody does: another delivery may have taken
+/// it back. Until it is there again, nobody knows that it is.
+fn put_back(tx: &mut Tx<'_>, effect: &mut HeldEffect, now: Time) {
+    let Some(held) = effect.holders().first() else { return };
+    let restoration = effect.restoration(held, now);
+    effect.generation += 1;
+    effect.uncertain = true;
+    create(tx, restoration, &Actor::Engine, now);
 }
 
 pub(super) fn create(tx: &mut Tx<'_>, made: Enforcement, actor: &Actor, now: Time) {

@@ -1,6 +1,7 @@
 //! Stories of hosts whose clocks differ, and of those that outlive their lease: what they bring about is
 //! held by whoever may hold it, and is there for certain only when it is.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use super::effects_guards::{Lands, Meanwhile, done, event, exempt, lock, slow, the_effect};
@@ -95,5 +96,104 @@ fn what_a_rule_asks_for_that_acts_again_stays() {
         assert_eq!(*landed.lock().unwrap(), ["lock_account"], "{how}");
         assert!(done(&world).is_empty(), "{how}");
         world.verified();
+    }
+}
+
+/// Carries out what comes by these channels, and answers as it is told.
+struct Carries(&'static str, World);
+
+impl Delivery for Carries {
+    fn channels(&self) -> Option<BTreeSet<ActionType>> {
+        Some([id(self.0)].into())
+    }
+
+    fn deliver<'a>(&'a self, job: &'a Job) -> Answer<'a, Delivered> {
+        self.1.target.deliver(job)
+    }
+
+    fn probe<'a>(&'a self, job: &'a Job) -> Answer<'a, Probe> {
+        self.1.target.probe(job)
+    }
+}
+
+#[test]
+fn what_crossed_is_no_reason_to_leave_it_until_it_is_put_back() {
+    let rule = |name: &str, more: &str| {
+        format!(
+            r#"{{ "id": "{name}", "trigger": {{ "event": {{ "pattern": {{ "do": ["{name}"] }} }} }},
+                "actions": [{{ "key": "take", "type": "take_badge" {more} }}] }}"#
+        )
+    };
+    let rules = format!(
+        r#"{{ "types": [
+            {{ "name": "take_badge", "category": "access_control", "approval": false, "inverse": "give_badge", "retry": "keyed" }},
+            {{ "name": "give_badge", "category": "access_control", "approval": false, "restricts": false, "retry": "keyed" }} ],
+          "rules": [{}, {}, {}] }}"#,
+        rule("hour", r#", "for": "1h""#),
+        rule("day", r#", "for": "24h""#),
+        rule("late", "")
+    );
+    // Who outlives its lease, and what the others can carry meanwhile.
+    for (crossing, others_carry) in [
+        ("an undo that another took over", None),
+        ("an undo", Some("take_badge")),
+        ("a lock", Some("give_badge")),
+    ] {
+        for put_back in [false, true] {
+            let case = format!("{crossing}, put back: {put_back}");
+            let clock = Arc::new(Mutex::new(at(0)));
+            let reads = Arc::clone(&clock);
+            let store = MemoryStore::with_clock(move || *reads.lock().unwrap());
+            let world = World::on(store, RuleSet::from_json(&rules).unwrap());
+            event(&world, "s1", "hour", 0);
+            world.run(at(0));
+            *clock.lock().unwrap() = at(HOUR);
+            let lock_is_slow = crossing == "a lock";
+            if lock_is_slow {
+                world.target.answers("give_badge", [Delivered::retry("busy")]);
+                world.run(at(HOUR));
+                event(&world, "s2", "day", HOUR);
+            }
+            let none = || RuleSet::from_json("[]").unwrap();
+            let engine = match others_carry {
+                Some(channel) => Engine::new(world.store.clone(), Carries(channel, world.another()), none()),
+                None => world.another().engine,
+            };
+            let (tick, submits) = (Arc::clone(&clock), world.another());
+            let meanwhile: Meanwhile = Box::new(move || {
+                *tick.lock().unwrap() = at(HOUR + 10);
+                if !lock_is_slow {
+                    event(&submits, "s2", "day", HOUR);
+                }
+                go(engine.run_due(at(HOUR + 10)));
+            });
+            let once = Mutex::new(Some(meanwhile));
+            let slow = move |_: &Job| {
+                let first = once.lock().unwrap().take();
+                match first {
+                    Some(others) => {
+                        others();
+                        Delivered::done()
+                    }
+                    None if put_back => Delivered::done(),
+                    None => Delivered::permanent("the door is shut"),
+                }
+            };
+            go(Engine::new(world.store.clone(), slow, none()).run_due(at(HOUR)));
+            let log = world.log();
+            let restored = log.iter().find(|row| matches!(row.purpose, Purpose::Restore { .. }));
+            let restored = restored.unwrap_or_else(|| panic!("{case}: {log:#?}"));
+            let ended = if put_back { Reason::Done } else { Reason::PermanentError };
+            assert_eq!(restored.reason(), ended, "{case}");
+            assert_eq!(the_effect(&world).status(), EffectStatus::Standing, "{case}");
+            // Nobody put it back: who wants it now has it brought about.
+            let before = world.target.jobs("take_badge").len();
+            event(&world, "s3", "late", HOUR + 20);
+            *clock.lock().unwrap() = at(HOUR + 20);
+            world.run(at(HOUR + 20));
+            let told = world.target.jobs("take_badge").len() - before;
+            assert_eq!(told, usize::from(!put_back), "{case}");
+            world.verified();
+        }
     }
 }
