@@ -110,12 +110,12 @@ fn watched(mut config: Config) -> Config {
     config
 }
 
-/// Brings the schema up to date, in one transaction under a lock.
+/// Brings the schema up to date, in one transaction of one host.
 pub(crate) async fn migrate(pool: &Pool, form: Form) -> Result<(), OpenError> {
     let mut turn = 0;
     loop {
         match step(pool, form).await {
-            // Two hosts that make the first table at once may trip over each other.
+            // Of hosts that do so at once, those that come too late look again.
             Err(OpenError::Unavailable(_)) if turn < TURNS => {
                 turn += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -127,7 +127,7 @@ pub(crate) async fn migrate(pool: &Pool, form: Form) -> Result<(), OpenError> {
 
 async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
     let mut client = pool.get().await.map_err(Fault::from)?;
-    let tx = client.transaction().await?;
+    let tx = client.build_transaction().isolation_level(form.isolation()).start().await?;
     // Whoever brings a large database up to date is waited for.
     tx.batch_execute(
         "SELECT set_config('lock_timeout', '0', true) WHERE current_setting('lock_timeout', true) IS NOT NULL",
@@ -140,7 +140,7 @@ async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
     let begin =
         "INSERT INTO tipstaff_schema (one, version, form) VALUES (TRUE, 0, $1) ON CONFLICT DO NOTHING";
     tx.execute(begin, &[&form.as_str()]).await?;
-    let row = tx.query_one("SELECT version, form FROM tipstaff_schema FOR UPDATE", &[]).await?;
+    let row = tx.query_one("SELECT version, form FROM tipstaff_schema", &[]).await?;
     let (found, known): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
     let steps = usize::try_from(found).unwrap_or(0);
     if found > SCHEMA {
@@ -150,8 +150,13 @@ async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
         return Err(OpenError::OtherForm { found: known, wanted: form.as_str() });
     }
     if steps < MIGRATIONS.len() {
+        // Whoever writes the version first has its row until the schema is there. The others wait for that
+        // here, and find another version.
+        let first = "UPDATE tipstaff_schema SET version = $1 WHERE version = $2";
+        if tx.execute(first, &[&SCHEMA, &found]).await? == 0 {
+            return Err(OpenError::Unavailable("another host has changed the schema".to_owned()));
+        }
         tx.batch_execute(&MIGRATIONS[steps..].concat()).await?;
-        tx.execute("UPDATE tipstaff_schema SET version = $1", &[&SCHEMA]).await?;
     }
     Ok(tx.commit().await?)
 }

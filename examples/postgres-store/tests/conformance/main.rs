@@ -44,7 +44,7 @@ fn asked(config: &Config, sql: &str) -> Vec<SimpleQueryMessage> {
 /// A schema of a test's own, gone with it.
 struct Schema {
     server: Config,
-    /// The server with nothing else in view.
+    /// The server with nothing else in view; its sessions have the schema's name.
     config: Config,
     name: String,
 }
@@ -55,7 +55,7 @@ impl Schema {
         let name = format!("tipstaff_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
         administer(server, &format!("CREATE SCHEMA {name}"));
         let mut config = server.clone();
-        config.options(format!("-c search_path={name}"));
+        config.options(format!("-c search_path={name}")).application_name(&name);
         Self { server: server.clone(), config, name }
     }
 
@@ -110,6 +110,8 @@ type OfItsOwn = (&'static str, fn(&Config, Form) -> Result<(), String>);
 const OF_ITS_OWN: &[OfItsOwn] = &[
     ("it_answers_as_the_reference_does", reference::agrees),
     ("a_database_of_each_earlier_schema_is_brought_up_to_date", schemas::upgrade),
+    ("hosts_may_open_a_database_of_any_schema_at_once", schemas::at_once),
+    ("whoever_brings_a_database_up_to_date_is_waited_for", schemas::waited_for),
     ("a_newer_database_and_one_of_the_other_form_are_refused", schemas::refused),
     ("a_call_that_is_given_up_keeps_nobody_waiting", calls::given_up),
     ("a_claim_that_fails_midway_gives_what_it_has_taken", calls::half_a_claim),

@@ -1,13 +1,15 @@
 //! What a database is that another version made, or that the server knows nothing of yet.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tipstaff::{Commit, Facet, Key, Kind, Order, Query, Store};
-use tipstaff_postgres::OpenError;
-use tokio_postgres::{Config, SimpleQueryMessage};
+use tipstaff_postgres::{OpenError, PostgresStore};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 use crate::support::{done, id, plain, tenant};
-use crate::{Form, Fresh, Schema, administer, asked};
+use crate::{Form, Fresh, Schema, administer, asked, runtime};
 
 /// The schemas as they were released.
 const RELEASED: &[&str] = &[include_str!("../../src/schema.sql"), include_str!("../../src/schema-2.sql")];
@@ -15,6 +17,19 @@ const RELEASED: &[&str] = &[include_str!("../../src/schema.sql"), include_str!("
 /// What there is in a schema, as the server describes it.
 const SHAPE: &str = "SELECT tablename, indexname, replace(indexdef, current_schema(), '') FROM pg_indexes \
      WHERE schemaname = current_schema() ORDER BY 1, 2";
+
+/// Its tables and indexes, each with the transaction that made it.
+const RELATIONS: &str = "SELECT oid, xmin FROM pg_class WHERE relnamespace = current_schema()::regnamespace \
+     AND relkind IN ('r', 'i')";
+
+/// Its sessions that wait for a lock.
+const WAITING: &str = "SELECT pid FROM pg_stat_activity \
+     WHERE application_name = current_schema() AND wait_event_type = 'Lock'";
+
+/// Those that have, or wait for, a lock under which the records' table is changed.
+const CHANGING: &str = "SELECT DISTINCT pid FROM pg_locks JOIN pg_stat_activity USING (pid) \
+     WHERE application_name = current_schema() AND relation = 'tipstaff_records'::regclass \
+         AND mode = 'AccessExclusiveLock'";
 
 fn by_user(user: &str) -> Query {
     Query {
@@ -29,6 +44,8 @@ fn by_user(user: &str) -> Query {
     }
 }
 
+type Shape = Vec<Vec<String>>;
+
 fn rows(schema: &Schema, sql: &str) -> Vec<Vec<String>> {
     let messages = asked(&schema.config, sql);
     let row = |message| match message {
@@ -40,13 +57,11 @@ fn rows(schema: &Schema, sql: &str) -> Vec<Vec<String>> {
     messages.into_iter().filter_map(row).collect()
 }
 
-/// A database of each earlier schema is brought up to date, and keeps what it holds.
-pub(crate) fn upgrade(server: &Config, form: Form) -> Result<(), String> {
-    let newest = Fresh::new(server, form);
-    let shape = rows(&newest.schema, SHAPE);
-    for version in 1..RELEASED.len() {
-        let old = Schema::new(server);
-        let form_name = if form == Form::Rows { "rows" } else { "serializable" };
+/// A database as it was released, with a record in it; without any table before the first.
+fn released(server: &Config, version: usize, form: Form) -> Schema {
+    let old = Schema::new(server);
+    let form_name = if form == Form::Rows { "rows" } else { "serializable" };
+    if version > 0 {
         administer(&old.config, &RELEASED[..version].concat());
         administer(
             &old.config,
@@ -58,20 +73,106 @@ pub(crate) fn upgrade(server: &Config, form: Form) -> Result<(), String> {
                  INSERT INTO tipstaff_facets VALUES ('acme', 'trigger', 'user', 'ana', 0, '1');"
             ),
         );
+    }
+    old
+}
+
+/// That a database is of the newest schema, and holds so many records.
+fn brought_up(schema: &Schema, store: &PostgresStore, shape: &Shape, records: usize) -> Result<(), String> {
+    if rows(schema, SHAPE) != *shape {
+        return Err("it has become another one than the newest".to_owned());
+    }
+    let found = done(store.query(&by_user("ana"))).map_err(|error| error.to_string())?;
+    match found.rows.len() == records && found.rows.iter().all(|record| record.body == "{}") {
+        true => Ok(()),
+        false => Err(format!("{records} records were written: {found:?}")),
+    }
+}
+
+/// A database of each earlier schema is brought up to date, and keeps what it holds.
+pub(crate) fn upgrade(server: &Config, form: Form) -> Result<(), String> {
+    let newest = Fresh::new(server, form);
+    let shape = rows(&newest.schema, SHAPE);
+    for version in 1..RELEASED.len() {
+        let old = released(server, version, form);
         if rows(&old, SHAPE) == shape {
             return Err(format!("schema {version} is the newest already"));
         }
         let store = old.open(form);
-        if rows(&old, SHAPE) != shape {
-            return Err(format!("from schema {version} comes another one than the newest"));
-        }
-        let found = done(store.query(&by_user("ana"))).map_err(|error| error.to_string())?;
-        if found.rows.len() != 1 || found.rows[0].body != "{}" {
-            return Err(format!("schema {version}: its record is not found any more: {found:?}"));
-        }
-        let stored = found.rows[0].clone();
+        brought_up(&old, &store, &shape, 1).map_err(|error| format!("schema {version}: {error}"))?;
+        let stored = done(store.query(&by_user("ana"))).unwrap().rows.remove(0);
         let again = Commit { id: id(1), ..commit(vec![stored]) };
         done(store.commit(&again)).map_err(|error| format!("schema {version}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// How many hosts open a database at once.
+const HOSTS: usize = 8;
+
+/// Hosts that begin to open a database, each on a connection that it has already.
+fn opening(schema: &Schema, form: Form) -> Vec<JoinHandle<Result<PostgresStore, OpenError>>> {
+    let pool = |_| PostgresStore::pool(schema.config.clone(), 1).unwrap();
+    let pools: Vec<_> = (0..HOSTS).map(pool).collect();
+    pools.iter().for_each(|pool| drop(done(pool.get()).unwrap()));
+    pools.into_iter().map(|pool| runtime().spawn(PostgresStore::with_pool(pool, form))).collect()
+}
+
+/// The stores that they open: all of them, and each can be written to.
+fn opened(hosts: Vec<JoinHandle<Result<PostgresStore, OpenError>>>) -> Result<Vec<PostgresStore>, String> {
+    let mut stores = Vec::new();
+    for (host, n) in hosts.into_iter().zip(0..) {
+        let store = done(host).unwrap().map_err(|error| format!("host {n}: {error}"))?;
+        let record = plain(&tenant("acme"), &format!("of host {n}"), 0, &[(Facet::User, "ana")]);
+        done(store.commit(&Commit { id: id(n), ..commit(vec![record]) }))
+            .map_err(|error| error.to_string())?;
+        stores.push(store);
+    }
+    Ok(stores)
+}
+
+/// Hosts that open a database at once, an empty one or one of any earlier schema, all do so. One of them
+/// brings it up to date, in one transaction; nothing is lost.
+pub(crate) fn at_once(server: &Config, form: Form) -> Result<(), String> {
+    let shape = rows(&Fresh::new(server, form).schema, SHAPE);
+    for version in 0..RELEASED.len() {
+        let schema = released(server, version, form);
+        let kept = rows(&schema, RELATIONS);
+        let stores = opened(opening(&schema, form)).map_err(|error| format!("schema {version}: {error}"))?;
+        brought_up(&schema, &stores[0], &shape, kept.len().min(1) + HOSTS)
+            .map_err(|error| format!("schema {version}: {error}"))?;
+        let made = rows(&schema, RELATIONS).into_iter().filter(|relation| !kept.contains(relation));
+        let by: BTreeSet<_> = made.map(|relation| relation[1].clone()).collect();
+        if by.len() != 1 {
+            return Err(format!("schema {version} was brought up to date by transactions {by:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// While a host brings a database up to date, the others wait, and find it done.
+pub(crate) fn waited_for(server: &Config, form: Form) -> Result<(), String> {
+    let shape = rows(&Fresh::new(server, form).schema, SHAPE);
+    for version in 1..RELEASED.len() {
+        let schema = released(server, version, form);
+        let (reader, connection) = done(schema.config.connect(NoTls)).unwrap();
+        runtime().spawn(connection);
+        // Whoever changes the table has to wait for this one.
+        done(reader.batch_execute("BEGIN; SELECT FROM tipstaff_records")).unwrap();
+        let hosts = opening(&schema, form);
+        while rows(&schema, WAITING).len() < HOSTS {
+            if hosts.iter().any(JoinHandle::is_finished) {
+                return Err(format!("schema {version}: a host did not wait"));
+            }
+        }
+        let at_work = rows(&schema, CHANGING);
+        if at_work.len() != 1 {
+            return Err(format!("schema {version} is brought up to date by {} hosts", at_work.len()));
+        }
+        done(reader.batch_execute("COMMIT")).unwrap();
+        let stores = opened(hosts).map_err(|error| format!("schema {version}: {error}"))?;
+        brought_up(&schema, &stores[0], &shape, 1 + HOSTS)
+            .map_err(|error| format!("schema {version}: {error}"))?;
     }
     Ok(())
 }
