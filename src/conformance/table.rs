@@ -70,6 +70,7 @@ macro_rules! __tipstaff_store_laws {
         18, "Repeats", claim::a_repeated_claim_takes_nothing_new, "the same records, unchanged, less those that were settled";
         18, "Repeats", lease::a_nonce_is_its_workers_own, "another worker under the same nonce makes another claim";
         18, "Repeats", together::of_one_claim_made_twice_at_once_one_is_made, "threads that make the same claim at once";
+        18, "Repeats", together::a_repeat_is_told_all_that_its_claim_holds, "the same over four tenants: each is told what the claim holds in the end";
         19, "Bounded", claim::a_claim_takes_at_most_its_max, "and something, while something waits";
         19, "Bounded", lease::a_max_is_taken_within_its_bounds, "from 1 to `MAX_CLAIM`";
         20, "Renewal", claim::a_renewal_prolongs_the_lease, "it outlasts the first lease, and changes nothing else";

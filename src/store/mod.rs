@@ -154,7 +154,8 @@ pub struct Upcoming {
 ///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
 ///     else's place in the batch; what makes no sense holds up no other.
 /// 18. *Repeats*: a claim whose worker and nonce hold records returns those, unchanged, and takes no
-///     others; also if it is made twice at once.
+///     others; also if it is made twice at once, or while an earlier one's writing is still under way:
+///     what any of them was told is what the claim holds in the end.
 /// 19. *Bounded*: a claim takes at most its `max` records, from 1 to [`MAX_CLAIM`]: what lies
 ///     outside is taken as the nearest end.
 /// 20. *Renewal*: a renewal sets the lease of the token's holder anew, from now, as long as nobody

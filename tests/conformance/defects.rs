@@ -31,6 +31,7 @@ pub(crate) const RACES: &[(Defect, &str)] = &[
     (Defect::ClaimsCheckedEarly, "a_settling_and_a_rescue_exclude_each_other"),
     (Defect::ClaimsCheckedEarly, "a_renewal_and_a_rescue_exclude_each_other"),
     (Defect::ClaimsCheckedEarly, "of_one_claim_made_twice_at_once_one_is_made"),
+    (Defect::ClaimsCheckedEarly, "a_repeat_is_told_all_that_its_claim_holds"),
     (Defect::QueriesOfAllTenants, "pages_hold_while_others_write"),
     (Defect::CursorsAreOffsets, "pages_hold_while_others_write"),
     (Defect::LeasesEndByDecisionTime, "a_settling_and_a_rescue_exclude_each_other"),
@@ -90,14 +91,14 @@ defects! {
     IgnoresChannels: [a_claim_takes_what_is_ready_on_its_channels], "a claim takes any channel";
     NoticesStay: [a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
         what_people_stopped_stays_as_it_is], "only enforcements are claimed";
-    HolderTakesAgain: [of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds a_renewal_and_a_rescue_exclude_each_other tenants_take_turns what_comes_next_is_told a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+    HolderTakesAgain: [a_repeat_is_told_all_that_its_claim_holds of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds a_renewal_and_a_rescue_exclude_each_other tenants_take_turns what_comes_next_is_told a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made racing_claims_share_nothing what_people_stopped_stays_as_it_is what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn],
         "a worker takes what it holds a second time";
     ClaimsCheckedEarly: [racing_claims_share_nothing], "outside of the transaction that writes";
     NoRescue: [a_lease_may_be_of_any_length a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews what_has_lapsed_takes_its_turn],
         "a lease never runs out";
     RescueKeepsHolder: [a_lapsed_record_is_taken_again], "the lease keeps the first worker's name";
-    LeasesEndByDecisionTime: [what_should_have_started_takes_no_place a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+    LeasesEndByDecisionTime: [a_repeat_is_told_all_that_its_claim_holds what_should_have_started_takes_no_place a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made
         racing_claims_share_nothing only_the_stores_clock_ends_a_lease what_people_stopped_stays_as_it_is
         a_renewal_prolongs_the_lease what_was_written_is_seen what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "the claim's time judges them";
@@ -110,7 +111,8 @@ defects! {
     LateTakePlaces: [what_should_have_started_takes_no_place], "what is stopped is left out of the batch, what is too late is not";
     DeclinedTakePlaces: [what_should_have_started_takes_no_place what_is_declined_takes_no_place what_is_declined_is_nobodys_turn], "the batch is cut before `take`";
     SenselessBlocks: [a_max_is_taken_within_its_bounds what_makes_no_sense_holds_up_nothing], "a record that makes no sense fails the claim";
-    NoncesForgotten: [a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_repeated_claim_takes_nothing_new], "a repeat takes more";
+    NoncesForgotten: [a_nonce_is_its_workers_own a_repeat_is_told_all_that_its_claim_holds of_one_claim_made_twice_at_once_one_is_made a_repeated_claim_takes_nothing_new], "a repeat takes more";
+    RepeatsSeeAPart: [a_repeat_is_told_all_that_its_claim_holds], "a claim is written record by record, and a repeat told what there is so far";
     RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
     MaxOfEachTenant: [a_claim_takes_at_most_its_max tenants_take_turns what_comes_next_is_told what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn what_is_held_is_ahead_when_it_lapses], "`max` records of each tenant";
     RenewalsAreWrites: [a_put_that_keeps_the_lease_undoes_no_renewal a_renewal_prolongs_the_lease], "a renewal raises the version";
@@ -151,7 +153,7 @@ defects! {
     LeasesInSeconds: [a_lease_may_be_of_any_length], "the lease of a claim is cut to seconds";
     ClaimsAuditOneTenant: [a_claim_audits_in_each_tenants_lane], "that of the first record";
     NoncesOfAll: [a_nonce_is_its_workers_own], "whose claim it is does not matter";
-    ClaimRepeatsCheckedEarly: [of_one_claim_made_twice_at_once_one_is_made], "outside of the transaction";
+    ClaimRepeatsCheckedEarly: [a_repeat_is_told_all_that_its_claim_holds of_one_claim_made_twice_at_once_one_is_made], "outside of the transaction";
     ClaimsWithoutBound: [a_max_is_taken_within_its_bounds], "none takes none, and any number that many";
     RenewalsAddUp: [a_renewal_counts_from_now what_is_held_is_ahead_when_it_lapses], "a renewal counts from the end of the lease";
     LapsedIsLost: [what_has_lapsed_is_renewed_until_it_is_taken], "also before anybody else has taken it";

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use deadpool_postgres::{GenericClient, Transaction};
-use futures_util::future::{join, join5};
+use futures_util::future::{join, join3, join5};
 use tipstaff::{ActionType, Claim, Key, MAX_CLAIM, Record, TenantId, Time};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::{Error, Row, Statement};
 
 use crate::fault::Fault;
 use crate::lock::{self, Form, Old, Places};
@@ -176,7 +176,8 @@ async fn stopped(db: &impl GenericClient, tenant: &TenantId) -> Result<Option<Re
 }
 
 /// Takes those records of one tenant that may still be taken. What another transaction has in hand
-/// is passed over. None where the same claim, made at once, has taken what is not among `ours`.
+/// is passed over. None where the same claim, made at once, has taken what is not among `ours`, or has
+/// been answered.
 pub(crate) async fn take(
     tx: &Transaction<'_>,
     form: Form,
@@ -193,17 +194,26 @@ pub(crate) async fn take(
     };
     let (share, skip) = (tx.prepare_cached(share).await?, tx.prepare_cached(skip).await?);
     let (of_nonce, clock) = (tx.prepare_cached(HELD).await?, tx.prepare_cached(read::NOW).await?);
+    let (alone, closed) = (Alone::prepare(tx, form, claim).await?, tx.prepare_cached(CLOSED).await?);
     let hot = Places::together(&control_key);
     // All at once, and in this order.
-    let (locked, control, before, now, found) = join5(
-        hot.lock(tx, lock.as_ref(), tenant),
-        select(tx, &share, tenant, &BTreeSet::from([&control_key])),
-        read_held(tx, &of_nonce, claim),
-        read::time(tx, &clock),
-        select(tx, &skip, tenant, &ready.iter().collect()),
+    let (alone, closed, (locked, control, before, now, found)) = join3(
+        alone.lock(tx),
+        is_closed(tx, &closed, claim, ours),
+        join5(
+            hot.lock(tx, lock.as_ref(), tenant),
+            select(tx, &share, tenant, &BTreeSet::from([&control_key])),
+            read_held(tx, &of_nonce, claim),
+            read::time(tx, &clock),
+            select(tx, &skip, tenant, &ready.iter().collect()),
+        ),
     )
     .await;
+    alone?;
     locked?;
+    if closed? {
+        return Ok(None);
+    }
     let stopped = control?.first().map(|row| row::control(row, control_key.clone())).transpose()?;
     let theirs = |held: &Record| ours.iter().all(|record| record.key != held.key);
     if before?.iter().any(theirs) {
@@ -262,6 +272,61 @@ async fn read_held(
 ) -> Result<Vec<Record>, Fault> {
     let rows = db.query(statement, &[&claim.nonce.to_string(), &claim.worker.as_str()]).await?;
     row::records(&rows)
+}
+
+/// A claim that was answered before all of its tenants' turn had come takes no more. Its mark is of no tenant.
+const CLOSE: &str = concat!(
+    "INSERT INTO tipstaff_commits (tenant, id, at) VALUES ('', $1, ",
+    row::now!(),
+    ") ON CONFLICT DO NOTHING"
+);
+const CLOSED: &str = "SELECT id FROM tipstaff_commits WHERE tenant = '' AND id = $1";
+
+/// The claim's own name, as its lock and its mark have it.
+fn name(claim: &Claim) -> String {
+    format!("{} {}", claim.nonce, claim.worker)
+}
+
+/// The same claim, made elsewhere, is not at it meanwhile. Of [`Form::Serializable`] one of both is refused.
+struct Alone(Option<Statement>, String);
+
+impl Alone {
+    async fn prepare(db: &impl GenericClient, form: Form, claim: &Claim) -> Result<Self, Error> {
+        let lock = match form {
+            Form::Rows => Some(db.prepare_cached(lock::CLAIM).await?),
+            Form::Serializable => None,
+        };
+        Ok(Self(lock, name(claim)))
+    }
+
+    async fn lock(&self, db: &impl GenericClient) -> Result<(), Error> {
+        let Some(lock) = &self.0 else { return Ok(()) };
+        db.execute(lock, &[&self.1]).await.map(drop)
+    }
+}
+
+/// Whoever has taken nothing so far sees by what is held that the claim was made.
+async fn is_closed(
+    db: &impl GenericClient,
+    statement: &Statement,
+    claim: &Claim,
+    ours: &[Record],
+) -> Result<bool, Error> {
+    Ok(!ours.is_empty() && db.query_opt(statement, &[&name(claim)]).await?.is_some())
+}
+
+/// What a claim holds that was made before, once nobody adds to it any more: whoever was still at it, or
+/// whose last commit was still under way.
+pub(crate) async fn close(tx: &Transaction<'_>, form: Form, claim: &Claim) -> Result<Vec<Record>, Fault> {
+    let (alone, close) = (Alone::prepare(tx, form, claim).await?, tx.prepare_cached(CLOSE).await?);
+    let of_nonce = tx.prepare_cached(HELD).await?;
+    let name = name(claim);
+    let values: [&(dyn ToSql + Sync); 1] = [&name];
+    let (alone, closed, held) =
+        join3(alone.lock(tx), tx.execute(&close, &values), read_held(tx, &of_nonce, claim)).await;
+    alone?;
+    closed?;
+    held
 }
 
 /// The order in which a tenant's records are taken: what has been ready longest, then by key.

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tipstaff::{
-    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, Page, Query, Record, Renewal, Salt,
-    Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
+    Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, MAX_CLAIM, Page, Query, Record,
+    Renewal, Salt, Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 use tokio_postgres::{Config, IsolationLevel};
 
@@ -138,10 +138,7 @@ impl PostgresStore {
             match more {
                 Ok(Some(more)) => taken.extend(more),
                 // It was written by whoever made the same claim at once.
-                Ok(None) => {
-                    let lost = |error: StoreError| StoreError::Unknown(error.to_string());
-                    return self.held(claim).await.map_err(lost);
-                }
+                Ok(None) => return self.close(claim).await,
                 Err(StoreError::Unknown(why)) => return Err(StoreError::Unknown(why)),
                 // It holds up no other tenant.
                 Err(error @ StoreError::Corrupt { .. }) => fault = Some(error),
@@ -160,6 +157,21 @@ impl PostgresStore {
 
     async fn held(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         ask!(self, |db| claim::held(db, claim).await)
+    }
+
+    /// The answer of a claim that was made before. It takes tenant by tenant: one that holds less than it
+    /// may is still at it, perhaps, and holds in the end what its repeat was told.
+    async fn again(&self, claim: &Claim, held: Vec<Record>) -> Result<Vec<Record>, StoreError> {
+        match held.len() >= claim.max.clamp(1, MAX_CLAIM) {
+            true => Ok(held),
+            false => self.close(claim).await,
+        }
+    }
+
+    /// What a claim holds for good. That it was made is known: any failure is that of its answer.
+    async fn close(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        let held: Result<_, StoreError> = transaction!(self, |tx| claim::close(&tx, self.form, claim).await);
+        held.map_err(|error| StoreError::Unknown(error.to_string()))
     }
 }
 
@@ -188,10 +200,16 @@ impl Store for PostgresStore {
             }
             let found: Result<_, StoreError> = ask!(self, |db| claim::look(db, claim).await);
             let ready = match found? {
-                Found::Held(held) => return Ok(held),
-                Found::Ready(ready) if ready.is_empty() => return Ok(Vec::new()),
+                Found::Held(held) => return self.again(claim, held).await,
                 Found::Ready(ready) => ready,
             };
+            if ready.is_empty() {
+                // What is gone may be this claim's own, written since its look began.
+                return match self.held(claim).await? {
+                    held if held.is_empty() => Ok(held),
+                    held => self.again(claim, held).await,
+                };
+            }
             let taken = self.take(claim, &ready).await?;
             if !taken.is_empty() {
                 return Ok(taken);

@@ -175,6 +175,11 @@ pub(crate) const PLACES: &str = "SELECT count(pg_advisory_xact_lock(k)) FILTER (
     (SELECT hashtextextended('tipstaff/' || $1::TEXT, place) AS k, alone \
      FROM unnest($2::BIGINT[], $3::BOOLEAN[]) AS p (place, alone) ORDER BY place) AS locks";
 
+/// The lock of a claim that is made several times, at once or because an answer was lost: one of them is at
+/// it. A transaction that is still on its way to its end is waited for here.
+pub(crate) const CLAIM: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('tipstaff claim/' || $1::TEXT, 0))";
+
 impl Places {
     /// The lock of what is only read.
     pub(crate) fn together(key: &Key) -> Self {

@@ -11,7 +11,7 @@ use super::super::props::{
 };
 use super::read::{follow, named, rows};
 use crate::enforcement::{Enforcement, State};
-use crate::id::UserId;
+use crate::id::{TenantId, UserId};
 use crate::store::{Claim, Commit, Key, Kind, Order, Query, Record, StoreError, Trail};
 use crate::time::Span;
 
@@ -160,6 +160,34 @@ pub(in super::super) fn of_one_claim_made_twice_at_once_one_is_made(bench: &Benc
         // The others are out of the way of the next round.
         let rest = bench.claim(&bench.ask(&id("w2"), 10))?;
         same("records that it left", &2, &rest.len())?;
+    }
+    Ok(())
+}
+
+/// 18. *Repeats*
+pub(in super::super) fn a_repeat_is_told_all_that_its_claim_holds(bench: &Bench<'_>) -> Checked {
+    let tenants: [TenantId; 4] = ["t1", "t2", "t3", "t4"].map(id);
+    let elsewhere = bench.elsewhere();
+    for (round, max) in (0..ROUNDS).zip([6, 20, 4].into_iter().cycle()) {
+        let names = round * 2..round * 2 + 2;
+        let records: Vec<Record> = tenants.iter().flat_map(|tenant| waiting(tenant, names.clone())).collect();
+        bench.put_all(&records)?;
+        let claim = bench.ask(&id("w1"), max);
+        let told = bench.race(3, |host| match host {
+            0 => bench.claim(&claim),
+            _ => elsewhere.claim(&claim),
+        })?;
+        let keys: Vec<Key> = records.into_iter().map(|record| record.key).collect();
+        let its = |record: &Record| record.lease.as_ref().is_some_and(|lease| lease.nonce == claim.nonce);
+        let mut held: Vec<Record> = bench.load(&keys)?.into_iter().flatten().filter(its).collect();
+        held.sort_by(|a, b| a.key.cmp(&b.key));
+        holds("records that one claim holds", !held.is_empty(), "any", &held)?;
+        for mut told in told {
+            told.sort_by(|a, b| a.key.cmp(&b.key));
+            same_list("what a claim of four tenants was told, made three times at once", &held, &told)?;
+        }
+        // The others are out of the way of the next round.
+        bench.claim(&bench.ask(&id("w2"), 20))?;
     }
     Ok(())
 }

@@ -157,6 +157,13 @@ impl Faulty {
         }
         let first = taken.first().map(|made| made.record.key.tenant.clone());
         for made in &mut taken {
+            if self.has(Defect::RepeatsSeeAPart) && !given.is_empty() {
+                data = self.pause(Defect::RepeatsSeeAPart, data);
+                // Another claim may have been faster.
+                if self.version(&data, &made.record.key) != made.record.version {
+                    continue;
+                }
+            }
             if self.has(Defect::ClaimsAuditOneTenant) && first.as_ref() != Some(&made.record.key.tenant) {
                 made.audit.clear();
             }

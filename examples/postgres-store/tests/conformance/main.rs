@@ -7,6 +7,7 @@ mod calls;
 mod model;
 mod pooler;
 mod reference;
+mod repeats;
 mod schemas;
 mod support;
 
@@ -121,6 +122,7 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
     ("a_connection_waits_for_nobody_for_long", calls::settings),
     ("a_commit_whose_loss_a_pooler_names_is_unknown", pooler::names_the_loss),
     ("a_host_of_many_tenants_wakes_up_with_few_round_trips", pooler::few_round_trips),
+    ("a_claim_repeated_while_it_commits_is_told_all_that_it_holds", repeats::while_it_commits),
     ("a_look_reads_what_it_asks_for_however_little_the_server_knows", schemas::narrow_looks),
 ];
 
