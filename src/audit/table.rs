@@ -407,7 +407,7 @@ codes! {
     ScheduleOccurrenceSkipped: Notice, Schedule, "SCHEDULE_OCCURRENCE_SKIPPED", Security,
         "One run of a timetable was left out, for the reason that the details name";
     ScheduleOccurrenceStopped: Notice, Schedule, "SCHEDULE_OCCURRENCE_STOPPED", Security,
-        "A run of a timetable ended before its whole audience was visited, as its rule was switched off";
+        "A run of a timetable ended before its whole audience was visited, for the reason in the details";
     ScheduleDeadlineOpened: Info, Schedule, "SCHEDULE_DEADLINE_OPENED", Activity,
         "An event began a span within which a rule waits for another one";
     ScheduleDeadlineClosed: Info, Schedule, "SCHEDULE_DEADLINE_CLOSED", Activity,

@@ -10,7 +10,7 @@ use super::timetable::{occurrence, scheduled, timer_of};
 use super::tx::Tx;
 use super::{Engine, EngineError};
 use crate::audit::{AuditCode, AuditDraft};
-use crate::id::{Subject, TenantId};
+use crate::id::{CommitId, Subject, TenantId};
 use crate::pattern::Payload;
 use crate::plan::Decision;
 use crate::rule::{Audience, RuleSet};
@@ -55,12 +55,17 @@ impl Engine {
         let run = stored.body.clone();
         let installed = self.rules_in(&mut tx, tenant, now).await?;
         if !installed.rules.rule(&run.rule).is_some_and(|rule| rule.acts()) {
-            let draft = occurrence(tenant, AuditCode::ScheduleOccurrenceStopped, &run.rule, run.at, now);
-            tx.log([draft.detail("visited", run.visited)]);
-            return self.end_run(tx, key, Run { done: true, ..run }, id).await;
+            return self.stop_run(tx, key, run, id, "switched_off", now).await;
         }
         // An edit in the middle changes nothing: the revision is that of the beginning.
-        let rules = self.rules_at(&mut tx, key, &run.rule, run.revision, now).await?;
+        let rules = match self.rules_at(&mut tx, key, &run.rule, run.revision, now).await {
+            Ok(rules) => rules,
+            // Beside the settings of today it is no rule any more, and will be none at the next step either.
+            Err(EngineError::Rules(_) | EngineError::NotFound { .. }) => {
+                return self.stop_run(tx, key, run, id, "outdated", now).await;
+            }
+            Err(error) => return Err(error),
+        };
         let page = self.store.query(&members(tenant, &run, size)).await?;
         let next = page.next.as_ref().map(ToString::to_string);
         let turns = self.turns(&mut tx, tenant, &run, &rules, page, now).await?;
@@ -105,14 +110,23 @@ impl Engine {
         Ok(())
     }
 
-    /// The run is over: its rule's timer may begin another.
-    async fn end_run(
+    /// The run ends before its whole audience was visited.
+    async fn stop_run(
         &self,
         mut tx: Tx<'_>,
         key: &Key,
         run: Run,
-        id: crate::id::CommitId,
+        id: CommitId,
+        why: &str,
+        now: Time,
     ) -> Result<(), EngineError> {
+        let stopped = occurrence(&key.tenant, AuditCode::ScheduleOccurrenceStopped, &run.rule, run.at, now);
+        tx.log([stopped.detail("visited", run.visited).detail("reason", why)]);
+        self.end_run(tx, key, Run { done: true, ..run }, id).await
+    }
+
+    /// The run is over: its rule's timer may begin another.
+    async fn end_run(&self, mut tx: Tx<'_>, key: &Key, run: Run, id: CommitId) -> Result<(), EngineError> {
         let timer = timer_of(&key.tenant, &run);
         tx.load([timer.clone()]).await?;
         if let Some(known) = tx.get::<Timer>(&timer)?.filter(|timer| timer.body.running == Some(run.id)) {

@@ -290,3 +290,60 @@ fn a_large_audience_holds_up_neither_deliveries_nor_the_end() {
     assert_eq!(world.run(at(7 * DAY)).succeeded, PEOPLE - 1);
     world.verified();
 }
+
+#[test]
+fn an_occurrence_whose_revision_is_no_rule_any_more_stops_and_the_next_begins() {
+    let of_group = |group: &str| {
+        format!(
+            r#"{{ "approvers": {{ "default": "{group}", "groups": {{ "{group}": ["sam", "sue"] }} }},
+                "rules": [{{ "id": "weekly", "trigger": {{ "schedule": {{ "cron": "0 9 * * MON", "audience": "all" }} }},
+                  "actions": [{{ "key": "tell", "type": "escalate_to_manager",
+                    "approval": {{ "groups": [{{ "name": "{group}" }}] }} }}] }}] }}"#
+        )
+    };
+    for gone in [false, true] {
+        let world = World::new(&of_group("sec"));
+        let people = (0..450).map(|n| (id(&format!("p{n:03}")), payload("{}")));
+        go(world.engine.describe_all(&world.tenant, people, at(0)));
+        let none = || RuleSet::from_json("[]").unwrap();
+        let dies = Engine::new(Frail::new(world.store.clone(), 2), world.target.clone(), none());
+        assert!(ready(dies.run_due(at(7 * DAY))).unwrap().is_err(), "one page is done");
+        match gone {
+            // The new revision names another group, and the settings have that one alone.
+            false => {
+                let renamed = RuleSet::from_json(&of_group("ops")).unwrap();
+                go(world.engine.add_rules(&world.tenant, &renamed, &Actor::Host, at(7 * DAY + 1)));
+            }
+            true => {
+                let run = the_run(&world);
+                crate::support::tamper(&world.store, run, "1", |run| run["revision"] = 7.into());
+            }
+        }
+        world.run(at(7 * DAY + 2));
+        let codes = ["SCHEDULE_OCCURRENCE_STOPPED", "SCHEDULE_OCCURRENCE_COMPLETED"];
+        assert_eq!(codes.map(|code| world.count(code)), [1, 0]);
+        let stopped =
+            world.trail().into_iter().find(|record| record.code == "SCHEDULE_OCCURRENCE_STOPPED").unwrap();
+        assert_eq!(stopped.details["reason"].to_string(), "outdated");
+        assert_eq!(stopped.details["visited"], Detail::Number(200));
+        world.run(at(14 * DAY));
+        assert_eq!(codes.map(|code| world.count(code)), [1, 1], "the next one is the new revision's");
+        assert_eq!(world.count("SCHEDULE_OCCURRENCE_SKIPPED"), 0);
+        world.verified();
+    }
+}
+
+/// The one run there is.
+fn the_run(world: &World) -> Record {
+    let query = Query {
+        tenant: world.tenant.clone(),
+        kind: Kind::Run,
+        from: None,
+        until: None,
+        facets: Vec::new(),
+        order: Order::Oldest,
+        after: None,
+        limit: 1,
+    };
+    go(world.store.query(&query)).rows.remove(0)
+}
