@@ -78,6 +78,32 @@ pub(crate) fn half_a_claim(server: &Config, form: Form) -> Result<(), String> {
     }
 }
 
+/// What another transaction has in hand is left to it: a claim takes the others, and waits for nobody.
+pub(crate) fn in_hand(server: &Config, form: Form) -> Result<(), String> {
+    let mut schema = Schema::new(server);
+    // Who waits fails.
+    let options = format!("{} -c lock_timeout=100ms", schema.config.get_options().unwrap());
+    schema.config.options(options);
+    let (store, acme) = (schema.open(form), tenant("acme"));
+    let put = (1..4).map(|n| queued(&acme, n, "send_email", n.cast_signed())).collect::<Vec<_>>();
+    let keys: Vec<_> = put.iter().map(|record| record.key.clone()).collect();
+    done(store.commit(&commit(&acme, 1, put))).unwrap();
+    let (holder, connection) = done(schema.config.connect(NoTls)).unwrap();
+    runtime().spawn(connection);
+    let lock = format!("BEGIN; SELECT FROM tipstaff_records WHERE id = '{}' FOR UPDATE", keys[0].id);
+    done(holder.batch_execute(&lock)).unwrap();
+    for (n, left) in [(1, &keys[1..]), (2, &keys[..1])] {
+        let taken = done(store.claim(&claim(n, 10, LATE))).map_err(|error| error.to_string())?;
+        let mut taken: Vec<_> = taken.into_iter().map(|record| record.key).collect();
+        taken.sort();
+        if taken != left {
+            return Err(format!("claim {n} took {taken:?}"));
+        }
+        done(holder.batch_execute("COMMIT")).unwrap();
+    }
+    Ok(())
+}
+
 /// However many keys a commit names, the server has locks for them.
 pub(crate) fn many_keys(server: &Config, form: Form) -> Result<(), String> {
     let fresh = Fresh::new(server, form);

@@ -126,6 +126,9 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
     ("a_look_reads_what_it_asks_for_however_little_the_server_knows", schemas::narrow_looks),
 ];
 
+/// What is of one form alone.
+const OF_ROWS: &[OfItsOwn] = &[("a_claim_passes_over_what_another_transaction_has_in_hand", calls::in_hand)];
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait for the server.
@@ -134,7 +137,8 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (form, name) in [(Form::Rows, "rows"), (Form::Serializable, "serializable")] {
         let skipped = server.is_none();
-        for (what, check) in OF_ITS_OWN {
+        let of_form = if form == Form::Rows { OF_ROWS } else { &[] };
+        for (what, check) in OF_ITS_OWN.iter().chain(of_form) {
             let server = server.clone();
             let check = move || Ok(check(&server.ok_or("DATABASE_URL is not set")?, form)?);
             trials.push(Trial::test(format!("{name}::{what}"), check).with_ignored_flag(skipped));
