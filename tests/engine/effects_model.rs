@@ -10,14 +10,18 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tipstaff::*;
 
-/// The rules, and for how many minutes each holds.
-const RULES: [(&str, Option<i64>); 4] =
-    [("short", Some(60)), ("long", Some(600)), ("open", None), ("twin", Some(60))];
+/// The rules, and for how many minutes each holds. Locks of the last one are confirmed by the target.
+const RULES: [(&str, Option<i64>); 5] =
+    [("short", Some(60)), ("long", Some(600)), ("open", None), ("twin", Some(60)), (CONFIRMED, None)];
+const CONFIRMED: &str = "confirmed";
 const USERS: [&str; 2] = ["ana", "ben"];
 
 fn document() -> String {
     let rule = |(name, minutes): &(&str, Option<i64>)| {
-        let held = minutes.map_or(String::new(), |minutes| format!(r#", "for": "{minutes}m""#));
+        let mut held = minutes.map_or(String::new(), |minutes| format!(r#", "for": "{minutes}m""#));
+        if *name == CONFIRMED {
+            held.push_str(r#", "confirm_within": "90d""#);
+        }
         format!(
             r#"{{ "id": "{name}", "trigger": {{ "event": {{ "pattern": {{ "do": ["{name}", "all"] }} }} }},
                 "actions": [{{ "key": "a", "type": "lock_account", "approval": "none" {held} }}] }}"#
@@ -40,6 +44,8 @@ enum Op {
     Lift(usize, Option<usize>),
     /// What waits for a user is called off.
     Cancel(usize),
+    /// What is due is done, and the target confirms what it took for a user.
+    Confirm(usize),
     Active(usize, bool),
     /// A user is exempt from one rule or from everything, for so many minutes.
     Exempt(usize, Option<usize>, i64),
@@ -59,6 +65,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => prop::collection::vec(answer, 1..3).prop_map(Op::Answers),
         1 => (user(), rule()).prop_map(|(user, rule)| Op::Lift(user, rule)),
         1 => user().prop_map(Op::Cancel),
+        2 => user().prop_map(Op::Confirm),
         2 => (0..RULES.len(), any::<bool>()).prop_map(|(rule, on)| Op::Active(rule, on)),
         1 => (user(), rule(), 1_i64..300).prop_map(|(user, rule, minutes)| Op::Exempt(user, rule, minutes)),
         1 => (user(), rule()).prop_map(|(user, rule)| Op::Revoke(user, rule)),
@@ -135,6 +142,8 @@ struct Account {
     inactive: BTreeSet<usize>,
     exempt: BTreeMap<(usize, Option<usize>), i64>,
     counted: BTreeSet<String>,
+    /// What the target took, and nobody wanted any more before it confirmed.
+    off: BTreeSet<EnforcementId>,
 }
 
 impl Account {
@@ -243,6 +252,7 @@ impl Run {
                 self.target.answers.lock().unwrap().extend(answers);
             }
             Op::Lift(user, rule) => {
+                self.call_off(*user, *rule);
                 let filter = Filter::new(&tenant).user(id(USERS[*user]));
                 let holder = rule.map(|rule| Holding::Rule(id(RULES[rule].0)));
                 for effect in go(engine.effects(filter)).rows {
@@ -260,6 +270,14 @@ impl Run {
                         let _ = ready(engine.cancel(&tenant, row.id, &olga, "no", self.now())).unwrap();
                     }
                 }
+                self.call_off(*user, None);
+            }
+            Op::Confirm(user) => {
+                self.step(&Op::Run(0))?;
+                for row in self.awaited(*user) {
+                    go(engine.confirm(&tenant, row.id, true, self.now()));
+                }
+                self.step(&Op::Run(0))?;
             }
             Op::Active(rule, true) => {
                 go(engine.activate(&tenant, &id(RULES[*rule].0), &olga, self.now()));
@@ -272,6 +290,7 @@ impl Run {
                 }
             }
             Op::Exempt(user, rule, minutes) => {
+                self.call_off(*user, *rule);
                 let until = self.minute + minutes;
                 let (who, what) = (subject(*user), scope(*rule));
                 go(engine.exempt(&tenant, &who, &what, Some(at(until)), &olga, "x", self.now()));
@@ -289,12 +308,30 @@ impl Run {
         Ok(())
     }
 
+    /// What the target took for a user and has yet to confirm.
+    fn awaited(&self, user: usize) -> Vec<Enforcement> {
+        let mut rows = self.log();
+        rows.retain(|row| {
+            row.reason() == Reason::AwaitingConfirmation && row.subject.user.as_str() == USERS[user]
+        });
+        rows
+    }
+
+    /// That is not wanted any more, of one rule or of all.
+    fn call_off(&mut self, user: usize, rule: Option<usize>) {
+        if rule.is_none_or(|rule| RULES[rule].0 == CONFIRMED) {
+            let awaited = self.awaited(user);
+            self.account.off.extend(awaited.iter().map(|row| row.id));
+        }
+    }
+
     /// Takes the log's new successes into the account.
     fn look(&mut self) {
         let mut settled: Vec<_> = self
             .log()
             .into_iter()
             .filter(|row| row.purpose == Purpose::Action && row.status() == Status::Succeeded)
+            .filter(|row| !self.account.off.contains(&row.id))
             .filter(|row| self.account.counted.insert(row.id.to_string()))
             .collect();
         settled.sort_by_key(|row| row.settled_at);
@@ -356,6 +393,7 @@ impl Run {
         self.target.answers.lock().unwrap().clear();
         for user in 0..USERS.len() {
             self.step(&Op::Run(120))?;
+            self.step(&Op::Confirm(user))?;
             self.step(&Op::Lift(user, None))?;
         }
         for _ in 0..3 {
