@@ -12,7 +12,9 @@ pub struct Administrators {
     /// Who they are, by the ids that signals use. Nobody at all is no answer: it is taken as not known.
     pub members: Vec<UserId>,
     /// Which state of the directory this is: it rises with every change. What is older than what
-    /// another process has seen is not believed; 0 where the host does not count.
+    /// another process has seen is not believed; 0 where the host does not count. Then nothing tells
+    /// when it has taken notice of an action that is not taken back: whoever such an action took away
+    /// counts as away until the host counts.
     pub version: u64,
 }
 

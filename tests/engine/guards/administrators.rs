@@ -106,6 +106,42 @@ fn what_may_have_been_done_keeps_the_place() {
     assert_eq!(reason(&decide(&world, "s3", "bo", minute + 63)), None);
 }
 
+/// What was called off may come about until the target reports: the place is kept, and then given back.
+#[test]
+fn what_was_called_off_keeps_the_place_until_the_target_reports() {
+    let confirmed = LOCK.replace(r#""approval""#, r#""confirm_within": "1d", "approval""#);
+    for done in [true, false] {
+        let world = world(1, &staff(&["ada", "bo"]), &confirmed);
+        decide(&world, "s1", "ada", 0);
+        world.run(at(0));
+        let lock = world.the("lock_account").id;
+        go(world.engine.cancel(&world.tenant, lock, &id("olga"), "a mistake", at(1)));
+        world.run(at(1));
+        assert_eq!(reason(&decide(&world, "s2", "bo", 2)), Some("last_administrators"));
+        go(world.engine.confirm(&world.tenant, lock, done, at(3)));
+        world.run(at(3));
+        assert_eq!(reason(&decide(&world, "s3", "bo", 4)), None, "{done}");
+        world.verified();
+    }
+}
+
+#[test]
+fn without_a_count_what_is_not_taken_back_keeps_the_place() {
+    let world = World::new(
+        r#"{ "approvers": { "groups": { "admins": ["ada", "bo"] } }, "administrators": { "group": "admins", "keep": 1 },
+            "types": [{ "name": "close_account", "category": "access_control", "approval": false }],
+            "rules": [{ "id": "r", "trigger": { "event": { "pattern": { "do": ["it"] } } },
+              "actions": [{ "key": "a", "type": "close_account" }] }] }"#,
+    );
+    decide(&world, "s1", "ada", 0);
+    world.run(at(400 * 24 * 60));
+    let later = 400 * 24 * 60;
+    assert_eq!(reason(&decide(&world, "s2", "bo", later)), Some("last_administrators"));
+    // A host that counts says who is usable now.
+    let counts = World { engine: world.another().engine.people(staff(&["ada", "bo"])), ..world.another() };
+    assert_eq!(reason(&decide(&counts, "s3", "bo", later)), None);
+}
+
 #[test]
 fn who_nobody_names_is_not_locked_where_the_settings_ask() {
     let nobody = Directory::default().hire("sec", &["sam"]);
