@@ -81,7 +81,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Decides on a group in one transaction; none for what must be decided on alone.
+    /// Decides on a group in one transaction; none for what must be decided on alone, as is all that comes
+    /// first of a tenant.
     async fn decide_all(
         &self,
         signals: &[Signal],
@@ -91,6 +92,9 @@ impl Engine {
         let Some(tenant) = group.first().map(|place| signals[*place].tenant()) else {
             return Ok(Vec::new());
         };
+        if self.own_rules(tenant).await?.is_some() {
+            return Ok(vec![None; group.len()]);
+        }
         let installed = self.rules_of(tenant, now).await?;
         let members: Vec<_> = group
             .iter()

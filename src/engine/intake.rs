@@ -20,7 +20,7 @@ use crate::hash::Hash;
 use crate::id::{CommitId, EnforcementId, GroupId, RuleId, Subject, TenantId, TriggerId};
 use crate::plan::{Decision, Facts, Plan, PlanError};
 use crate::ready::Answer;
-use crate::rule::{CompiledRule, RuleSet};
+use crate::rule::{CompiledRule, RuleSet, Trigger};
 use crate::signal::{ManualOrder, ManualStart, Signal};
 use crate::state::{Away, Control, Roster, SubjectState};
 use crate::store::{Claim, Committed, Key, Kind};
@@ -56,6 +56,11 @@ impl Engine {
 
     pub(super) async fn decide(&self, signal: &Signal, now: Time) -> Result<Decision, EngineError> {
         let tenant = signal.tenant();
+        if let Some(own) = self.own_rules(tenant).await?
+            && !self.begins(&own, signal, now).await?
+        {
+            return Ok(Decision::new(signal, now));
+        }
         let installed = self.rules_of(tenant, now).await?;
         let concerned = installed.rules.concerned(signal);
         if is_concerned(signal, &installed, &concerned) {
@@ -78,6 +83,24 @@ impl Engine {
                 Err(crate::store::StoreError::Conflict(trigger).into())
             }
         }
+    }
+
+    /// Whether a tenant begins with this signal: the first that concerns any of the engine's own rules, or any
+    /// at all where these have timetables. What is refused, or concerns none, leaves no trace: a tenant's name
+    /// may be misspelt.
+    async fn begins(&self, own: &Installed, signal: &Signal, now: Time) -> Result<bool, EngineError> {
+        let concerned = own.rules.concerned(signal);
+        if is_concerned(signal, own, &concerned) {
+            self.worker_id().await?;
+        }
+        let mut tx = self.tx(signal.tenant());
+        tx.load(self.read_for(&tx, own, &concerned, signal)).await?;
+        let unconcerned =
+            matches!(self.decide_in(&mut tx, own, &concerned, signal, now).await?, Decided::Unconcerned);
+        let of_time = |rule: &Arc<CompiledRule>| {
+            matches!(rule.rule.trigger, Trigger::Schedule { .. } | Trigger::Deadline(_))
+        };
+        Ok(!unconcerned || own.rules.rules().any(of_time))
     }
 
     /// What a decision will read, as far as can be told before it: all of it comes in one call.

@@ -198,6 +198,25 @@ impl Engine {
         Ok(installed)
     }
 
+    /// The engine's own rules, for a tenant of whom the store knows none yet; nothing is written.
+    pub(super) async fn own_rules(&self, tenant: &TenantId) -> Result<Option<Installed>, EngineError> {
+        if self.lock(&self.installed).get(tenant).is_some() {
+            return Ok(None);
+        }
+        let mut tx = self.tx(tenant);
+        tx.load([book_key(tenant)]).await?;
+        Ok(match tx.get::<Book>(&book_key(tenant))? {
+            Some(_) => None,
+            None => Some(Installed {
+                tenant: tenant.clone(),
+                version: 0,
+                rules: self.seed.clone(),
+                book: Book::default(),
+                change: None,
+            }),
+        })
+    }
+
     /// The rules that are in force now, whichever process brought them there. What the transaction
     /// commits then depends on their staying so.
     pub(super) async fn rules_in(

@@ -22,6 +22,7 @@ mod effects_guards;
 mod effects_model;
 mod execution;
 mod explain;
+mod first_contact;
 mod guards;
 mod laws;
 mod machines;
