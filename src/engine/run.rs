@@ -212,9 +212,12 @@ impl Engine {
         report: &mut RunReport,
     ) -> Result<usize, EngineError> {
         let mut done = 0;
-        // Whoever has stood aside once does not do so again: the others may have ended since.
-        let aside = round.crossed;
-        round.crossed = false;
+        // Whoever has stood aside once does not do so again: the others may have ended since. What they
+        // have not stepped, and what lies behind it, is looked at anew.
+        let aside = std::mem::take(&mut round.crossed);
+        if aside {
+            (round.rest, round.places) = (None, BTreeMap::new());
+        }
         while done < TURN && !self.is_stopped() && !round.crossed {
             if round.rest.is_none() && round.places.is_empty() {
                 *round = Round { anew: true, ..Round::default() };

@@ -2,6 +2,7 @@
 
 mod age;
 mod batches;
+mod crossed;
 mod doubt;
 mod ends;
 mod groups;
