@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::describe::user_key;
 use super::installed::timer_key;
-use super::intake::replace;
+use super::intake::{replace, trigger_key};
 use super::run::step_id;
 use super::tx::Tx;
 use super::{Engine, EngineError};
@@ -86,7 +86,12 @@ impl Engine {
             Some(_) => {
                 let signal = turn(&tx, tenant, &watch, &open);
                 let concerned = installed.rules.concerned(&signal);
-                if concerned.is_empty() {
+                let trigger = trigger_key(tenant, signal.trigger_id());
+                tx.load([trigger.clone()]).await?;
+                // An earlier one ended at that very moment, before an edit gave this one less time.
+                if tx.has(&trigger) {
+                    Some("acted")
+                } else if concerned.is_empty() {
                     Some("subject")
                 } else {
                     self.plan_into(&mut tx, &installed.rules, &concerned, &signal, now).await?;

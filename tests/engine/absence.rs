@@ -288,6 +288,23 @@ fn an_edit_of_the_actions_keeps_what_was_heard() {
 }
 
 #[test]
+fn two_deadlines_that_end_at_one_moment_act_once_and_hold_up_nothing() {
+    let world = world(&deadline(""), &["ana"]);
+    happen(&world, "o1", "assigned", "ana", 2 * DAY, 2 * DAY);
+    each(16, &world);
+    assert_eq!(acted(&world), [("ana".to_owned(), 16)]);
+    // The author gives ten days from now on, and what opened the second one on day 6 comes late.
+    let edited = RuleSet::from_json(&deadline("").replace("14d", "10d")).unwrap();
+    go(world.engine.add_rules(&world.tenant, &edited, &Actor::Host, at(17 * DAY)));
+    happen(&world, "o2", "assigned", "ana", 6 * DAY, 17 * DAY);
+    assert_eq!(world.run(at(17 * DAY)).timers, 1);
+    assert_eq!(acted(&world).len(), 1, "what is due at that moment was done");
+    assert_eq!(reasons(&world, "SCHEDULE_DEADLINE_DROPPED"), ["acted"]);
+    assert!(world.run(at(18 * DAY)).is_idle());
+    world.verified();
+}
+
+#[test]
 fn a_repeated_signal_opens_nothing_again() {
     let world = world(&deadline(""), &["ana"]);
     happen(&world, "o1", "assigned", "ana", 1, 1);
