@@ -100,13 +100,14 @@ pub(super) struct Bench<'a> {
     pub(super) calls: &'a dyn Calls,
     pub(super) others: &'a dyn Calls,
     pub(super) advance: &'a (dyn Fn(Span) + Sync),
+    pub(super) damage: &'a (dyn Fn(&TenantId) -> bool + Sync),
     pub(super) ids: &'a AtomicU64,
 }
 
 impl Bench<'_> {
     /// The same store as another process sees it, if the harness can open it twice.
     pub(super) const fn elsewhere(&self) -> Self {
-        Self { calls: self.others, others: self.calls, advance: self.advance, ids: self.ids }
+        Self { calls: self.others, others: self.calls, ..*self }
     }
 
     fn id(&self) -> CommitId {

@@ -26,15 +26,15 @@
 //! ```
 //!
 //! # A store
-//! A [`Harness`] gives the store, a second handle on its data, and a clock that can be moved; here
-//! that of the reference store, in `tests/conformance.rs`:
+//! A [`Harness`] gives the store, a second handle on its data, a clock that can be moved, and damage
+//! where it can be done; here that of the reference store, in `tests/conformance.rs`:
 //!
 //! ```
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicU64, Ordering};
 //!
 //! use tipstaff::conformance::{self, Harness};
-//! use tipstaff::{MemoryStore, Span, Time};
+//! use tipstaff::{MemoryStore, Span, TenantId, Time};
 //!
 //! struct Fresh {
 //!     store: MemoryStore,
@@ -54,6 +54,10 @@
 //!
 //!     fn advance(&self, span: Span) {
 //!         self.passed.fetch_add(span.as_millis(), Ordering::SeqCst);
+//!     }
+//!
+//!     fn damage(&self, _: &TenantId) -> bool {
+//!         false
 //!     }
 //! }
 //!

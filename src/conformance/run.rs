@@ -15,6 +15,7 @@ use super::laws::delivery::Stand;
 use super::lost::AnswersLost;
 use super::table::Law;
 use super::target::{Harness, Target};
+use crate::id::TenantId;
 use crate::ready::Answer;
 use crate::ready::ready;
 use crate::words::words;
@@ -173,7 +174,8 @@ fn store_law<H: Harness>(
     let other = reopened.as_ref().unwrap_or(store);
     let run = |calls: &dyn Calls, others: &dyn Calls| {
         let advance = |span| harness.advance(span);
-        check(&Bench { calls, others, advance: &advance, ids: &AtomicU64::new(1) })
+        let damage = |tenant: &TenantId| harness.damage(tenant);
+        check(&Bench { calls, others, advance: &advance, damage: &damage, ids: &AtomicU64::new(1) })
     };
     let failing = |fault| {
         let (store, other) = (&Failing::new(store, fault), &Failing::new(other, fault));

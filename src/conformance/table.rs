@@ -66,6 +66,7 @@ macro_rules! __tipstaff_store_laws {
         17, "Through `take`", take::what_is_declined_takes_no_place, "two of forty-two that wait are free, and a claim of two takes them";
         17, "Through `take`", take::what_should_have_started_takes_no_place, "forty that are too late come first, and a claim of two takes the two that are not";
         17, "Through `take`", take::what_makes_no_sense_holds_up_nothing, "a record that makes no sense is taken as it is, beside the others";
+        17, "Through `take`", take::a_damaged_lane_holds_up_no_other, "a claim of one beside a tenant to whose lane nothing can be appended, and what is told in the end";
         17, "Through `take`", lease::a_claim_audits_in_each_tenants_lane, "one claim over three tenants";
         18, "Repeats", claim::a_repeated_claim_takes_nothing_new, "the same records, unchanged, less those that were settled";
         18, "Repeats", lease::a_nonce_is_its_workers_own, "another worker under the same nonce makes another claim";

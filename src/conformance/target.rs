@@ -2,7 +2,7 @@
 
 use crate::action::{ActionType, Params};
 use crate::delivery::Delivery;
-use crate::id::EnforcementId;
+use crate::id::{EnforcementId, TenantId};
 use crate::store::Store;
 use crate::time::Span;
 use crate::words::words;
@@ -24,6 +24,11 @@ pub trait Harness: Sync {
     /// takes its time from a server sleeps that long; the laws ask for three seconds at most, and
     /// four times in each variant.
     fn advance(&self, span: Span);
+
+    /// Damages what the store keeps of the end of that tenant's first audit lane, as a disk might or a
+    /// careless hand: nothing can be appended to it any more. False where the harness cannot; the law
+    /// that asks for it leaves the rest out then.
+    fn damage(&self, tenant: &TenantId) -> bool;
 }
 
 words! {

@@ -152,7 +152,8 @@ pub struct Upcoming {
 /// 16. *Tokens rise*: each claim of a record raises its token by one, also after a settled one.
 /// 17. *Through `take`*: what a claim writes is what [`Claim::take`] made of the record, with its
 ///     audit records, in one transaction; what `take` declines stays as it is, and takes no one
-///     else's place in the batch; what makes no sense holds up no other.
+///     else's place in the batch; what makes no sense, a record or the end of a tenant's lane, holds
+///     up no other.
 /// 18. *Repeats*: a claim whose worker and nonce hold records returns those, unchanged, and takes no
 ///     others; also if it is made twice at once, or while an earlier one's writing is still under way:
 ///     what any of them was told is what the claim holds in the end.
@@ -194,7 +195,8 @@ pub struct Upcoming {
 /// What cannot be read as a record, because it is damaged or a later version wrote it (a kind or a facet
 /// that this one does not know), claims and [`Store::due`] pass over, so that it holds up no other; of a
 /// tenant whose control record is such nothing is taken. Whoever loads it, or queries a page that it is
-/// on, is told [`StoreError::Corrupt`].
+/// on, is told [`StoreError::Corrupt`]; so is a claim that finds nothing but tenants whose lanes make no
+/// sense.
 pub trait Store: Send + Sync {
     /// The records at these keys, in the order of the keys; `None` where there is none.
     fn load(&self, keys: &[Key]) -> impl Future<Output = Result<Vec<Option<Record>>, StoreError>> + Send;

@@ -91,14 +91,14 @@ defects! {
     IgnoresChannels: [a_claim_takes_what_is_ready_on_its_channels], "a claim takes any channel";
     NoticesStay: [a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
         what_people_stopped_stays_as_it_is], "only enforcements are claimed";
-    HolderTakesAgain: [a_repeat_is_told_all_that_its_claim_holds of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds a_renewal_and_a_rescue_exclude_each_other tenants_take_turns what_comes_next_is_told a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+    HolderTakesAgain: [a_damaged_lane_holds_up_no_other a_repeat_is_told_all_that_its_claim_holds of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds a_renewal_and_a_rescue_exclude_each_other tenants_take_turns what_comes_next_is_told a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made racing_claims_share_nothing what_people_stopped_stays_as_it_is what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn],
         "a worker takes what it holds a second time";
     ClaimsCheckedEarly: [racing_claims_share_nothing], "outside of the transaction that writes";
     NoRescue: [a_lease_may_be_of_any_length a_renewal_counts_from_now what_has_lapsed_is_renewed_until_it_is_taken a_lapsed_record_is_taken_again each_claim_raises_the_token nobody_else_renews what_has_lapsed_takes_its_turn],
         "a lease never runs out";
     RescueKeepsHolder: [a_lapsed_record_is_taken_again], "the lease keeps the first worker's name";
-    LeasesEndByDecisionTime: [a_repeat_is_told_all_that_its_claim_holds what_should_have_started_takes_no_place a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
+    LeasesEndByDecisionTime: [a_damaged_lane_holds_up_no_other a_repeat_is_told_all_that_its_claim_holds what_should_have_started_takes_no_place a_lease_may_be_of_any_length a_nonce_is_its_workers_own of_one_claim_made_twice_at_once_one_is_made a_max_is_taken_within_its_bounds what_has_lapsed_is_renewed_until_it_is_taken a_renewal_and_a_rescue_exclude_each_other tenants_take_turns a_claim_takes_what_is_ready_on_its_channels a_held_record_is_not_taken
         a_claim_writes_what_take_made
         racing_claims_share_nothing only_the_stores_clock_ends_a_lease what_people_stopped_stays_as_it_is
         a_renewal_prolongs_the_lease what_was_written_is_seen what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn], "the claim's time judges them";
@@ -111,10 +111,13 @@ defects! {
     LateTakePlaces: [what_should_have_started_takes_no_place], "what is stopped is left out of the batch, what is too late is not";
     DeclinedTakePlaces: [what_should_have_started_takes_no_place what_is_declined_takes_no_place what_is_declined_is_nobodys_turn], "the batch is cut before `take`";
     SenselessBlocks: [a_max_is_taken_within_its_bounds what_makes_no_sense_holds_up_nothing], "a record that makes no sense fails the claim";
+    DamageBlocks: [a_damaged_lane_holds_up_no_other], "a lane that is damaged fails the claim";
+    DamageTakesPlaces: [a_damaged_lane_holds_up_no_other], "what is damaged is left out, but had its turn";
+    DamageIsSilent: [a_damaged_lane_holds_up_no_other], "what is damaged is left out, and nobody told";
     NoncesForgotten: [a_nonce_is_its_workers_own a_repeat_is_told_all_that_its_claim_holds of_one_claim_made_twice_at_once_one_is_made a_repeated_claim_takes_nothing_new], "a repeat takes more";
     RepeatsSeeAPart: [a_repeat_is_told_all_that_its_claim_holds], "a claim is written record by record, and a repeat told what there is so far";
     RepeatsFillUp: [a_repeated_claim_takes_nothing_new], "a repeat takes as many as there is room for";
-    MaxOfEachTenant: [a_claim_takes_at_most_its_max tenants_take_turns what_comes_next_is_told what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn what_is_held_is_ahead_when_it_lapses], "`max` records of each tenant";
+    MaxOfEachTenant: [a_damaged_lane_holds_up_no_other a_claim_takes_at_most_its_max tenants_take_turns what_comes_next_is_told what_is_declined_is_nobodys_turn what_has_lapsed_takes_its_turn what_is_held_is_ahead_when_it_lapses], "`max` records of each tenant";
     RenewalsAreWrites: [a_put_that_keeps_the_lease_undoes_no_renewal a_renewal_prolongs_the_lease], "a renewal raises the version";
     RenewsLowerTokens: [what_has_lapsed_is_renewed_until_it_is_taken nobody_else_renews], "an earlier holder renews";
     RenewsTheSettled: [nobody_else_renews], "a record without a holder is renewed";
@@ -144,7 +147,7 @@ defects! {
     ChecksTheFirstFence: [a_fence_needs_the_records_token every_fence_must_hold], "and no other";
     FencesCheckedEarly: [a_settling_and_a_rescue_exclude_each_other], "outside of the transaction that writes";
     KeepsFewCommits: [a_commit_id_is_known_for_good], "the last 64";
-    BodiesAsJson: [what_should_have_started_takes_no_place a_body_is_text a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
+    BodiesAsJson: [a_damaged_lane_holds_up_no_other what_should_have_started_takes_no_place a_body_is_text a_claim_takes_what_is_ready_on_its_channels a_claim_writes_what_take_made
         what_people_stopped_stays_as_it_is what_was_written_is_seen], "a body is read and written anew";
     TokensAreDoubles: [the_highest_tokens_are_kept], "beyond 53 bits they are rounded";
     WritesForOthers: [a_commit_is_of_one_tenant], "a commit may name any tenant's records";

@@ -16,7 +16,7 @@ mod memory {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use tipstaff::conformance::{Harness, store_laws};
-    use tipstaff::{MemoryStore, Span, Time};
+    use tipstaff::{MemoryStore, Span, TenantId, Time};
 
     struct Memory {
         store: MemoryStore,
@@ -36,6 +36,10 @@ mod memory {
 
         fn advance(&self, span: Span) {
             self.clock.fetch_add(span.as_millis() as i64 * 1_000, Ordering::SeqCst);
+        }
+
+        fn damage(&self, _: &TenantId) -> bool {
+            false
         }
     }
 

@@ -65,6 +65,10 @@ impl Harness for Waiting {
     fn advance(&self, span: Span) {
         self.0.advance(span);
     }
+
+    fn damage(&self, tenant: &TenantId) -> bool {
+        self.0.damage(tenant)
+    }
 }
 
 fn waiting() -> Waiting {

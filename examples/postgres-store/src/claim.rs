@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use deadpool_postgres::{GenericClient, Transaction};
 use futures_util::future::{join, join3, join5};
-use tipstaff::{ActionType, Claim, Key, MAX_CLAIM, Record, TenantId, Time};
+use tipstaff::{ActionType, Claim, Key, MAX_CLAIM, Record, StoreError, TenantId, Time};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
@@ -24,9 +24,17 @@ pub(crate) enum Found {
 /// Keys of each tenant.
 pub(crate) type Ready = BTreeMap<TenantId, BTreeSet<Key>>;
 
-/// Looks for what a claim may take. What a kill switch holds back is passed over, so that it takes
-/// no one else's place.
-pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found, Fault> {
+/// Tenants of which a claim found that nothing can be taken: their lanes make no sense.
+#[derive(Default)]
+pub(crate) struct Damaged {
+    pub(crate) tenants: BTreeSet<TenantId>,
+    /// What is wrong with the last of them.
+    pub(crate) fault: Option<StoreError>,
+}
+
+/// Looks for what a claim may take. What a kill switch holds back, and what is damaged, is passed over, so
+/// that it takes no one else's place.
+pub(crate) async fn look(db: &impl GenericClient, claim: &Claim, damaged: &Damaged) -> Result<Found, Fault> {
     let (of_nonce, run_out) = (db.prepare_cached(HELD).await?, db.prepare_cached(RUN_OUT).await?);
     let named = claim.channels.as_ref();
     let (held, rescues) = join(read_held(db, &of_nonce, claim), rescues(db, &run_out, named)).await;
@@ -49,6 +57,9 @@ pub(crate) async fn look(db: &impl GenericClient, claim: &Claim) -> Result<Found
                 let rescued = rescues.remove(&next).unwrap_or_default();
                 tenant = next;
                 let Ok(known) = tenant.parse() else { continue };
+                if damaged.tenants.contains(&known) {
+                    continue;
+                }
                 let mut line = Line::of(known, free, rescued, claim, max);
                 if let Some(key) = line.next(db, claim, &channels, now).await? {
                     add(key);

@@ -7,6 +7,9 @@ use deadpool_postgres::PoolError;
 use tipstaff::StoreError;
 use tokio_postgres::Error;
 
+/// The place of which the server does not say more.
+pub(crate) const DATABASE: &str = "the database";
+
 /// Why a transaction was not written.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -52,7 +55,7 @@ impl Fault {
             Some((_, "25006" | "25P03" | "25P04" | "26000" | "42P05")) => {
                 Self::Store(StoreError::Unavailable(text))
             }
-            _ => Self::corrupt("the database", text),
+            _ => Self::corrupt(DATABASE, text),
         }
     }
 }
@@ -81,7 +84,7 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Store(error) => error,
             Fault::Again(why) => Self::Unavailable(format!("other transactions are in the way: {why}")),
-            Fault::Twice(why) => Self::Corrupt { place: "the database".into(), fault: why },
+            Fault::Twice(why) => Self::Corrupt { place: DATABASE.into(), fault: why },
         }
     }
 }

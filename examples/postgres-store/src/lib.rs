@@ -21,7 +21,7 @@ use tipstaff::{
 };
 use tokio_postgres::{Config, IsolationLevel};
 
-use claim::{Found, Ready};
+use claim::{Damaged, Found, Ready};
 use fault::Fault;
 use lent::Lent;
 pub use lock::Form;
@@ -54,16 +54,18 @@ impl fmt::Debug for PostgresStore {
 
 /// Does something again where another transaction was in the way.
 macro_rules! in_turn {
-    ($attempt:expr) => {{
-        let mut turn = 0;
+    ($store:expr, $attempt:expr) => {{
+        let (mut turn, mut twice) = (0, 0);
         loop {
             match $attempt.await {
-                Err(Fault::Again(_) | Fault::Twice(_)) if turn < TURNS => {
+                Err(Fault::Again(_)) if turn < TURNS => turn += 1,
+                Err(Fault::Twice(_)) if turn < TURNS && twice < $store.form.doubts() => {
                     turn += 1;
-                    pause(turn).await;
+                    twice += 1;
                 }
                 done => break done.map_err(StoreError::from),
             }
+            pause(turn).await;
         }
     }};
 }
@@ -82,7 +84,7 @@ macro_rules! ask {
 /// Runs some work in a transaction, again where another one was in the way.
 macro_rules! transaction {
     ($store:expr, |$tx:ident| $work:expr) => {
-        in_turn!(async {
+        in_turn!($store, async {
             let mut lent = Lent::of(&$store.pool).await?;
             let isolation = $store.form.isolation();
             let done = async {
@@ -130,8 +132,13 @@ impl PostgresStore {
     }
 
     /// Takes what was found, tenant by tenant: no transaction crosses tenants.
-    async fn take(&self, claim: &Claim, ready: &Ready) -> Result<Vec<Record>, StoreError> {
-        let (mut taken, mut fault) = (Vec::new(), None);
+    async fn take(
+        &self,
+        claim: &Claim,
+        ready: &Ready,
+        damaged: &mut Damaged,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut taken = Vec::new();
         for (tenant, keys) in ready {
             let more: Result<_, StoreError> =
                 transaction!(self, |tx| { claim::take(&tx, self.form, claim, tenant, keys, &taken).await });
@@ -139,20 +146,19 @@ impl PostgresStore {
                 Ok(Some(more)) => taken.extend(more),
                 // It was written by whoever made the same claim at once.
                 Ok(None) => return self.close(claim).await,
-                Err(StoreError::Unknown(why)) => return Err(StoreError::Unknown(why)),
+                Err(error @ StoreError::Unknown(_)) => return Err(error),
                 // It holds up no other tenant.
-                Err(error @ StoreError::Corrupt { .. }) => fault = Some(error),
-                Err(error) => {
-                    fault = Some(error);
-                    break;
+                Err(StoreError::Corrupt { place, fault }) => {
+                    let place = if place == fault::DATABASE { tenant.to_string() } else { place };
+                    damaged.tenants.insert(tenant.clone());
+                    damaged.fault = Some(StoreError::Corrupt { place, fault });
                 }
+                // What is taken is: it would wait for its lease if the claim were said to have failed.
+                Err(_) if !taken.is_empty() => break,
+                Err(error) => return Err(error),
             }
         }
-        // What is taken is: it would wait for its lease if the claim were said to have failed.
-        match fault {
-            Some(fault) if taken.is_empty() => Err(fault),
-            _ => Ok(taken),
-        }
+        Ok(taken)
     }
 
     async fn held(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
@@ -189,33 +195,36 @@ impl Store for PostgresStore {
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         write::refuse_other_tenants(commit)?;
-        in_turn!(async { write::commit(Lent::of(&self.pool).await?, self.form, commit).await })
+        in_turn!(self, async { write::commit(Lent::of(&self.pool).await?, self.form, commit).await })
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        let (mut damaged, mut turn) = (Damaged::default(), 0);
         // Whoever finds every record gone each time comes again later, as after an empty queue.
-        for turn in 0..CLAIM_TURNS {
+        while turn < CLAIM_TURNS {
             if turn > 0 {
                 pause(turn).await;
             }
-            let found: Result<_, StoreError> = ask!(self, |db| claim::look(db, claim).await);
+            let found: Result<_, StoreError> = ask!(self, |db| claim::look(db, claim, &damaged).await);
             let ready = match found? {
                 Found::Held(held) => return self.again(claim, held).await,
                 Found::Ready(ready) => ready,
             };
             if ready.is_empty() {
                 // What is gone may be this claim's own, written since its look began.
-                return match self.held(claim).await? {
-                    held if held.is_empty() => Ok(held),
-                    held => self.again(claim, held).await,
-                };
+                match self.held(claim).await? {
+                    held if held.is_empty() => break,
+                    held => return self.again(claim, held).await,
+                }
             }
-            let taken = self.take(claim, &ready).await?;
+            let known = damaged.tenants.len();
+            let taken = self.take(claim, &ready, &mut damaged).await?;
             if !taken.is_empty() {
                 return Ok(taken);
             }
+            turn += u32::from(damaged.tenants.len() == known);
         }
-        Ok(Vec::new())
+        damaged.fault.map_or(Ok(Vec::new()), Err)
     }
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {

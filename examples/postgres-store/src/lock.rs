@@ -44,6 +44,15 @@ impl Form {
         }
     }
 
+    /// How often a key that stands in the way is looked for again before what is stored is said to contradict
+    /// itself: behind a lock none comes between a look and its write.
+    pub(crate) const fn doubts(self) -> u32 {
+        match self {
+            Self::Rows => 3,
+            Self::Serializable => u32::MAX,
+        }
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Rows => "rows",

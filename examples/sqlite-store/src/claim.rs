@@ -18,9 +18,17 @@ pub(crate) enum Found {
     Ready(Vec<Key>),
 }
 
-/// Looks for what a claim may take. What a kill switch holds back is passed over, so that it takes
-/// no one else's place, without keeping others from writing.
-pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, Fault> {
+/// Tenants of which a claim found that nothing can be taken: their lanes make no sense.
+#[derive(Default)]
+pub(crate) struct Damaged {
+    pub(crate) tenants: BTreeSet<TenantId>,
+    /// What is wrong with the last of them.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Looks for what a claim may take. What a kill switch holds back, and what is damaged, is passed over, so
+/// that it takes no one else's place, without keeping others from writing.
+pub(crate) fn look(db: &Connection, claim: &Claim, damaged: &Damaged, now: Time) -> Result<Found, Fault> {
     let held = held(db, claim)?;
     if !held.is_empty() {
         return Ok(Found::Held(held));
@@ -37,6 +45,10 @@ pub(crate) fn look(db: &Connection, claim: &Claim, now: Time) -> Result<Found, F
     while ready.len() < max {
         match next_tenant(db, &channels, &rescues, &tenant)? {
             Some((next, first)) if !round || last.is_none_or(|last| *next <= *last) => {
+                if damaged.tenants.iter().any(|tenant| tenant.as_str() == next) {
+                    tenant = next;
+                    continue;
+                }
                 let rescued = rescues.remove(&next).unwrap_or_default();
                 let mut line = Line::new(&next, first, rescued, claim, max);
                 if let Some(key) = line.next(db, claim, &channels, &mut controls, now)? {
@@ -115,12 +127,14 @@ impl Line {
     }
 }
 
-/// Takes those of the records that may still be taken, by key, so that a repeat gives the same list.
+/// Takes those of the records that may still be taken, by key, so that a repeat gives the same list. It is one
+/// transaction, as a repeat is told all of it or nothing; but a tenant whose lane makes no sense is left out.
 pub(crate) fn take(
     db: &Connection,
     claim: &Claim,
     mut ready: Vec<Key>,
     now: Time,
+    damaged: &mut Damaged,
 ) -> Result<Vec<Record>, Fault> {
     // The same claim may have been made at once.
     let mut taken = held(db, claim)?;
@@ -128,9 +142,29 @@ pub(crate) fn take(
         return Ok(taken);
     }
     ready.sort();
-    let (mut controls, mut lanes, mut audit) = (Controls::default(), write::Lanes::default(), Vec::new());
-    for key in ready {
-        let Some(record) = row::readable(row::load(db, &key))?.flatten() else { continue };
+    for keys in ready.chunk_by(|a, b| a.tenant == b.tenant) {
+        db.prepare_cached("SAVEPOINT tenant")?.execute([])?;
+        match take_of_one(db, claim, keys, now) {
+            Ok(of_one) => taken.extend(of_one),
+            Err(fault) if fault.is_damage() => {
+                db.prepare_cached("ROLLBACK TO tenant")?.execute([])?;
+                let tenant = &keys[0].tenant;
+                damaged.fault = Some(fault.at(tenant));
+                damaged.tenants.insert(tenant.clone());
+            }
+            Err(fault) => return Err(fault),
+        }
+        db.prepare_cached("RELEASE tenant")?.execute([])?;
+    }
+    Ok(taken)
+}
+
+/// Takes those of one tenant.
+fn take_of_one(db: &Connection, claim: &Claim, keys: &[Key], now: Time) -> Result<Vec<Record>, Fault> {
+    let (mut controls, mut lanes) = (Controls::default(), write::Lanes::default());
+    let (mut taken, mut audit) = (Vec::new(), Vec::new());
+    for key in keys {
+        let Some(record) = row::readable(row::load(db, key))?.flatten() else { continue };
         if !claim.may_take(&record, now) {
             continue;
         }

@@ -17,6 +17,25 @@ impl Fault {
     pub(crate) fn corrupt(place: impl Display, fault: impl Display) -> Self {
         Self::Store(StoreError::Corrupt { place: place.to_string(), fault: fault.to_string() })
     }
+
+    /// The same, with the place where SQLite does not say it.
+    pub(crate) fn at(self, place: impl Display) -> Self {
+        match self {
+            Self::Sql(error) if unavailable(&error).is_none() => Self::corrupt(place, error),
+            fault => fault,
+        }
+    }
+
+    /// Whether what is stored contradicts itself in the place that was looked at. A file that is damaged
+    /// as a whole is not written to any more.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, StoreError::Corrupt { .. }),
+            Self::Sql(error) => {
+                matches!(error.sqlite_error_code(), None | Some(ErrorCode::ConstraintViolation))
+            }
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Fault {

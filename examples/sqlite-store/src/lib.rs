@@ -21,7 +21,7 @@ use tipstaff::{
     Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
 };
 
-use claim::Found;
+use claim::{Damaged, Found};
 use fault::{Fault, at_commit};
 pub use open::OpenError;
 
@@ -160,22 +160,25 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
+        let (mut damaged, mut turns) = (Damaged::default(), 0);
         // Whoever finds every record gone each time comes again later, as after an empty queue.
-        for _ in 0..CLAIM_TURNS {
-            let ready = match self.read(|db| claim::look(db, claim, (self.clock)()))? {
+        while turns < CLAIM_TURNS {
+            let ready = match self.read(|db| claim::look(db, claim, &damaged, (self.clock)()))? {
                 Found::Held(held) => return Ok(held),
                 Found::Ready(ready) => ready,
             };
             if ready.is_empty() {
                 break;
             }
-            let taken = self.write(|db| claim::take(db, claim, ready, (self.clock)()))?;
-            // None: others were faster with all of these, and there may be more.
+            let known = damaged.tenants.len();
+            let taken = self.write(|db| claim::take(db, claim, ready, (self.clock)(), &mut damaged))?;
+            // None: others were faster with all of these, or they are damaged, and there may be more.
             if !taken.is_empty() {
                 return Ok(taken);
             }
+            turns += usize::from(damaged.tenants.len() == known);
         }
-        Ok(Vec::new())
+        damaged.fault.map_or(Ok(Vec::new()), |fault| Err(fault.into()))
     }
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {

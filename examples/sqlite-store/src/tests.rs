@@ -125,7 +125,7 @@ fn a_file_of_each_earlier_schema_is_brought_up_to_date_and_keeps_what_it_holds()
         assert_eq!(found.rows.len(), 1, "it is found by its facets");
         assert_eq!(ready(store.query(&by_user("bob"))).unwrap().unwrap().rows.len(), 0);
         let claim = claim_of("send_email");
-        let ready_now = claim::look(&lock(&store.writer), &claim, Time::EPOCH);
+        let ready_now = claim::look(&lock(&store.writer), &claim, &claim::Damaged::default(), Time::EPOCH);
         assert!(matches!(ready_now, Ok(claim::Found::Ready(keys)) if keys.len() == 1), "and claimed");
     }
 }

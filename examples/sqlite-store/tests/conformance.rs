@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tipstaff::conformance::Harness;
-use tipstaff::{Span, Time};
+use tipstaff::{Span, TenantId, Time};
 use tipstaff_sqlite::SqliteStore;
 
 /// An arbitrary day of 2026; only what is added to it matters.
@@ -39,6 +40,14 @@ impl Harness for Fresh {
 
     fn advance(&self, span: Span) {
         self.clock.fetch_add(i64::try_from(span.as_millis()).unwrap() * 1_000, Ordering::SeqCst);
+    }
+
+    fn damage(&self, tenant: &TenantId) -> bool {
+        let Some(path) = &self.path else { return false };
+        let file = rusqlite::Connection::open(path).unwrap();
+        file.busy_timeout(Duration::from_secs(5)).unwrap();
+        // It is taken for one record shorter than it is.
+        file.execute("UPDATE heads SET seq = seq - 1 WHERE tenant = ?1", [tenant.as_str()]).unwrap() > 0
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::props::{
 use crate::enforcement::{Enforcement, Holder, State};
 use crate::id::TenantId;
 use crate::state::{Control, Stop};
-use crate::store::{Commit, Queue, Record, decode};
+use crate::store::{Commit, Queue, Record, StoreError, decode};
 use crate::time::Time;
 
 /// 17. *Through `take`*
@@ -150,4 +150,32 @@ pub(in super::super) fn what_makes_no_sense_holds_up_nothing(bench: &Bench<'_>) 
     same("the body without sense", &records[last].body, &there.body)?;
     holds("its lease", there.lease.is_some(), "one", &there.lease)?;
     same("the audit records of the claim", &records.len(), &bench.lane(&tenant, 0)?.len())
+}
+
+/// 17. *Through `take`*
+pub(in super::super) fn a_damaged_lane_holds_up_no_other(bench: &Bench<'_>) -> Checked {
+    let tenants: [TenantId; 3] = ["t1", "t2", "t3"].map(id);
+    for tenant in &tenants {
+        let audit = vec![draft(tenant, 0, "ana", "before")];
+        let commit = Commit { put: waiting(tenant, 0..2), audit, ..bench.fresh(tenant) };
+        bench.apply("a commit of two records", &commit)?;
+    }
+    // Whose turn it is first.
+    if !(bench.damage)(&tenants[0]) {
+        return Ok(());
+    }
+    let worker = id("w1");
+    let first = bench.claim_one("a claim of one, beside a damaged lane", &bench.ask(&worker, 1))?;
+    same("whose turn it is, though the first one's lane is damaged", &tenants[1], &first.key.tenant)?;
+    let mut rest = bench.claim(&bench.ask(&worker, 10))?;
+    rest.push(first);
+    rest.sort_by(|a, b| a.key.cmp(&b.key));
+    let taken: Vec<&TenantId> = rest.iter().map(|record| &record.key.tenant).collect();
+    let [_, two, three] = &tenants;
+    same("whose records are taken", &vec![two, two, three, three], &taken)?;
+    let answer = bench.calls.claim(&bench.ask(&worker, 1)).answer;
+    let told = matches!(answer, Err(StoreError::Corrupt { .. }));
+    holds("a claim of nothing but what is damaged", told, "the refusal `Corrupt`", &answer)?;
+    let left = waiting(&tenants[0], 0..2);
+    left.iter().try_for_each(|record| same("what waits there", &stored(record), &bench.get(&record.key)?))
 }

@@ -105,6 +105,21 @@ impl Faulty {
         Ok(turns.into_iter().map(|(_, record)| record).collect())
     }
 
+    /// Those to whose lanes anything can be appended; where there are only others, it says so.
+    fn sound(&self, data: &Data, mut candidates: Vec<Record>, max: usize) -> Result<Vec<Record>, StoreError> {
+        let is_damaged = |record: &Record| data.damaged.contains(&record.key.tenant);
+        let Some(damaged) = candidates.iter().position(is_damaged) else { return Ok(candidates) };
+        let place = candidates[damaged].key.tenant.to_string();
+        let damage = Err(StoreError::Corrupt { place, fault: "the lane has no end".to_owned() });
+        match self.defect {
+            Defect::DamageBlocks => return damage,
+            Defect::DamageTakesPlaces if damaged < max => candidates.truncate(max),
+            _ => {}
+        }
+        candidates.retain(|record| !is_damaged(record));
+        if candidates.is_empty() && !self.has(Defect::DamageIsSilent) { damage } else { Ok(candidates) }
+    }
+
     pub(super) fn claim_now(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let data = self.data();
         let now = Time::from_micros(data.now);
@@ -122,7 +137,7 @@ impl Faulty {
             _ => claim.max.clamp(1, MAX_CLAIM),
         };
         let mut max = most - if topped { held.len().min(most) } else { 0 };
-        let mut candidates = self.turns(&data, claim, now)?;
+        let mut candidates = self.sound(&data, self.turns(&data, claim, now)?, max)?;
         if self.has(Defect::DeclinedTakePlaces) {
             candidates.truncate(max);
         }
@@ -143,7 +158,7 @@ impl Faulty {
         let mut data = self.pause(Defect::ClaimsCheckedEarly, data);
         if self.has(Defect::ClaimRepeatsCheckedEarly) {
             data = self.pause(Defect::ClaimRepeatsCheckedEarly, data);
-            candidates = self.turns(&data, claim, now)?;
+            candidates = self.sound(&data, self.turns(&data, claim, now)?, max)?;
         }
         let mut taken: Vec<Taken> = Vec::new();
         let mut given = if topped { held } else { Vec::new() };

@@ -27,6 +27,8 @@ struct Data {
     old_facets: BTreeMap<Key, Vec<(Facet, String)>>,
     /// Commit ids in the order in which they came.
     order: Vec<CommitId>,
+    /// Tenants to whose lanes nothing can be appended.
+    damaged: BTreeSet<TenantId>,
     salts: u64,
     uniques: u64,
     now: i64,
@@ -284,5 +286,10 @@ impl Harness for Faulty {
 
     fn advance(&self, span: Span) {
         self.data().now += i64::try_from(span.as_millis()).unwrap() * 1_000;
+    }
+
+    fn damage(&self, tenant: &TenantId) -> bool {
+        self.data().damaged.insert(tenant.clone());
+        true
     }
 }

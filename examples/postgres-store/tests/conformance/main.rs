@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
-use tipstaff::Span;
 use tipstaff::conformance::{Harness, STORE_LAWS, Variant, prove_store};
+use tipstaff::{Span, TenantId};
 use tipstaff_postgres::{Form, OpenError, PostgresStore};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
@@ -104,6 +104,12 @@ impl Harness for Fresh {
     fn advance(&self, span: Span) {
         std::thread::sleep(Duration::from_millis(span.as_millis()));
     }
+
+    fn damage(&self, tenant: &TenantId) -> bool {
+        let sql = format!("UPDATE tipstaff_heads SET hash = '\\x00' WHERE tenant = '{tenant}'");
+        administer(&self.schema.config, &sql);
+        true
+    }
 }
 
 /// What is of this store alone, beside the laws.
@@ -115,7 +121,7 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
     ("whoever_brings_a_database_up_to_date_is_waited_for", schemas::waited_for),
     ("a_newer_database_and_one_of_the_other_form_are_refused", schemas::refused),
     ("a_call_that_is_given_up_keeps_nobody_waiting", calls::given_up),
-    ("a_claim_that_fails_midway_gives_what_it_has_taken", calls::half_a_claim),
+    ("a_claim_takes_what_is_beside_a_damaged_tenant", calls::half_a_claim),
     ("what_cannot_be_read_holds_up_no_other", calls::unreadable),
     ("a_commit_may_name_very_many_keys", calls::many_keys),
     ("a_kill_switch_does_not_wait_for_every_decision", calls::hot_records),
