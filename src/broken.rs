@@ -75,10 +75,13 @@ defects! {
     ShadowTakesPlaces: "shadow_takes_places", "what only would be done counts under the caps of what is";
     SettledWithoutToken: "settled_without_token", "an answer settles whatever attempt runs by then";
     StoppedIsClaimed: "stopped_is_claimed", "a kill switch holds back no claim";
+    SwitchUntold: "switch_untold", "what people stop, or let go again, is not in the trail";
     TerminalReopened: "terminal_reopened", "what is over can be called off";
     TimersSleptThrough: "timers_slept_through", "a host sleeps on when a timer runs out";
     TokenKept: "token_kept", "a claim does not raise the token";
+    ToldTwice: "told_twice", "the end of an attempt has two rows of the trail";
     TurnsForgotten: "turns_forgotten", "whose turn it is begins with the first name at each claim";
+    UncertainIsThere: "uncertain_is_there", "an effect of which nobody knows whether it is there is no reason to bring it about";
     UndoForgotten: "undo_forgotten", "nothing is scheduled for the end of a holder's time";
     UnknownCausePasses: "unknown_cause_passes", "an action that names a cause that is not known counts as caused by none";
     UnknownPopulationPasses: "unknown_population_passes", "a share of users holds nobody where nobody says how many there are";

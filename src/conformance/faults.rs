@@ -17,6 +17,8 @@ use crate::time::Time;
 
 /// By what the errors of the suite's own making are known.
 const MADE: &str = "made by the suite";
+/// A token that no record has.
+const NOBODYS: u64 = (1 << 62) + 7;
 /// After how many polls at most a call is dropped; the next call after one fewer or more.
 const POLLS: usize = 7;
 
@@ -26,11 +28,13 @@ pub(super) enum Fault {
     Dropped,
     Unavailable,
     Conflict,
+    Fenced,
     Corrupt,
 }
 
 /// A store in front of which each call fails: a reading one once, before it is made; a writing one a
-/// second time, after it was carried out. Dropped calls are writing ones that are given up midway.
+/// second time, after it was carried out. Dropped calls are writing ones that are given up midway. Only
+/// commits and renewals name a token, so only these are fenced off.
 pub(super) struct Failing<'a, S> {
     store: &'a S,
     fault: Fault,
@@ -41,7 +45,7 @@ pub(super) struct Failing<'a, S> {
 /// Whether an error is the suite's own, so that the same call is to be repeated.
 pub(super) fn is_made(error: &StoreError) -> bool {
     match error {
-        StoreError::Conflict(key) => key.id == MADE,
+        StoreError::Conflict(key) | StoreError::Fenced(key) => key.id == MADE,
         StoreError::Corrupt { place, .. } => place == MADE,
         _ => false,
     }
@@ -61,6 +65,7 @@ impl<'a, S: Store> Failing<'a, S> {
             Fault::Dropped => StoreError::Unknown(MADE.to_owned()),
             Fault::Unavailable => StoreError::Unavailable(MADE.to_owned()),
             Fault::Conflict => StoreError::Conflict(made_key(&id("suite"))),
+            Fault::Fenced => StoreError::Fenced(made_key(&id("suite"))),
             Fault::Corrupt => StoreError::Corrupt { place: MADE.to_owned(), fault: String::new() },
         }
     }
@@ -78,10 +83,23 @@ impl<'a, S: Store> Failing<'a, S> {
         call: String,
         make: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        if self.fault != Fault::Dropped && self.turn(call) == 0 {
+        let fails = !matches!(self.fault, Fault::Dropped | Fault::Fenced);
+        if fails && self.turn(call) == 0 {
             return Err(self.error());
         }
         make.await
+    }
+
+    /// A call that writes and names no token.
+    async fn write_any<T>(
+        &self,
+        call: String,
+        make: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        match self.fault {
+            Fault::Fenced => make.await,
+            _ => self.write(call, make).await,
+        }
     }
 
     async fn write<T>(
@@ -92,7 +110,7 @@ impl<'a, S: Store> Failing<'a, S> {
         match (self.turn(call), self.fault) {
             (0, Fault::Dropped) => self.cut(make).await,
             (0, _) => Err(self.error()),
-            (1, Fault::Unavailable | Fault::Conflict | Fault::Corrupt) => {
+            (1, Fault::Unavailable | Fault::Conflict | Fault::Fenced | Fault::Corrupt) => {
                 drop(make.await);
                 Err(self.error())
             }
@@ -123,17 +141,31 @@ impl<'a, S: Store> Failing<'a, S> {
         let mut commit = commit.clone();
         match self.fault {
             Fault::Conflict => commit.expect.push((made_key(&commit.tenant), 7)),
+            Fault::Fenced => commit.fence.push((made_key(&commit.tenant), NOBODYS)),
             Fault::Corrupt => commit.put.push(plain(&id("suite"), Kind::Watch, MADE)),
             Fault::Dropped | Fault::Unavailable => return Ok(()),
         }
         match self.store.commit(&commit).await {
-            Ok(Committed::Applied) => {
-                let place = format!("a commit that must be refused as {:?}", self.fault);
-                Err(StoreError::Corrupt { place, fault: "it was applied".to_owned() })
-            }
+            Ok(Committed::Applied) => Err(self.applied("a commit")),
             // Refused for this or for what is wrong with it besides, or known already.
             _ => Ok(()),
         }
+    }
+
+    /// The store itself must refuse a renewal under a token that nobody has.
+    async fn spoiled_renewal(&self, renewal: &Renewal) -> Result<(), StoreError> {
+        if self.fault != Fault::Fenced {
+            return Ok(());
+        }
+        match self.store.renew(&Renewal { token: NOBODYS, ..renewal.clone() }).await {
+            Ok(_) => Err(self.applied("a renewal")),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn applied(&self, what: &str) -> StoreError {
+        let place = format!("{what} that must be refused as {:?}", self.fault);
+        StoreError::Corrupt { place, fault: "it was applied".to_owned() }
     }
 }
 
@@ -150,10 +182,11 @@ impl<S: Store> Store for Failing<'_, S> {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let call = format!("claim {} {}", claim.worker, claim.nonce);
-        self.write(call, self.store.claim(claim)).await
+        self.write_any(call, self.store.claim(claim)).await
     }
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
+        self.spoiled_renewal(renewal).await?;
         self.write(format!("renew {renewal:?}"), self.store.renew(renewal)).await
     }
 
@@ -178,7 +211,7 @@ impl<S: Store> Store for Failing<'_, S> {
     }
 
     async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.write(format!("erase {tenant} {user}"), self.store.erase(tenant, user)).await
+        self.write_any(format!("erase {tenant} {user}"), self.store.erase(tenant, user)).await
     }
 
     async fn now(&self) -> Result<Time, StoreError> {

@@ -11,7 +11,8 @@
 //! | `dropped` | the first future of each writing call is dropped after one to seven polls |
 //! | `unavailable` | each call fails with `Unavailable`, before it is made and after it was carried out |
 //! | `conflict` | each commit is first made with a false expectation, which the store itself must refuse; then as above |
-//! | `corrupt` | each commit is first made with a record of another tenant, which the store itself must refuse; then as above |
+//! | `fenced` | each commit and renewal is first made under a token that nobody has, which the store itself must refuse; then these fail with `Fenced`, before and after |
+//! | `corrupt` | each commit is first made with a record of another tenant, which the store itself must refuse; then as with `conflict` |
 //! | `crowd` | two other hosts write and read beside each call, for other tenants and for the same |
 //!
 //! After each failure the same call is repeated, as the engine does it, and the law must hold all

@@ -36,7 +36,8 @@ words! {
         Dropped: "dropped", "the first future of each writing call is dropped midway, and the call repeated";
         Unavailable: "unavailable", "each call fails so before it is made, and each writing one after it as well";
         Conflict: "conflict", "the same, and each commit is refused so by the store itself at first";
-        Corrupt: "corrupt", "the same with what makes no sense";
+        Fenced: "fenced", "each commit and renewal is refused so by the store itself at first, and fails so before and after it was made";
+        Corrupt: "corrupt", "the same as for a conflict, with what makes no sense";
         Crowd: "crowd", "other hosts work beside each call, for other tenants and the same";
     }
 }
@@ -191,6 +192,7 @@ fn store_law<H: Harness>(
         Variant::Dropped => failing(Fault::Dropped),
         Variant::Unavailable => failing(Fault::Unavailable),
         Variant::Conflict => failing(Fault::Conflict),
+        Variant::Fenced => failing(Fault::Fenced),
         Variant::Corrupt => failing(Fault::Corrupt),
         Variant::Crowd => thread::scope(|scope| {
             let hosts = [(0, store), (1, other)]

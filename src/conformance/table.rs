@@ -153,6 +153,7 @@ macro_rules! __tipstaff_store_tests {
         $crate::__tipstaff_store_variant! { dropped Dropped [$make, $block_on] $($law $about;)+ }
         $crate::__tipstaff_store_variant! { unavailable Unavailable [$make, $block_on] $($law $about;)+ }
         $crate::__tipstaff_store_variant! { conflict Conflict [$make, $block_on] $($law $about;)+ }
+        $crate::__tipstaff_store_variant! { fenced Fenced [$make, $block_on] $($law $about;)+ }
         $crate::__tipstaff_store_variant! { corrupt Corrupt [$make, $block_on] $($law $about;)+ }
         $crate::__tipstaff_store_variant! { crowd Crowd [$make, $block_on] $($law $about;)+ }
     };
@@ -192,8 +193,8 @@ macro_rules! __tipstaff_delivery_tests {
 }
 
 /// Makes one `#[test]` for each law of a store in each [`Variant`](crate::conformance::Variant), a
-/// module each: `plain`, `lost`, `dropped`, `unavailable`, `conflict`, `corrupt`, `crowd`. See the
-/// [module](crate::conformance) for an example.
+/// module each: `plain`, `lost`, `dropped`, `unavailable`, `conflict`, `fenced`, `corrupt`, `crowd`. See
+/// the [module](crate::conformance) for an example.
 ///
 /// `store_laws!(make)`, where `make` is a function that gives a fresh [`Harness`](crate::conformance::Harness).
 /// `store_laws!(make, block_on)` for a store whose futures wait: `block_on` takes a boxed future

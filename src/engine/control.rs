@@ -242,7 +242,9 @@ impl Engine {
             .target(target.as_str())
             .detail("epoch", i64::try_from(epoch).unwrap_or(i64::MAX))
             .personal("reason", reason);
-        tx.log([draft]);
+        if !broken::is(Defect::SwitchUntold) {
+            tx.log([draft]);
+        }
         // Another order that was given at the same moment is another commit.
         let id = CommitId::derive(|h| {
             let h = h.text("switch").number(version).text(&target).text(code.as_str());

@@ -118,6 +118,9 @@ impl Engine {
             if let Some(head) = kept {
                 verifier = verifier.kept(head);
             }
+            // The store's own head must be that of one of its records. It is read before them: others go on
+            // writing, and what has come since is not missing.
+            verifier = verifier.kept(self.audit_head(tenant).await?);
             loop {
                 let after = verifier.head().seq;
                 let page = match self.audit(tenant, after, MAX_PAGE).await {
@@ -136,9 +139,7 @@ impl Engine {
                     }
                 }
             }
-            // The store's own head must be where its records end.
-            let head = self.audit_head(tenant).await?;
-            Ok(verifier.kept(head).finish())
+            Ok(verifier.finish())
         })
     }
 

@@ -217,6 +217,9 @@ impl Engine {
         let mut next = match &answer.end {
             End::Settle(delivered, voided) => {
                 tx.log(voided.as_deref().cloned());
+                if broken::is(Defect::ToldTwice) {
+                    tx.log(audit.clone());
+                }
                 tx.log(audit);
                 next.reported(token, delivered.report.clone())
             }

@@ -306,7 +306,7 @@ fn not_wanted(enforcement: &Enforcement, effect: &HeldEffect) -> Option<Before> 
         // Setting a state again does no harm and mends what was changed elsewhere; anything else
         // would have its effect twice, where that is certain to be there.
         _ if effect.status() == EffectStatus::Standing
-            && !effect.uncertain
+            && (!effect.uncertain || broken::is(Defect::UncertainIsThere))
             && enforcement.retry.safety != RetrySafety::Idempotent =>
         {
             let there = Delivered::from(Outcome::NoOp).message("the effect is there already");

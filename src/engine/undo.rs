@@ -16,7 +16,8 @@ use crate::time::Time;
 /// What taking an enforcement back came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum TakenBack {
-    /// It came to nothing, or the target was in that state already: there is nothing to take back.
+    /// It came to nothing, or the target was in that state already and nothing holds it there: there is
+    /// nothing to take back.
     Nothing,
     /// It had not been carried out, and was called off.
     CalledOff,
@@ -183,7 +184,9 @@ pub(super) fn action_only(of: &Enforcement, input: &'static str) -> Result<(), E
 fn may_have_effect(of: &Enforcement) -> bool {
     let arrived = |outcome: Option<Outcome>| matches!(outcome, None | Some(Outcome::Done | Outcome::Unknown));
     match of.reason() {
-        Reason::NoOp | Reason::PermanentError => false,
+        Reason::PermanentError => false,
+        // Whoever found an effect there holds it as well; of anything else nothing was done.
+        Reason::NoOp => of.effect().is_some(),
         Reason::Done | Reason::OutcomeUnknown | Reason::AwaitingConfirmation => true,
         _ => of.history.iter().any(|attempt| arrived(attempt.outcome)),
     }

@@ -1,8 +1,9 @@
 //! Pages of what is remembered: complete, whatever is filtered and inserted meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{World, at, go, id};
+use crate::support::{World, at, commit_id, go, id};
 use proptest::prelude::*;
 use tipstaff::*;
 
@@ -153,4 +154,47 @@ proptest! {
         let found: BTreeSet<_> = rows.iter().map(|row| row.id).filter(|id| known.contains(id)).collect();
         prop_assert_eq!(found, expected.keys().copied().collect::<BTreeSet<_>>());
     }
+}
+
+/// A store whose trail grows by a row before its end is read, and before each of its first two pages is.
+struct Growing {
+    inner: MemoryStore,
+    rows: AtomicUsize,
+    pages: AtomicUsize,
+}
+
+impl Growing {
+    async fn grow(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        let n = self.rows.fetch_add(1, Ordering::SeqCst);
+        let row = AuditDraft::new(tenant.clone(), AuditCode::PolicySubjectDescribed, Actor::Host, at(0));
+        let (id, audit) = (commit_id(&format!("{n:x}")), vec![row]);
+        let (expect, fence, put) = (Vec::new(), Vec::new(), Vec::new());
+        self.inner.commit(&Commit { id, tenant: tenant.clone(), expect, fence, put, audit }).await.map(drop)
+    }
+}
+
+impl Store for Growing {
+    crate::pass_on! { inner: load, commit, claim, renew, due, upcoming, query, erase, now, unique }
+
+    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
+        if self.pages.fetch_add(1, Ordering::SeqCst) < 2 {
+            self.grow(&trail.tenant).await?;
+        }
+        self.inner.trail(trail).await
+    }
+
+    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
+        self.grow(tenant).await?;
+        self.inner.head(tenant, lane).await
+    }
+}
+
+#[test]
+fn a_trail_that_grows_while_it_is_verified_is_whole() {
+    let world = log();
+    let before = world.trail().len();
+    let store = Growing { inner: world.store.clone(), rows: 0.into(), pages: 0.into() };
+    let engine = Engine::new(store, world.target.clone(), RuleSet::from_json("[]").unwrap());
+    let head = go(engine.verify_audit(&world.tenant, None)).expect("nothing is missing");
+    assert_eq!(head.seq as usize, before + 3);
 }

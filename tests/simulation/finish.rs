@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use tipstaff::*;
 
 use crate::net::{Net, State};
+use crate::rows::{Row, versions};
 use crate::rules::{Rules, records, start};
 use crate::support::{go, id};
-use crate::target::{ONCE, Seen, honours_keys};
-use crate::witness::{APART, Checked, TOGETHER, VERSIONS, Violation, ensure, of_a_life, violated};
+use crate::target::{ALREADY, ONCE, Seen, honours_keys};
+use crate::witness::{APART, Checked, ROWS, TOGETHER, VERSIONS, Violation, ensure, violated};
 use crate::work::body;
 use crate::world::{DRAINS, Promises, World};
 
@@ -25,6 +26,7 @@ pub(crate) const OCCURRED: &str = "every occurrence is begun once or told as lef
 pub(crate) const VISITED: &str = "every subject of an audience is visited";
 pub(crate) const HELD: &str = "no restriction without a holder";
 pub(crate) const HOLDS: &str = "what somebody holds is there";
+pub(crate) const ERASED: &str = "what was told as erased is gone";
 pub(crate) const TOLD: &str = "an answer is refused only where its claim was lost";
 
 /// Everything that is left, read once.
@@ -117,7 +119,7 @@ fn told(net: &Net, rules: &Rules, left: &Left) -> Checked {
     ensure(TOGETHER, rows == found, || format!("{found} rows in the place of {rows}"))?;
     let mut of: BTreeMap<EnforcementId, Vec<&AuditRecord>> = BTreeMap::new();
     for row in &left.trail {
-        if let Some(about) = row.enforcement.filter(|_| of_a_life(&row.code)) {
+        if let Some(about) = row.enforcement {
             of.entry(about).or_default().push(row);
         }
     }
@@ -126,12 +128,15 @@ fn told(net: &Net, rules: &Rules, left: &Left) -> Checked {
         ensure(VERSIONS, record.version == changes.versions, || {
             format!("{}: {} after {changes:?}", record.key, record.version)
         })?;
-        let rows = of.get(&made.id).map_or(&[][..], Vec::as_slice);
-        ensure(TOGETHER, rows.len() as u64 == changes.rows, || {
-            format!("{}: {} rows for {changes:?}", record.key, rows.len())
+        let rows = of.get(&made.id).into_iter().flatten().filter(|row| Row::from(**row).tells_of(record));
+        let rows: Vec<&&AuditRecord> = rows.collect();
+        // That a notice is made, the row of its request tells.
+        let untold = changes.bare + u64::from(record.key.kind == Kind::Notice);
+        ensure(ROWS, record.version + changes.double == rows.len() as u64 + untold, || {
+            format!("{}: version {}, {} rows, {changes:?}", record.key, record.version, rows.len())
         })?;
         // Signals that are decided on together count their repeats in one change.
-        ensure(TOGETHER, changes.bare <= made.repeats, || {
+        ensure(ROWS, changes.bare <= made.repeats, || {
             format!("{}: {} repeats for {changes:?}", record.key, made.repeats)
         })?;
         let word = |row: &AuditRecord, name: &str| row.details.get(name).map(ToString::to_string);
@@ -146,7 +151,39 @@ fn told(net: &Net, rules: &Rules, left: &Left) -> Checked {
         let ends = before.is_none_or(|before| before == made.reason().as_str());
         ensure(PATH, ends, || format!("{} is {}", made.id, made.reason()))?;
     }
+    drop(state);
+    counted_by_rows(net, rules, left)?;
+    erasures(left)?;
     refusals(left)
+}
+
+/// Where the trail tells that somebody was erased, nothing personal is left of what it had of them when that
+/// was ordered first.
+fn erasures(left: &Left) -> Checked {
+    let rows = |code: &'static str| left.trail.iter().filter(move |row| row.code == code);
+    for erased in rows("POLICY_PERSONAL_DATA_ERASED") {
+        let of = |row: &&AuditRecord| row.subject == erased.subject;
+        let ordered = rows("POLICY_ERASURE_ORDERED").find(of).map_or(0, |row| row.seq);
+        ensure(ERASED, ordered > 0 && ordered < erased.seq, || format!("nobody has ordered {erased}"))?;
+        let before = left.trail.iter().filter(of).take_while(|row| row.seq < ordered);
+        let kept = before.flat_map(|row| row.personal.values()).find(|field| field.value.is_some());
+        ensure(ERASED, kept.is_none(), || format!("{kept:?} is left after {erased}"))?;
+    }
+    Ok(())
+}
+
+/// Where the trail tells each change of a record, it has as many versions, but for the one that a run begins
+/// with.
+fn counted_by_rows(net: &Net, rules: &Rules, left: &Left) -> Checked {
+    let rows: Vec<Row<'_>> = left.trail.iter().map(Row::from).collect();
+    for record in records(&net.store, &rules.tenant, Kind::ALL) {
+        let Some(told) = versions(&record, &rows) else { continue };
+        let known = rules.records.iter().any(|known| known.key == record.key);
+        ensure(ROWS, record.version == told + u64::from(known), || {
+            format!("{}: version {}, {told} rows", record.key, record.version)
+        })?;
+    }
+    Ok(())
 }
 
 /// An answer that the trail calls too late was that of a claim that somebody else had by then.
@@ -240,6 +277,7 @@ fn ended(net: &Net, left: &Left) -> Checked {
         match made.reason() {
             Reason::Done if honours_keys(made.action.as_str()) => ensure(EFFECT, seen.effects == 1, effects)?,
             Reason::Done => ensure(EFFECT, seen.effects == 1 || (seen.late && seen.effects > 1), effects)?,
+            Reason::NoOp => ensure(ALREADY, state.targets.already.contains(&made.id), effects)?,
             Reason::PermanentError => ensure(WHY, seen.refused, effects)?,
             Reason::Exhausted => {
                 let capped = made.attempts >= made.retry.attempts;
@@ -340,7 +378,11 @@ fn restrictions(net: &Net, rules: &Rules, left: &Left) -> Result<u64, Violation>
     let state = net.state();
     let targets = &state.targets;
     let of = |user: &str, what: &str| {
-        let name = if what == "lock" { "lock_account" } else { "restrict_access" };
+        let name = match what {
+            "lock" => "lock_account",
+            "scope" => "restrict_access",
+            _ => "take_badge",
+        };
         effects
             .iter()
             .find(|effect| effect.subject.user.as_str() == user && effect.apply.action.as_str() == name)
@@ -360,7 +402,7 @@ fn restrictions(net: &Net, rules: &Rules, left: &Left) -> Result<u64, Violation>
         })?;
         let sure = |held: &Held| {
             let made = left.enforcements.iter().find(|(_, made)| made.id == held.enforcement);
-            made.is_some_and(|(_, made)| made.reason() == Reason::Done)
+            made.is_some_and(|(_, made)| made.status() == Status::Succeeded)
         };
         let brought = effect.is_some_and(|effect| effect.holders().iter().any(sure));
         ensure(HOLDS, *there || !brought, || format!("{what} of {user}: {effect:?}"))?;

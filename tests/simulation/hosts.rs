@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use tipstaff::*;
 
+use crate::finish::CHAIN;
 use crate::net::Wire;
 use crate::support::id;
 use crate::target::Port;
@@ -58,7 +59,7 @@ impl World {
         let carries = (place % 2 == 1).then_some(carries);
         let port = Port { net: Arc::clone(&self.net), worker: worker.clone(), carries };
         // Both tenants have their rules in the store already.
-        let engine = Engine::new(Wire(Arc::clone(&self.net)), port, self.rules[0].set.clone());
+        let engine = Engine::new(Wire::to(&self.net), port, self.rules[0].set.clone());
         let batch = self.random.pick(&[1, 1, 5]);
         // So seldom that what must not be slept through would be.
         let poll = self.random.pick(&[Span::hours(1), Span::hours(6)]);
@@ -126,7 +127,7 @@ impl World {
         let promises = &mut self.promises[tenant];
         match &bound {
             Bound::Switch { .. } => promises.stopped = true,
-            Bound::Exempt { .. } => promises.exempted = true,
+            Bound::Exempt { .. } | Bound::Waive { .. } => promises.exempted = true,
             Bound::Active { .. } | Bound::Edit => promises.edited = true,
             _ => {}
         }
@@ -295,6 +296,7 @@ impl World {
                     }
                 }
             }
+            Ok(Done::Verified(found)) => ensure(CHAIN, found.is_ok(), || format!("{found:?}"))?,
             Ok(_) => {
                 ensure(REFUSED, !matches!(work, Work::Wrong(_)), || format!("{work:?} was taken"))?;
                 if let Some(Bound::Vote { request, person, verdict, .. }) = &self.items[item].bound {

@@ -18,6 +18,7 @@ mod finish;
 mod hosts;
 mod net;
 mod random;
+mod rows;
 mod rules;
 #[path = "../support/mod.rs"]
 mod support;
@@ -100,7 +101,7 @@ fn hold(weight: Weight) {
     }
     println!("{} seeds {first} to {}: no violation; {sums:?}", weight.name(), first + runs - 1);
     // What was to go wrong went wrong.
-    let all = [sums.falls, sums.pauses, sums.ends, sums.shared];
+    let all = [sums.falls, sums.pauses, sums.ends, sums.shared, sums.idle];
     assert!(runs < 100 || all.iter().all(|count| *count > 0), "{sums:?}");
     assert!(runs < 10_000 || sums.late > 0, "{sums:?}");
 }
@@ -148,6 +149,7 @@ impl Tally {
             ends: self.ends + other.ends,
             shared: self.shared + other.shared,
             late: self.late + other.late,
+            idle: self.idle + other.idle,
             untold: self.untold + other.untold,
         }
     }

@@ -1,7 +1,7 @@
 //! What lies between hosts and the world: every call of a store or a delivery waits here once for its
 //! turn, and may fail, be applied without an answer, or be the last thing that its host did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,10 +12,11 @@ use tipstaff::*;
 use crate::random::Random;
 use crate::support::go;
 use crate::target::Targets;
-use crate::witness::{Checked, Violation, Witness};
+use crate::witness::{Checked, Violation, Witness, facet};
+use crate::work::body;
 
 /// What becomes of one call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Hit {
     /// It is applied and answered.
     None,
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub(crate) witness: Witness,
     pub(crate) targets: Targets,
     pub(crate) calls: u64,
+    /// Which of them were hit, and how.
+    pub(crate) struck: BTreeSet<(&'static str, Hit)>,
     /// The host whose turn it is fell.
     pub(crate) fell: bool,
     /// The worker whose turn it is, if it runs what is due.
@@ -79,6 +82,7 @@ impl Net {
             witness: Witness::default(),
             targets: Targets::default(),
             calls: 0,
+            struck: BTreeSet::new(),
             fell: false,
             worker: None,
             who: String::new(),
@@ -127,14 +131,14 @@ impl Net {
     }
 
     /// Waits for its turn, and learns what becomes of the call.
-    pub(crate) async fn turn(&self) -> Hit {
+    pub(crate) async fn turn(&self, name: &'static str) -> Hit {
         let mut polled = false;
         poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
         let mut state = self.state();
         let call = state.calls;
         state.calls += 1;
         let State { faults, random, .. } = &mut *state;
-        match faults {
+        let hit = match faults {
             Faults::Peace => Hit::None,
             Faults::Chance { before, lost } => match random.next() % 1_000 {
                 n if n < *before => Hit::Before,
@@ -142,18 +146,17 @@ impl Net {
                 _ => Hit::None,
             },
             Faults::Script(script) => script.get(&call).copied().unwrap_or(Hit::None),
+        };
+        if hit != Hit::None {
+            state.struck.insert((name, hit));
         }
+        hit
     }
 
     /// The host of the call that was hit so ends here.
     pub(crate) async fn fall<T>(&self) -> T {
         self.state().fell = true;
         pending().await
-    }
-
-    /// Whether the effect of a key is there.
-    pub(crate) fn is_there(&self, key: EnforcementId) -> bool {
-        self.state().targets.keys.get(&key).is_some_and(|seen| seen.effects > 0)
     }
 
     fn rows(&self, tenant: &TenantId) -> u64 {
@@ -174,29 +177,64 @@ impl Net {
 }
 
 /// The store, as a host sees it.
-#[derive(Clone)]
-pub(crate) struct Wire(pub(crate) Arc<Net>);
+pub(crate) struct Wire(Watched);
 
 impl Wire {
+    pub(crate) fn to(net: &Arc<Net>) -> Self {
+        Self(Watched { net: Arc::clone(net), store: net.store.clone() })
+    }
+
     async fn pass<T: Send>(
         &self,
-        name: &str,
+        name: &'static str,
         apply: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        let hit = self.0.turn().await;
+        let net = &self.0.net;
+        let hit = net.turn(name).await;
         if hit != Hit::None {
-            self.0.trace(|| format!("{name}: {hit:?}"));
+            net.trace(|| format!("{name}: {hit:?}"));
         }
         if hit == Hit::Before {
             return Err(StoreError::Unavailable("the line is down".to_owned()));
         }
         let answer = apply.await;
+        net.state().witness.heard(hit == Hit::None);
         match hit {
-            Hit::Crash => self.0.fall().await,
+            Hit::Crash => net.fall().await,
             Hit::Lost => Err(StoreError::Unknown("the line went dead".to_owned())),
             _ => answer,
         }
     }
+}
+
+/// Declares the calls of a store, each of which waits for its turn. One that is added to [`Store`] does not
+/// compile before it stands here.
+macro_rules! calls {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)+) => {
+        /// The calls of a store, by name.
+        pub(crate) const CALLS: &[&str] = &[$(stringify!($name)),+];
+
+        impl Store for Wire {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+                self.pass(stringify!($name), self.0.$name($($arg),*)).await
+            })+
+        }
+    };
+}
+
+calls! {
+    load(keys: &[Key]) -> Vec<Option<Record>>;
+    commit(commit: &Commit) -> Committed;
+    claim(claim: &Claim) -> Vec<Record>;
+    renew(renewal: &Renewal) -> Time;
+    due(page: &DuePage) -> Vec<Record>;
+    upcoming(ask: &Ahead) -> Upcoming;
+    query(query: &Query) -> Page<Record>;
+    trail(trail: &Trail) -> Vec<AuditRecord>;
+    head(tenant: &TenantId, lane: u16) -> Head;
+    erase(tenant: &TenantId, user: &UserId) -> u64;
+    now() -> Time;
+    unique() -> Salt;
 }
 
 fn short(key: &Key) -> String {
@@ -204,118 +242,82 @@ fn short(key: &Key) -> String {
 }
 
 fn told(record: &Record) -> String {
-    let facet =
-        |wanted| record.facets.iter().find(|(facet, _)| *facet == wanted).map(|(_, value)| value.as_str());
-    let action = facet(Facet::Action).unwrap_or_default();
-    let reason = facet(Facet::Reason).or(facet(Facet::Status)).unwrap_or_default();
+    let action = facet(record, Facet::Action).unwrap_or_default();
+    let reason = facet(record, Facet::Reason).or(facet(record, Facet::Status)).unwrap_or_default();
     format!("{} v{} {action} {reason}", short(&record.key), record.version)
 }
 
-impl Store for Wire {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.pass("load", self.0.store.load(keys)).await
-    }
+/// What ended with nothing to do.
+fn idle(put: &[Record]) -> impl Iterator<Item = Enforcement> {
+    put.iter().filter(|record| facet(record, Facet::Reason) == Some("no_op")).map(body)
+}
+
+/// The store itself, with a witness beside it.
+struct Watched {
+    net: Arc<Net>,
+    store: MemoryStore,
+}
+
+impl Store for Watched {
+    crate::pass_on! { store: load, due, query, trail, head, erase, now, unique }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
-        let apply = async {
-            let net = &self.0;
-            let before = net.rows(&commit.tenant);
-            let answer = net.store.commit(commit).await;
-            let grown = net.rows(&commit.tenant) - before;
-            let mut state = net.state();
-            let worker = state.worker.clone();
-            let checked = state.witness.committed(commit, &answer, grown, worker.as_deref());
-            drop(state);
-            net.check(checked);
-            net.trace(|| {
-                let puts: Vec<_> = commit.put.iter().map(told).collect();
-                let rows: Vec<_> = commit.audit.iter().map(|draft| draft.code.as_str()).collect();
-                format!("commit [{}] {} -> {answer:?}", puts.join(", "), rows.join(" "))
-            });
-            answer
-        };
-        self.pass("commit", apply).await
+        let net = &self.net;
+        let before = net.rows(&commit.tenant);
+        let answer = self.store.commit(commit).await;
+        let grown = net.rows(&commit.tenant) - before;
+        let mut state = net.state();
+        let worker = state.worker.clone();
+        let checked = state.witness.committed(commit, &answer, grown, worker.as_deref());
+        let checked = checked.and_then(|()| match answer {
+            Ok(Committed::Applied) => {
+                idle(&commit.put).try_for_each(|made| state.targets.nothing_to_do(&made))
+            }
+            _ => Ok(()),
+        });
+        drop(state);
+        net.check(checked);
+        net.trace(|| {
+            let puts: Vec<_> = commit.put.iter().map(told).collect();
+            let rows: Vec<_> = commit.audit.iter().map(|draft| draft.code.as_str()).collect();
+            format!("commit [{}] {} -> {answer:?}", puts.join(", "), rows.join(" "))
+        });
+        answer
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
-        let apply = async {
-            let net = &self.0;
-            let before: Vec<u64> = net.tenants.iter().map(|tenant| net.rows(tenant)).collect();
-            let answer = net.store.claim(claim).await;
-            let now = net.now();
-            if let Ok(taken) = &answer {
-                let grown = net
-                    .tenants
-                    .iter()
-                    .zip(before)
-                    .map(|(tenant, before)| (tenant, net.rows(tenant) - before));
-                let grown: Vec<_> = grown.collect();
-                let controls = if taken.is_empty() { BTreeMap::new() } else { net.controls() };
-                let mut state = net.state();
-                let checked = state.witness.claimed(claim, taken, &grown, now, &controls);
-                drop(state);
-                net.check(checked);
-                if !taken.is_empty() {
-                    net.trace(|| {
-                        format!("claim [{}]", taken.iter().map(told).collect::<Vec<_>>().join(", "))
-                    });
-                }
-            }
-            answer
-        };
-        let answer = self.pass("claim", apply).await;
+        let net = &self.net;
+        let before: Vec<u64> = net.tenants.iter().map(|tenant| net.rows(tenant)).collect();
+        let answer = self.store.claim(claim).await;
+        let now = net.now();
         if let Ok(taken) = &answer {
-            self.0.state().witness.told(claim, taken);
+            let grown = net.tenants.iter().zip(before);
+            let grown: Vec<_> = grown.map(|(tenant, before)| (tenant, net.rows(tenant) - before)).collect();
+            let controls = if taken.is_empty() { BTreeMap::new() } else { net.controls() };
+            let mut state = net.state();
+            let checked = state.witness.claimed(claim, taken, &grown, now, &controls);
+            taken.iter().for_each(|record| state.targets.claimed(&record.key));
+            drop(state);
+            net.check(checked);
+            if !taken.is_empty() {
+                net.trace(|| format!("claim [{}]", taken.iter().map(told).collect::<Vec<_>>().join(", ")));
+            }
         }
         answer
     }
 
     async fn renew(&self, renewal: &Renewal) -> Result<Time, StoreError> {
-        let apply = async {
-            let until = self.0.store.renew(renewal).await?;
-            self.0.state().witness.renewed(&renewal.key, until);
-            Ok(until)
-        };
-        self.pass("renew", apply).await
-    }
-
-    async fn due(&self, page: &DuePage) -> Result<Vec<Record>, StoreError> {
-        self.pass("due", self.0.store.due(page)).await
+        let until = self.store.renew(renewal).await?;
+        self.net.state().witness.renewed(&renewal.key, until);
+        Ok(until)
     }
 
     async fn upcoming(&self, ask: &Ahead) -> Result<Upcoming, StoreError> {
-        let apply = async {
-            let net = &self.0;
-            let answer = net.store.upcoming(ask).await;
-            let now = net.now();
-            let mut state = net.state();
-            state.ahead = state.witness.ahead(ask, now);
-            answer
-        };
-        self.pass("upcoming", apply).await
-    }
-
-    async fn query(&self, query: &Query) -> Result<Page<Record>, StoreError> {
-        self.pass("query", self.0.store.query(query)).await
-    }
-
-    async fn trail(&self, trail: &Trail) -> Result<Vec<AuditRecord>, StoreError> {
-        self.pass("trail", self.0.store.trail(trail)).await
-    }
-
-    async fn head(&self, tenant: &TenantId, lane: u16) -> Result<Head, StoreError> {
-        self.pass("head", self.0.store.head(tenant, lane)).await
-    }
-
-    async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.pass("erase", self.0.store.erase(tenant, user)).await
-    }
-
-    async fn now(&self) -> Result<Time, StoreError> {
-        self.pass("now", self.0.store.now()).await
-    }
-
-    async fn unique(&self) -> Result<Salt, StoreError> {
-        self.pass("unique", self.0.store.unique()).await
+        let net = &self.net;
+        let answer = self.store.upcoming(ask).await;
+        let now = net.now();
+        let mut state = net.state();
+        state.ahead = state.witness.ahead(ask, now);
+        answer
     }
 }

@@ -29,12 +29,20 @@ const LOCK: &str = r#"
   { "id": "keep", "trigger": { "event": { "pattern": { "do": ["keep", "both"] } } },
     "actions": [{ "key": "a", "type": "lock_account", "approval": "none", "for": "2h" }] }"#;
 
-/// Scores that restrict while they last, and what is harmful when it comes late.
+/// What must not be repeated where it stands, and how it is taken back.
+const TYPES: &str = r#""types": [
+  { "name": "take_badge", "category": "access_control", "approval": false, "inverse": "give_badge", "retry": "not_idempotent" },
+  { "name": "give_badge", "category": "access_control", "approval": false, "restricts": false, "retry": "keyed" }]"#;
+
+/// Scores that restrict while they last, what is harmful when it comes late, and what stands already for
+/// whoever does it twice.
 const SCORE: &str = r#"
   { "id": "fall", "trigger": { "score": { "enters": ["red", "critical"], "first": true, "cooldown": "15m" } },
     "actions": [{ "key": "a", "type": "restrict_access", "params": { "scope": "mail" }, "approval": "none", "for": "45m" }] },
   { "id": "revoke", "trigger": { "event": { "pattern": { "do": ["revoke"] } } },
-    "actions": [{ "key": "a", "type": "revoke_sessions", "approval": "none" }] }"#;
+    "actions": [{ "key": "a", "type": "revoke_sessions", "approval": "none" }] },
+  { "id": "badge", "trigger": { "event": { "pattern": { "do": ["badge"] } } },
+    "actions": [{ "key": "a", "type": "take_badge", "for": "45m" }] }"#;
 
 /// Three times a day, for everybody who is known.
 const CLOCK: &str = r#"
@@ -89,14 +97,14 @@ fn prepare(set: usize, tenant: &str) -> Rules {
     let (parts, edit, words): (&[&str], _, &'static [&'static str]) = match set {
         0 => (&[MAIL], EDIT_MAIL, &["mail", "hr", "all", "hook"]),
         1 => (&[LOCK], EDIT_HOLD, &["ask", "ask", "hold", "keep", "both"]),
-        2 => (&[SCORE], "", &["revoke"]),
+        2 => (&[SCORE], "", &["revoke", "badge"]),
         3 => (&[MAIL, CLOCK], EDIT_MAIL, &["mail", "hr", "all"]),
         4 => (&[MAIL, LOCK], EDIT_HOLD, &["mail", "hr", "all", "hook", "ask", "hold", "both"]),
-        5 => (&[LOCK, SCORE], EDIT_HOLD, &["ask", "ask", "hold", "keep", "both", "revoke"]),
-        6 => (&[MAIL, SCORE, CLOCK], EDIT_MAIL, &["mail", "hr", "all", "hook", "revoke"]),
+        5 => (&[LOCK, SCORE], EDIT_HOLD, &["ask", "ask", "hold", "keep", "both", "revoke", "badge"]),
+        6 => (&[MAIL, SCORE, CLOCK], EDIT_MAIL, &["mail", "hr", "all", "hook", "revoke", "badge"]),
         _ => (&[LOCK, CLOCK], EDIT_HOLD, &["ask", "ask", "hold", "keep", "both"]),
     };
-    let document = format!("{{ {APPROVERS}, \"rules\": [{}] }}", parts.join(","));
+    let document = format!("{{ {APPROVERS}, {TYPES}, \"rules\": [{}] }}", parts.join(","));
     let set = RuleSet::from_json(&document).unwrap_or_else(|error| panic!("{error}"));
     let edited = if edit == EDIT_MAIL { "mail" } else { "hold" };
     let edit = if edit.is_empty() { "[]" } else { edit };

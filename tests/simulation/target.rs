@@ -15,6 +15,7 @@ pub(crate) const APPROVED: &str = "no delivery without its approval";
 pub(crate) const CAPPED: &str = "no more deliveries than attempts are allowed";
 pub(crate) const CARRIED: &str = "a host is given only what it carries";
 pub(crate) const ONCE: &str = "an effect is there once";
+pub(crate) const ALREADY: &str = "nothing to do means that the target was in that state already";
 
 /// A tenant's user, and the name of a restriction.
 pub(crate) type Place = (TenantId, String, &'static str);
@@ -39,12 +40,25 @@ pub(crate) struct Targets {
     pub(crate) keys: BTreeMap<EnforcementId, Seen>,
     /// Who is under which restriction.
     pub(crate) restricted: BTreeMap<Place, bool>,
+    /// Everything that changed a restriction, in its order: which, whether it is there since, and whether
+    /// the worker's claim was somebody else's by then.
+    changes: Vec<(Place, bool, bool)>,
+    /// How many of these there were when an enforcement was claimed last.
+    claimed: BTreeMap<String, usize>,
+    /// What ended with nothing to do, and had nothing.
+    pub(crate) already: BTreeSet<EnforcementId>,
     /// Restrictions that a worker changed after its claim was somebody else's; it has not told yet.
     pub(crate) untold: BTreeMap<Place, String>,
     /// Of a thousand deliveries, how many are refused for a while, for good, or get no answer.
     pub(crate) moods: [u64; 3],
     /// Actions that are refused whenever they come.
     pub(crate) poison: Option<&'static str>,
+    /// Of a thousand deliveries of what is so already, how many are answered so.
+    pub(crate) frank: u64,
+    /// How long each takes.
+    pub(crate) takes: Span,
+    /// The action of which the first answer is lost, whatever else happens.
+    pub(crate) mute: Option<&'static str>,
 }
 
 /// The way of one host to the targets.
@@ -62,7 +76,53 @@ fn restriction(action: &str) -> Option<(&'static str, bool)> {
         "unlock_account" => Some(("lock", false)),
         "restrict_access" => Some(("scope", true)),
         "lift_restriction" => Some(("scope", false)),
+        "take_badge" => Some(("badge", true)),
+        "give_badge" => Some(("badge", false)),
         _ => None,
+    }
+}
+
+fn place_of(tenant: &TenantId, subject: &Subject, action: &ActionType) -> Option<(Place, bool)> {
+    let (what, there) = restriction(action.as_str())?;
+    Some(((tenant.clone(), subject.user.to_string(), what), there))
+}
+
+impl Targets {
+    /// Whether a delivery would change nothing: its restriction is as it asks, or its key had its effect.
+    fn is_so(&self, job: &Job) -> bool {
+        match place_of(&job.tenant, &job.subject, &job.action) {
+            Some((place, there)) => self.restricted.get(&place).copied().unwrap_or(false) == there,
+            None => honours_keys(job.action.as_str()) && self.had_effect(job.key),
+        }
+    }
+
+    fn had_effect(&self, key: EnforcementId) -> bool {
+        self.keys.get(&key).is_some_and(|seen| seen.effects > 0)
+    }
+
+    /// A worker has claimed it.
+    pub(crate) fn claimed(&mut self, key: &Key) {
+        self.claimed.insert(key.id.clone(), self.changes.len());
+    }
+
+    /// An enforcement ends with nothing to do: its target was in that state at some moment since it was
+    /// claimed. Of what restricts nobody, its own key had its effect. What a worker changed whose claim was
+    /// somebody else's, nobody can know before it tells.
+    pub(crate) fn nothing_to_do(&mut self, made: &Enforcement) -> Checked {
+        let holds = match place_of(&made.tenant, &made.subject, &made.action) {
+            None => self.had_effect(made.id),
+            Some((place, there)) => {
+                let since = self.claimed.get(&made.id.to_string()).copied().unwrap_or(0);
+                let of = |change: &&(Place, bool, bool)| change.0 == place;
+                let (before, after) = self.changes.split_at(since);
+                let was = before.iter().rev().find(of).is_some_and(|change| change.1);
+                was == there
+                    || after.iter().filter(of).any(|change| change.1 == there)
+                    || self.changes.iter().rev().find(of).is_some_and(|change| change.2)
+            }
+        };
+        self.already.insert(made.id);
+        ensure(ALREADY, holds, || made.to_string())
     }
 }
 
@@ -71,37 +131,45 @@ pub(crate) fn honours_keys(action: &str) -> bool {
     !action.starts_with("escalate_")
 }
 
-impl Delivery for Port {
-    fn channels(&self) -> Option<BTreeSet<ActionType>> {
-        self.carries.clone()
-    }
+/// Declares the calls of a delivery, each of which waits for its turn. One that is added to [`Delivery`] does
+/// not compile before it stands here.
+macro_rules! calls {
+    ($($name:ident -> $answer:ty: $now:ident;)+) => {
+        /// The calls of a delivery, by name.
+        pub(crate) const CALLS: &[&str] = &[$(stringify!($name)),+];
 
-    fn deliver<'a>(&'a self, job: &'a Job) -> Answer<'a, Delivered> {
-        Box::pin(async move {
-            let hit = self.net.turn().await;
-            let delivered = self.deliver_now(job, hit);
-            self.net
-                .trace(|| format!("deliver {} {} -> {:?} {hit:?}", job.action, job.key, delivered.outcome));
-            if hit == Hit::Crash { self.net.fall().await } else { delivered }
-        })
-    }
-
-    fn probe<'a>(&'a self, job: &'a Job) -> Answer<'a, Probe> {
-        Box::pin(async move {
-            let hit = self.net.turn().await;
-            let there = self.net.is_there(job.key);
-            self.net.trace(|| format!("probe {} -> {there} {hit:?}", job.key));
-            match hit {
-                Hit::Crash => self.net.fall().await,
-                Hit::Before | Hit::Lost => Probe::Unknown,
-                Hit::None if there => Probe::Done,
-                Hit::None => Probe::NotDone,
+        impl Delivery for Port {
+            fn channels(&self) -> Option<BTreeSet<ActionType>> {
+                self.carries.clone()
             }
-        })
-    }
+
+            $(fn $name<'a>(&'a self, job: &'a Job) -> Answer<'a, $answer> {
+                Box::pin(async move {
+                    let hit = self.net.turn(stringify!($name)).await;
+                    let answer = self.$now(job, hit);
+                    if hit == Hit::Crash { self.net.fall().await } else { answer }
+                })
+            })+
+        }
+    };
+}
+
+calls! {
+    deliver -> Delivered: deliver_now;
+    probe -> Probe: probe_now;
 }
 
 impl Port {
+    fn probe_now(&self, job: &Job, hit: Hit) -> Probe {
+        let there = self.net.state().targets.had_effect(job.key);
+        self.net.trace(|| format!("probe {} -> {there} {hit:?}", job.key));
+        match hit {
+            Hit::Before | Hit::Lost => Probe::Unknown,
+            Hit::Crash | Hit::None if there => Probe::Done,
+            Hit::Crash | Hit::None => Probe::NotDone,
+        }
+    }
+
     fn deliver_now(&self, job: &Job, hit: Hit) -> Delivered {
         let late = match self.claim_of(job) {
             Ok(late) => late,
@@ -111,6 +179,9 @@ impl Port {
             }
         };
         let mut state = self.net.state();
+        let first = !state.targets.keys.contains_key(&job.key);
+        let mute = first && state.targets.mute == Some(job.action.as_str());
+        let hit = if mute && hit == Hit::None { Hit::Lost } else { hit };
         let outcome = mood(&mut state, job, hit);
         let who = state.who.clone();
         let seen = state.targets.keys.entry(job.key).or_default();
@@ -136,16 +207,19 @@ impl Port {
             // What cannot honour a key has its effect again when a worker outlives its lease.
             checked =
                 ensure(ONCE, effects == 1 || late_once, || format!("{} {}: {effects}", job.action, job.key));
-            if let Some((what, there)) = restriction(job.action.as_str()) {
-                let place = (job.tenant.clone(), job.subject.user.to_string(), what);
+            if let Some((place, there)) = place_of(&job.tenant, &job.subject, &job.action) {
                 if late {
                     state.targets.untold.insert(place.clone(), who);
                 }
+                state.targets.changes.push((place.clone(), there, late));
                 state.targets.restricted.insert(place, there);
             }
         }
+        let takes = state.targets.takes;
         drop(state);
         self.net.check(checked);
+        self.net.advance_to(self.net.now().after(takes));
+        self.net.trace(|| format!("deliver {} {} -> {outcome:?} {hit:?}", job.action, job.key));
         outcome.into()
     }
 
@@ -196,6 +270,9 @@ fn mood(state: &mut State, job: &Job, hit: Hit) -> Outcome {
     let takes_back = matches!(restriction(job.action.as_str()), Some((_, false)));
     if targets.poison == Some(job.action.as_str()) {
         return Outcome::Retry { after: None };
+    }
+    if targets.is_so(job) && random.chance(targets.frank) {
+        return Outcome::NoOp;
     }
     if matches!(faults, Faults::Peace | Faults::Script(_)) {
         return Outcome::Done;

@@ -6,8 +6,11 @@ use std::fmt;
 
 use tipstaff::*;
 
+use crate::rows::{Change, Row, of_change, of_changes};
+
 /// The invariants, by the names that failures show.
 pub(crate) const TOGETHER: &str = "a change and its audit row appear together or not at all";
+pub(crate) const ROWS: &str = "a record has as many versions as audit rows";
 pub(crate) const VERSIONS: &str = "each change raises the version by one";
 pub(crate) const TOKENS: &str = "tokens strictly rise";
 pub(crate) const FINAL: &str = "terminal states never change";
@@ -40,48 +43,23 @@ pub(crate) fn ensure(invariant: &'static str, holds: bool, seen: impl FnOnce() -
     if holds { Ok(()) } else { violated(invariant, seen()) }
 }
 
-/// The audit codes of an enforcement's own life: one row for each of its changes.
-pub(crate) fn of_a_life(code: &str) -> bool {
-    const BESIDE: [&str; 7] = [
-        "ENFORCEMENT_SETTLE_REFUSED",
-        "ENFORCEMENT_EFFECT_HELD",
-        "ENFORCEMENT_EFFECT_RELEASED",
-        "ENFORCEMENT_EFFECT_LIFTED",
-        "ENFORCEMENT_UNDONE",
-        "ENFORCEMENT_NOT_REVERSED",
-        "ENFORCEMENT_BROKE_GLASS",
-    ];
-    let own = code.starts_with("ENFORCEMENT_") && !BESIDE.contains(&code);
-    own || code == "APPROVAL_NOTICE_SENT" || code == "APPROVAL_NOTICE_FAILED"
-}
-
-/// A record as it was applied last.
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    version: u64,
-    token: u64,
-    lease: Option<Lease>,
-    status: Option<String>,
-    reason: Option<String>,
-    due: Option<Time>,
-    waits: Option<Queue>,
-}
-
 /// How often an enforcement was changed, and by how many rows of the audit trail it was told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) versions: u64,
     pub(crate) rows: u64,
-    /// Changes without a row: repeats of a storm, which are counts and no states.
+    /// Changes without a row, but for the making of a notice: repeats of a storm, which are counts and no
+    /// states.
     pub(crate) bare: u64,
-    /// Repeats, as the last such change has them.
-    repeats: u64,
+    /// Changes of two rows: an undo that is called off in the commit that makes it, or gives it back.
+    pub(crate) double: u64,
 }
 
 /// Everything that was applied, in short.
 #[derive(Default)]
 pub(crate) struct Witness {
-    seen: BTreeMap<Key, Seen>,
+    /// Each record as it was applied last.
+    seen: BTreeMap<Key, Record>,
     pub(crate) changes: BTreeMap<Key, Changes>,
     /// How many rows the audit trail of each tenant must have.
     rows: BTreeMap<TenantId, u64>,
@@ -89,14 +67,20 @@ pub(crate) struct Witness {
     born: BTreeMap<Key, u64>,
     /// Which tenant each worker served last.
     served: BTreeMap<WorkerId, TenantId>,
+    /// From whom the last claim took last.
+    taken: Option<(WorkerId, TenantId)>,
 }
 
-fn facet(record: &Record, wanted: Facet) -> Option<String> {
-    record.facets.iter().find(|(facet, _)| *facet == wanted).map(|(_, value)| value.clone())
+pub(crate) fn facet(record: &Record, wanted: Facet) -> Option<&str> {
+    record.facets.iter().find(|(facet, _)| *facet == wanted).map(|(_, value)| value.as_str())
 }
 
-fn is_over(status: Option<&String>) -> bool {
-    status.is_some_and(|status| status == "succeeded" || status == "failed")
+fn reason(record: &Record) -> Option<&str> {
+    facet(record, Facet::Reason)
+}
+
+fn is_over(record: &Record) -> bool {
+    matches!(facet(record, Facet::Status), Some("succeeded" | "failed"))
 }
 
 fn is_carried(kind: Kind) -> bool {
@@ -106,11 +90,8 @@ fn is_carried(kind: Kind) -> bool {
 impl Witness {
     /// Somebody who has seen that these are there.
     pub(crate) fn of<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
-        let seen = |record: &Record| {
-            let Record { version, due_at, .. } = *record;
-            (record.key.clone(), Seen { version, due: due_at, ..Seen::default() })
-        };
-        Self { seen: records.into_iter().map(seen).collect(), ..Self::default() }
+        let seen = records.into_iter().map(|record| (record.key.clone(), record.clone()));
+        Self { seen: seen.collect(), ..Self::default() }
     }
 
     /// How many rows the audit trail of a tenant must have.
@@ -134,65 +115,44 @@ impl Witness {
         }
         *self.rows.entry(commit.tenant.clone()).or_default() += rows;
         self.commits += 1;
-        for draft in &commit.audit {
-            let Some(id) = draft.enforcement.filter(|_| of_a_life(draft.code.as_str())) else { continue };
-            ensure(APART, draft.tenant == commit.tenant, || format!("{} tells of {id}", commit.tenant))?;
-            let id = id.to_string();
-            let changed = commit.put.iter().any(|record| is_carried(record.key.kind) && record.key.id == id);
-            ensure(TOGETHER, changed, || format!("{} says what {id} did not do", draft.code.as_str()))?;
-        }
-        commit.put.iter().try_for_each(|record| self.put(record, commit, worker))
+        let stranger = commit.audit.iter().find(|draft| draft.tenant != commit.tenant);
+        ensure(APART, stranger.is_none(), || format!("{} writes {stranger:?}", commit.tenant))?;
+        let rows: Vec<Row<'_>> = commit.audit.iter().map(Row::from).collect();
+        of_changes(&rows, &commit.put)?;
+        commit.put.iter().try_for_each(|record| self.put(record, &rows, commit, worker))
     }
 
-    fn put(&mut self, record: &Record, commit: &Commit, worker: Option<&str>) -> Checked {
+    fn put(&mut self, record: &Record, rows: &[Row<'_>], commit: &Commit, worker: Option<&str>) -> Checked {
         let key = &record.key;
         ensure(APART, key.tenant == commit.tenant, || format!("{} writes {key}", commit.tenant))?;
-        let seen = self.seen.get(key).cloned().unwrap_or_default();
-        ensure(VERSIONS, record.version == seen.version, || {
-            format!("{key} went from {} to {}", seen.version, record.version + 1)
+        let before = self.seen.get(key);
+        let (version, token) = before.map_or((0, 0), |before| (before.version, before.token));
+        ensure(VERSIONS, record.version == version, || {
+            format!("{key} went from {version} to {}", record.version + 1)
         })?;
-        ensure(TOKENS, record.token >= seen.token, || {
-            format!("{key}: {} after {}", record.token, seen.token)
-        })?;
-        let (status, reason) = (facet(record, Facet::Status), facet(record, Facet::Reason));
+        ensure(TOKENS, record.token >= token, || format!("{key}: {} after {token}", record.token))?;
+        let rows: Vec<&Row<'_>> = rows.iter().filter(|row| row.tells_of(record)).collect();
+        of_change(&Change { before, record }, &rows)?;
         if is_carried(key.kind) {
-            ensure(FINAL, !is_over(seen.status.as_ref()) || reason == seen.reason, || {
-                format!("{key} was {:?} and is {reason:?}", seen.reason)
+            let was = before.and_then(reason);
+            ensure(FINAL, !before.is_some_and(is_over) || reason(record) == was, || {
+                format!("{key} was {was:?} and is {:?}", reason(record))
             })?;
-            let about = |draft: &&AuditDraft| {
-                of_a_life(draft.code.as_str()) && draft.enforcement.is_some_and(|id| id.to_string() == key.id)
-            };
-            let rows = commit.audit.iter().filter(about).count() as u64;
-            // A notice comes into being with the request that it is about, in the row of that.
-            let silent = key.kind == Kind::Notice && seen.version == 0;
-            ensure(TOGETHER, rows > 0 || silent || reason == seen.reason, || {
-                format!("{key} went from {:?} to {reason:?} without a row", seen.reason)
-            })?;
-            let changes = self.changes.entry(key.clone()).or_default();
-            changes.versions += 1;
-            changes.rows += rows;
-            if rows == 0 && !silent {
-                changes.bare += 1;
-                let made: Enforcement = serde_json::from_str(&record.body).expect("it is sound");
-                let before = std::mem::replace(&mut changes.repeats, made.repeats);
-                ensure(TOGETHER, made.repeats > before, || {
-                    format!("{key} is written, and nothing has changed")
-                })?;
-            }
-            let held = seen.reason.as_deref() == Some("running") && reason != seen.reason;
-            if let (true, Some(worker), Some(lease)) = (held, worker, &seen.lease) {
+            let lease = before.and_then(|before| before.lease.as_ref());
+            let held = was == Some("running") && reason(record) != was;
+            if let (true, Some(worker), Some(lease)) = (held, worker, lease) {
                 ensure(SETTLED, lease.worker.as_str() == worker, || {
                     format!("{key} was held by {} and settled by {worker}", lease.worker)
                 })?;
             }
+            let made = key.kind == Kind::Notice && before.is_none();
+            let changes = self.changes.entry(key.clone()).or_default();
+            changes.versions += 1;
+            changes.rows += rows.len() as u64;
+            changes.bare += u64::from(rows.is_empty() && !made);
+            changes.double += u64::from(rows.len() == 2);
         }
-        if key.kind == Kind::Approval && status != seen.status {
-            let about = |draft: &AuditDraft| draft.approval.is_some_and(|id| id.to_string() == key.id);
-            ensure(TOGETHER, commit.audit.iter().any(about), || {
-                format!("{key} went from {:?} to {status:?} without a row", seen.status)
-            })?;
-        }
-        self.seen.insert(key.clone(), Seen::of(record, seen.version + 1, status, reason));
+        self.seen.insert(key.clone(), Record { version: version + 1, ..record.clone() });
         self.born.entry(key.clone()).or_insert(self.commits);
         Ok(())
     }
@@ -217,7 +177,9 @@ impl Witness {
             if grown.len() > 1 { self.waiting(claim, taken, now, controls) } else { BTreeSet::new() };
         for record in taken {
             let key = &record.key;
-            let seen = self.seen.get(key).cloned().unwrap_or_default();
+            let Some(seen) = self.seen.get(key) else {
+                return violated(VERSIONS, format!("{key} was never written"));
+            };
             if record.version == seen.version && record.token == seen.token {
                 continue;
             }
@@ -228,7 +190,7 @@ impl Witness {
             ensure(VERSIONS, record.version == seen.version + 1, || {
                 format!("{key}: {} after {}", record.version, seen.version)
             })?;
-            ensure(FINAL, !is_over(seen.status.as_ref()), || format!("{key} was {:?}", seen.reason))?;
+            ensure(FINAL, !is_over(seen), || format!("{key} was {:?}", reason(seen)))?;
             let held = seen.lease.as_ref().filter(|lease| lease.until > now);
             ensure(HOLDER, held.is_none(), || {
                 format!(
@@ -248,8 +210,7 @@ impl Witness {
             let changes = self.changes.entry(key.clone()).or_default();
             changes.versions += 1;
             changes.rows += 1;
-            let (status, reason) = (facet(record, Facet::Status), facet(record, Facet::Reason));
-            self.seen.insert(key.clone(), Seen::of(record, record.version, status, reason));
+            self.seen.insert(key.clone(), record.clone());
         }
         for (tenant, grown) in grown {
             let fresh = fresh.get(tenant).copied().unwrap_or(0);
@@ -259,15 +220,18 @@ impl Witness {
         if grown.len() > 1 && !taken.is_empty() {
             self.in_turn(claim, &fresh, &waiting)?;
         }
+        let after = claim.after.as_ref();
+        let tenants = taken.iter().map(|record| &record.key.tenant);
+        let last = tenants.max_by_key(|tenant| (after.is_some_and(|after| *tenant <= after), *tenant));
+        self.taken = last.map(|last| (claim.worker.clone(), last.clone()));
         Ok(())
     }
 
-    /// A worker was told what its claim took: from then on it knows whose turn is over.
-    pub(crate) fn told(&mut self, claim: &Claim, taken: &[Record]) {
-        let after = claim.after.as_ref();
-        let tenants = taken.iter().map(|record| record.key.tenant.clone());
-        let last = tenants.max_by_key(|tenant| (after.is_some_and(|after| tenant <= after), tenant.clone()));
-        last.map(|last| self.served.insert(claim.worker.clone(), last));
+    /// An answer came back to its host, or did not: who was told what their claim took knows from then on
+    /// whose turn is over.
+    pub(crate) fn heard(&mut self, heard: bool) {
+        let taken = self.taken.take().filter(|_| heard);
+        taken.map(|(worker, last)| self.served.insert(worker, last));
     }
 
     /// The tenants of which a claim could have taken one more.
@@ -280,11 +244,11 @@ impl Witness {
     ) -> BTreeSet<TenantId> {
         let carried =
             |channel: &ActionType| claim.channels.as_ref().is_none_or(|channels| channels.contains(channel));
-        let free = |(key, seen): &(&Key, &Seen)| {
-            seen.waits.as_ref().is_some_and(|queue| queue.ready_at <= claim.until && carried(&queue.channel))
+        let free = |(key, seen): &(&Key, &Record)| {
+            seen.queue.as_ref().is_some_and(|queue| queue.ready_at <= claim.until && carried(&queue.channel))
                 && seen.lease.as_ref().is_none_or(|lease| lease.until <= now)
                 // What comes too late is declined, and so may be what people have stopped.
-                && seen.due.is_none_or(|start_by| start_by > claim.until)
+                && seen.due_at.is_none_or(|start_by| start_by > claim.until)
                 && controls.get(&key.tenant).is_none_or(|control| *control == Control::default())
                 && taken.iter().all(|record| record.key != **key)
         };
@@ -324,7 +288,7 @@ impl Witness {
 
     /// What a worker holds still.
     pub(crate) fn held_by(&self, worker: &str, now: Time) -> Option<&Key> {
-        let held = |seen: &Seen| {
+        let held = |seen: &Record| {
             seen.lease.as_ref().is_some_and(|lease| lease.worker.as_str() == worker && lease.until > now)
         };
         self.seen.iter().find(|(_, seen)| held(seen)).map(|(key, _)| key)
@@ -334,9 +298,9 @@ impl Witness {
     pub(crate) fn next_moment(&self, now: Time) -> Option<Time> {
         let moments = self.seen.iter().flat_map(|(key, seen)| {
             // What an occurrence works through has a timer of its own.
-            let due = seen.due.filter(|_| !matches!(key.kind, Kind::Timer | Kind::Tally));
+            let due = seen.due_at.filter(|_| !matches!(key.kind, Kind::Timer | Kind::Tally));
             let lease = seen.lease.as_ref().map_or(Time::MIN, |lease| lease.until);
-            due.into_iter().chain(seen.waits.as_ref().map(|queue| queue.ready_at.max(lease)))
+            due.into_iter().chain(seen.queue.as_ref().map(|queue| queue.ready_at.max(lease)))
         });
         // What is due already and was not done just now waits for a lease or a moment.
         moments.min().map(|moment| moment.max(now.after(Span::millis(1))))
@@ -347,18 +311,11 @@ impl Witness {
         let carried = |queue: &&Queue| ask.channels.as_ref().is_none_or(|c| c.contains(&queue.channel));
         let moments = self.seen.values().flat_map(|seen| {
             let lease = seen.lease.as_ref().map(|lease| lease.until).filter(|until| *until > now);
-            let ready = seen.waits.as_ref().filter(carried).map(|queue| queue.ready_at);
+            let ready = seen.queue.as_ref().filter(carried).map(|queue| queue.ready_at);
             let ready = ready.filter(|_| lease.is_none());
             let over = lease.map(|until| ask.after.after(now.until(until)));
-            [seen.due, ready].into_iter().flatten().filter(|time| *time > ask.after).chain(over)
+            [seen.due_at, ready].into_iter().flatten().filter(|time| *time > ask.after).chain(over)
         });
         moments.min()
-    }
-}
-
-impl Seen {
-    fn of(record: &Record, version: u64, status: Option<String>, reason: Option<String>) -> Self {
-        let (lease, waits) = (record.lease.clone(), record.queue.clone());
-        Self { version, token: record.token, lease, status, reason, due: record.due_at, waits }
     }
 }

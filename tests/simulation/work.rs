@@ -45,6 +45,20 @@ pub(crate) enum Work {
         user: &'static str,
         until: Time,
     },
+    /// Everybody of whom nothing is known is exempt from the rule that may be edited.
+    Waive {
+        until: Time,
+    },
+    /// The rule that may be edited rests, or acts again.
+    Pause {
+        rests: bool,
+    },
+    /// What is personal of somebody is erased from the trail.
+    Erase {
+        user: &'static str,
+    },
+    /// Somebody looks whether the trail is whole.
+    Verify,
     /// What must be refused, and leaves nothing behind.
     Wrong(u8),
 }
@@ -62,6 +76,10 @@ pub(crate) enum Bound {
     Active { rule: &'static str, active: bool },
     Edit,
     Exempt { user: &'static str, until: Time },
+    Waive { until: Time },
+    Pause { rests: bool },
+    Erase { user: &'static str },
+    Verify,
     Wrong(u8),
 }
 
@@ -71,6 +89,8 @@ pub(crate) enum Done {
     Decided(Box<Decision>),
     /// An answer to each signal.
     Answered(Vec<Result<Decision, EngineError>>),
+    /// Whether the trail is whole.
+    Verified(Result<Head, ChainError>),
     /// What was due at that moment is done; the next time is then.
     Ran {
         at: Time,
@@ -184,15 +204,21 @@ fn piece(random: &mut Random, rules: &Rules, name: &str) -> Work {
         13..=15 => Work::Switch { scope: switches()[random.below(3)].clone(), engage: random.chance(600) },
         16..=18 if rules.editable() => Work::Active { rule: rules.edited, active: random.chance(500) },
         19..=20 if rules.editable() => Work::Edit,
-        21..=22 => Work::Exempt {
-            user: random.pick(&USERS),
-            until: start().after(Span::mins(random.below(120) as u64 + 1)),
-        },
+        46 if rules.editable() => Work::Waive { until: ahead(random) },
+        47 if rules.editable() => Work::Pause { rests: random.chance(600) },
+        48 => Work::Erase { user: random.pick(&USERS) },
+        49 => Work::Verify,
+        21..=22 => Work::Exempt { user: random.pick(&USERS), until: ahead(random) },
         23..=26 => Work::Wrong(random.below(5) as u8),
         27..=29 if rules.approvals => alone(order(random, rules, name)),
         30..=45 if rules.scores => alone(score(random, rules, name)),
         _ => alone(event(random, rules, name)),
     }
+}
+
+/// When an exemption ends.
+fn ahead(random: &mut Random) -> Time {
+    start().after(Span::mins(random.below(120) as u64 + 1))
 }
 
 fn moment(random: &mut Random) -> Time {
@@ -247,6 +273,10 @@ impl Work {
             Self::Active { rule, active } => Bound::Active { rule, active },
             Self::Edit => Bound::Edit,
             Self::Exempt { user, until } => Bound::Exempt { user, until },
+            Self::Waive { until } => Bound::Waive { until },
+            Self::Pause { rests } => Bound::Pause { rests },
+            Self::Erase { user } => Bound::Erase { user },
+            Self::Verify => Bound::Verify,
             Self::Wrong(n) => Bound::Wrong(n),
             Self::Vote { person, verdict } => {
                 let open = |record: &Record| record.facets.contains(&(Facet::Status, "open".to_owned()));
@@ -316,6 +346,16 @@ pub(crate) async fn perform(host: Arc<Host>, work: Bound, rules: Arc<Rules>, now
             let (subject, scope) = (Subject::user(id(user)), ExemptionScope::All);
             host.exempt(&tenant, &subject, &scope, Some(until), &olga, "a mistake", now).await.map(drop)
         }
+        Bound::Waive { until } => {
+            let nobody_known = Pattern::parse(r#"{ "grade": [{ "exists": false }] }"#).expect("a pattern");
+            let scope = ExemptionScope::Rule(id(rules.edited));
+            let until = Some(until);
+            host.exempt_where(&tenant, &nobody_known, &scope, until, &olga, "a holiday", now).await.map(drop)
+        }
+        Bound::Pause { rests: true } => host.pause_rule(&tenant, &id(rules.edited), &olga, "rest", now).await,
+        Bound::Pause { rests: false } => host.resume_rule(&tenant, &id(rules.edited), &olga, "go", now).await,
+        Bound::Erase { user } => host.erase(&tenant, &id(user), &olga, now).await.map(drop),
+        Bound::Verify => return host.verify_audit(&tenant, None).await.map(Done::Verified),
         Bound::Wrong(n) => wrong(&host, &rules, n, now).await,
     }?;
     Ok(Done::Well)

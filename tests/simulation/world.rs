@@ -50,6 +50,8 @@ pub(crate) struct Tally {
     /// Runs of two tenants.
     pub(crate) shared: u64,
     pub(crate) late: u64,
+    /// Enforcements that ended with nothing to do.
+    pub(crate) idle: u64,
     /// Restrictions that could not be judged, as a worker that outlived its lease fell before it told.
     pub(crate) untold: u64,
 }
@@ -116,8 +118,8 @@ pub(crate) fn run(weight: Weight, seed: u64, traced: bool) -> (Result<Tally, Vio
     };
     let state = world.net.state();
     let shared = u64::from(world.rules.len() > 1);
-    let tally =
-        Tally { calls: state.calls, commits: state.witness.commits, untold, late, shared, ..world.tally };
+    let (calls, commits, idle) = (state.calls, state.witness.commits, state.targets.already.len() as u64);
+    let tally = Tally { calls, commits, untold, late, idle, shared, ..world.tally };
     drop(state);
     (Ok(tally), world.net.take_trace())
 }
@@ -144,6 +146,7 @@ impl World {
             (true, _) => Faults::Chance { before: 30, lost: 60 },
         };
         state.targets.moods = random.pick(&[[0, 0, 0], [100, 0, 0], [50, 30, 100], [0, 0, 250]]);
+        state.targets.frank = random.pick(&[0, 300, 1_000]);
         let poisonous =
             ["send_email", "lock_account", "escalate_to_hr", "assign_training", "revoke_sessions"];
         state.targets.poison = if random.chance(60) { Some(random.pick(&poisonous)) } else { None };

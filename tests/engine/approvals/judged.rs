@@ -77,6 +77,32 @@ fn what_waits_is_called_off_and_what_cannot_be_undone_is_critical() {
 }
 
 #[test]
+fn what_found_its_effect_there_lets_go_of_it() {
+    let world = World::new(
+        r#"{ "approvers": { "operators": ["rob"] }, "types": [
+            { "name": "take_badge", "category": "access_control", "approval": false, "inverse": "give_badge", "retry": "keyed" },
+            { "name": "give_badge", "category": "access_control", "approval": false, "restricts": false, "retry": "keyed" } ],
+          "rules": [
+            { "id": "hour", "trigger": { "event": { "pattern": { "do": ["hour"] } } },
+              "actions": [{ "key": "a", "type": "take_badge", "for": "1h" }] },
+            { "id": "day", "trigger": { "event": { "pattern": { "do": ["day"] } } },
+              "actions": [{ "key": "a", "type": "take_badge", "for": "24h" }] } ] }"#,
+    );
+    for (minute, rule) in [(0, "hour"), (1, "day")] {
+        world.submit(world.event(rule, "bea", at(minute), &format!(r#"{{ "do": "{rule}" }}"#)), at(minute));
+        world.run(at(minute));
+    }
+    let found = world.log().into_iter().find(|row| row.reason() == Reason::NoOp).unwrap();
+    judge(&world, found.id, Finding::FalsePositive, at(2));
+    // The other rule holds it for its hour, and not for a day.
+    world.run(at(2));
+    assert!(world.target.jobs("give_badge").is_empty());
+    world.run(at(60));
+    assert_eq!(world.target.jobs("give_badge").len(), 1);
+    world.verified();
+}
+
+#[test]
 fn a_request_is_withdrawn_with_what_it_was_for() {
     let rules = RULES.replace(r#""approval": "none""#, r#""approval": { "groups": [{ "name": "sec" }] }"#);
     let rules = rules
