@@ -288,13 +288,13 @@ impl Enforcement {
             next.history.drain(..excess);
         }
         if let Input::Settle { token, outcome } = input
-            && let Some(attempt) = next.history.iter_mut().find(|attempt| attempt.token == *token)
+            && let Some(attempt) = next.history.iter_mut().rfind(|attempt| attempt.token == *token)
         {
             attempt.settled_at = Some(now);
             attempt.outcome = Some(*outcome);
         }
         if let Input::Forgo { token } = input
-            && let Some(attempt) = next.history.iter_mut().find(|attempt| attempt.token == *token)
+            && let Some(attempt) = next.history.iter_mut().rfind(|attempt| attempt.token == *token)
         {
             // Nothing was delivered.
             (attempt.settled_at, attempt.outcome) = (Some(now), Some(Outcome::Permanent));
@@ -351,7 +351,7 @@ impl Enforcement {
     /// The record with what the target said of that attempt.
     #[must_use]
     pub fn reported(mut self, token: u64, report: Report) -> Self {
-        if let Some(attempt) = self.history.iter_mut().find(|attempt| attempt.token == token) {
+        if let Some(attempt) = self.history.iter_mut().rfind(|attempt| attempt.token == token) {
             attempt.report = report.cut();
         }
         self

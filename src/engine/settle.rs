@@ -67,7 +67,7 @@ impl Answered {
     /// Whether the record says already what would be written: its answer was lost, and it had been.
     fn is_written(&self, stored: &Enforcement) -> bool {
         let End::Settle(delivered, _) = &self.end else { return false };
-        let attempt = stored.history.iter().find(|attempt| attempt.token == self.claimed.token);
+        let attempt = stored.history.iter().rfind(|attempt| attempt.token == self.claimed.token);
         self.again && attempt.is_some_and(|attempt| attempt.outcome == Some(delivered.outcome))
     }
 }

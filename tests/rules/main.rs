@@ -10,6 +10,7 @@ mod pattern;
 mod pattern_data;
 mod pattern_laws;
 mod refusals;
+mod retries;
 mod schedule;
 mod score;
 

@@ -279,3 +279,14 @@ fn an_answer_that_damage_stands_against_is_written_when_that_is_mended() {
     assert_eq!(delivered.load(Ordering::SeqCst), 1);
     world.verified();
 }
+
+#[test]
+fn each_process_has_a_name_of_its_own() {
+    let world = World::new(RULES);
+    for n in 0..3 {
+        world.submit(event("acme", n), at(0));
+        assert_eq!(world.another().run(at(0)).succeeded, 1);
+    }
+    let names: BTreeSet<_> = world.log().iter().map(|row| row.history[0].worker.to_string()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+}
