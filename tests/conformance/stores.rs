@@ -9,7 +9,7 @@ use crate::faulty::Faulty;
 
 /// How often a law may miss what it ought to find: some set hosts against each other, who on a busy
 /// machine need not meet.
-const TRIES: usize = 10;
+const TRIES: usize = 100;
 
 /// Whether the laws say of a defect what they ought to: plainly, those that are named for it and no
 /// other; in each other variant those that are named, but for what repeats hide.

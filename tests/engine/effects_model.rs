@@ -252,7 +252,7 @@ impl Run {
                 self.target.answers.lock().unwrap().extend(answers);
             }
             Op::Lift(user, rule) => {
-                self.call_off(*user, *rule);
+                self.call_off(*user, *rule, |row| row.reason() == Reason::AwaitingConfirmation);
                 let filter = Filter::new(&tenant).user(id(USERS[*user]));
                 let holder = rule.map(|rule| Holding::Rule(id(RULES[rule].0)));
                 for effect in go(engine.effects(filter)).rows {
@@ -270,12 +270,14 @@ impl Run {
                         let _ = ready(engine.cancel(&tenant, row.id, &olga, "no", self.now())).unwrap();
                     }
                 }
-                self.call_off(*user, None);
+                self.call_off(*user, None, |row| row.reason() == Reason::AwaitingConfirmation);
             }
             Op::Confirm(user) => {
                 self.step(&Op::Run(0))?;
-                for row in self.awaited(*user) {
-                    go(engine.confirm(&tenant, row.id, true, self.now()));
+                for row in self.log() {
+                    if row.reason() == Reason::AwaitingConfirmation && row.subject == subject(*user) {
+                        go(engine.confirm(&tenant, row.id, true, self.now()));
+                    }
                 }
                 self.step(&Op::Run(0))?;
             }
@@ -290,7 +292,10 @@ impl Run {
                 }
             }
             Op::Exempt(user, rule, minutes) => {
-                self.call_off(*user, *rule);
+                // What waits may be delivered before the run comes to it; what runs is not called off.
+                let waits =
+                    |row: &Enforcement| row.status() == Status::Pending && row.reason() != Reason::Running;
+                self.call_off(*user, *rule, waits);
                 let until = self.minute + minutes;
                 let (who, what) = (subject(*user), scope(*rule));
                 go(engine.exempt(&tenant, &who, &what, Some(at(until)), &olga, "x", self.now()));
@@ -308,20 +313,13 @@ impl Run {
         Ok(())
     }
 
-    /// What the target took for a user and has yet to confirm.
-    fn awaited(&self, user: usize) -> Vec<Enforcement> {
-        let mut rows = self.log();
-        rows.retain(|row| {
-            row.reason() == Reason::AwaitingConfirmation && row.subject.user.as_str() == USERS[user]
-        });
-        rows
-    }
-
-    /// That is not wanted any more, of one rule or of all.
-    fn call_off(&mut self, user: usize, rule: Option<usize>) {
+    /// Such locks of a user are not wanted any more, of one rule or of all: where the target confirms them
+    /// later, nobody holds them.
+    fn call_off(&mut self, user: usize, rule: Option<usize>, such: fn(&Enforcement) -> bool) {
         if rule.is_none_or(|rule| RULES[rule].0 == CONFIRMED) {
-            let awaited = self.awaited(user);
-            self.account.off.extend(awaited.iter().map(|row| row.id));
+            let mut rows = self.log();
+            rows.retain(|row| row.purpose == Purpose::Action && row.subject.user.as_str() == USERS[user]);
+            self.account.off.extend(rows.iter().filter(|row| such(row)).map(|row| row.id));
         }
     }
 
@@ -331,7 +329,11 @@ impl Run {
             .log()
             .into_iter()
             .filter(|row| row.purpose == Purpose::Action && row.status() == Status::Succeeded)
-            .filter(|row| !self.account.off.contains(&row.id))
+            .filter(|row| {
+                row.success == Success::Accepted
+                    || row.reason() != Reason::Done
+                    || !self.account.off.contains(&row.id)
+            })
             .filter(|row| self.account.counted.insert(row.id.to_string()))
             .collect();
         settled.sort_by_key(|row| row.settled_at);
