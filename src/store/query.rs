@@ -138,7 +138,7 @@ impl FromStr for Cursor {
         let (micros, id) = text.split_once('.').ok_or(CursorError)?;
         let micros: i64 = micros.parse().map_err(|_| CursorError)?;
         let at = Time::from_micros(micros);
-        if at.micros() != micros || id.is_empty() {
+        if at.micros() != micros || id.is_empty() || id.contains(char::is_control) {
             return Err(CursorError);
         }
         Ok(Self { at, id: id.to_owned() })

@@ -11,11 +11,13 @@
 
 mod address;
 mod body;
+mod call;
 mod endpoint;
 mod receiver;
 mod retry_after;
 mod secret;
 mod signature;
+mod threads;
 mod webhook;
 
 /// The README is tested as it stands.

@@ -6,7 +6,8 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Poll};
 use std::time::{Duration, UNIX_EPOCH};
 
 use support::{job, key, secret};
@@ -29,6 +30,24 @@ fn receiver(script: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) -> Re
 fn webhooks(receiver: &Receiver) -> Webhooks {
     Webhooks::new(Duration::from_secs(2))
         .endpoint("siem", Endpoint::inside(&receiver.url(), secret(1)).unwrap())
+}
+
+/// The output of a future that waits for a thread.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Wakes(std::thread::Thread);
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Wakes(std::thread::current())).into();
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
 }
 
 /// What each answer of a target becomes.
@@ -275,6 +294,77 @@ fn an_enforcement_arrives_once_though_its_answer_is_lost() {
     let effects = receiver.effects();
     assert_eq!(effects.effects.values().copied().collect::<Vec<_>>(), [1]);
     assert_eq!(effects.attempts.values().copied().collect::<Vec<_>>(), [2]);
+}
+
+/// The receiver answers when all four are there: one after the other, none would have its answer in time.
+#[test]
+fn with_threads_a_batch_is_sent_all_at_once() {
+    let all = Barrier::new(4);
+    let receiver = receiver(move |_, _| {
+        all.wait();
+        Reply::Take
+    });
+    let rules = RuleSet::from_json(
+        r#"[{"id": "tell", "trigger": {"event": {"pattern": {"type": ["x"]}}},
+             "actions": [{"key": "hook", "type": "send_webhook", "params": {"endpoint": "siem"}}]}]"#,
+    )
+    .unwrap();
+    let engine = Engine::new(MemoryStore::default(), webhooks(&receiver).threads(4), rules).claim_up_to(4);
+    let at: Time = "2026-03-01T09:00:00Z".parse().unwrap();
+    for n in 0..4 {
+        let subject = Subject::user(format!("u{n}").parse().unwrap());
+        let event =
+            Event::new("acme".parse().unwrap(), &format!("evt-{n}"), "okta", subject, at, r#"{"type": "x"}"#)
+                .unwrap();
+        wait(engine.submit(event, at)).unwrap();
+    }
+    assert_eq!(wait(engine.run_due(at)).unwrap().attempts, 4);
+    let page = wait(engine.enforcements(Filter::new(&"acme".parse().unwrap()))).unwrap();
+    assert_eq!(page.rows.iter().map(|row| row.reason()).collect::<Vec<_>>(), [Reason::Done; 4]);
+    assert_eq!(receiver.effects().attempts.into_values().collect::<Vec<_>>(), [1; 4]);
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_sent() {
+    let (arrived, arrives) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    let goes = Mutex::new(goes);
+    let receiver = receiver(move |_, _| {
+        arrived.send(()).unwrap();
+        goes.lock().unwrap().recv().unwrap();
+        Reply::Take
+    });
+    let webhooks = webhooks(&receiver).threads(1);
+    let jobs = [1, 2, 3].map(|n| job(n, "siem"));
+    let [mut first, mut second, third] = [0, 1, 2].map(|n| webhooks.deliver(&jobs[n]));
+    let mut begin = Context::from_waker(std::task::Waker::noop());
+    assert!(first.as_mut().poll(&mut begin).is_pending());
+    arrives.recv().unwrap();
+    assert!(second.as_mut().poll(&mut begin).is_pending(), "the only thread is busy");
+    drop(second);
+    for _ in 0..2 {
+        go.send(()).unwrap();
+    }
+    assert_eq!(wait(third).outcome, Outcome::Done);
+    assert_eq!(wait(first).outcome, Outcome::Done, "and an answer is kept until it is asked for");
+    assert_eq!(receiver.effects().attempts.len(), 2);
+}
+
+/// Another delivery of a batch has learned of it meanwhile.
+#[test]
+fn an_endpoint_that_is_gone_is_left_alone_by_those_that_wait_for_a_thread() {
+    let receiver = receiver(|_, _| Reply::Status(410));
+    let webhooks = webhooks(&receiver).threads(1);
+    let jobs = [1, 2, 3].map(|n| job(n, "siem"));
+    let mut sent = jobs.each_ref().map(|job| webhooks.deliver(job));
+    let mut begin = Context::from_waker(std::task::Waker::noop());
+    for delivery in &mut sent {
+        assert!(delivery.as_mut().poll(&mut begin).is_pending());
+    }
+    for delivery in sent {
+        assert_eq!(wait(delivery).outcome, Outcome::Permanent);
+    }
+    assert_eq!(receiver.effects().attempts.len(), 1);
 }
 
 #[test]

@@ -50,9 +50,13 @@ fn say(line: &str) {
 pub(crate) fn run(order: &str) {
     let order: Order = serde_json::from_str(order).expect("the drill says what to do");
     let store = open(&order);
-    // Some claim one by one, some in batches.
-    let batch = if std::process::id().is_multiple_of(2) { 1 } else { 6 };
-    let engine = Engine::new(store, order.webhooks(), no_rules()).lease(LEASE).claim_up_to(batch);
+    // Some claim one by one, some in batches, of which some are sent all at once.
+    let (batch, webhooks) = match std::process::id() % 3 {
+        0 => (1, order.webhooks()),
+        1 => (6, order.webhooks()),
+        _ => (6, order.webhooks().threads(6)),
+    };
+    let engine = Engine::new(store, webhooks, no_rules()).lease(LEASE).claim_up_to(batch);
     say("ready");
     let (heard, given) = mpsc::channel();
     thread::scope(|scope| {

@@ -15,6 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use futures_util::future::join;
 use tipstaff::{
     Ahead, AuditRecord, Claim, Commit, Committed, DuePage, Head, Key, MAX_CLAIM, Page, Query, Record,
     Renewal, Salt, Store, StoreError, TenantId, Time, Trail, Upcoming, UserId,
@@ -89,7 +90,10 @@ macro_rules! transaction {
             let isolation = $store.form.isolation();
             let done = async {
                 let $tx = lent.client_mut().build_transaction().isolation_level(isolation).start().await?;
-                let done = $work?;
+                let found = $tx.prepare_cached(open::FOUND).await?;
+                let (known, done) = join(open::check(&$tx, &found), async { $work }).await;
+                known?;
+                let done = done?;
                 // Dropped before its commit, it is rolled back.
                 $tx.commit().await.map_err(|error| Fault::at_commit(&error))?;
                 Ok::<_, Fault>(done)
@@ -141,7 +145,7 @@ impl PostgresStore {
         let mut taken = Vec::new();
         for (tenant, keys) in ready {
             let more: Result<_, StoreError> =
-                transaction!(self, |tx| { claim::take(&tx, self.form, claim, tenant, keys, &taken).await });
+                transaction!(self, |tx| claim::take(&tx, self.form, claim, tenant, keys, &taken).await);
             match more {
                 Ok(Some(more)) => taken.extend(more),
                 // It was written by whoever made the same claim at once.

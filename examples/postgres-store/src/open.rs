@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    GenericClient, Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use tipstaff::StoreError;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Config, NoTls, Statement};
 
 use crate::fault::Fault;
 use crate::lock::Form;
@@ -14,6 +16,9 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2
 
 /// The schema that this version writes.
 const SCHEMA: i32 = MIGRATIONS.len() as i32;
+
+/// What is looked at in each transaction that writes.
+pub(crate) const FOUND: &str = "SELECT version FROM tipstaff_schema";
 
 /// How often the schema is looked at again when another host makes it at the same time.
 const TURNS: usize = 10;
@@ -121,6 +126,16 @@ pub(crate) async fn migrate(pool: &Pool, form: Form) -> Result<(), OpenError> {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             done => return done,
+        }
+    }
+}
+
+/// Refuses to write where a newer version has brought the schema further since this host opened it.
+pub(crate) async fn check(db: &impl GenericClient, found: &Statement) -> Result<(), Fault> {
+    match db.query_one(found, &[]).await?.try_get(0)? {
+        SCHEMA => Ok(()),
+        found => {
+            Err(Fault::corrupt("the schema", format!("it is {found} now, and this version writes {SCHEMA}")))
         }
     }
 }

@@ -115,7 +115,12 @@ pub(crate) async fn query(db: &impl GenericClient, query: &Query) -> Result<Page
         values.extend([at as &(dyn ToSql + Sync), id]);
     }
     let names: Vec<&str> = facets.iter().map(|(facet, _)| facet.as_str()).collect();
-    for (name, (_, accepted)) in names.iter().zip(&facets) {
+    // A text with a NUL is none to the server: no record has it.
+    let storable = |accepted: &'_ [String]| -> Vec<String> {
+        accepted.iter().filter(|value| !value.contains('\0')).cloned().collect()
+    };
+    let accepted: Vec<Vec<String>> = facets.iter().map(|(_, accepted)| storable(accepted)).collect();
+    for (name, accepted) in names.iter().zip(&accepted) {
         values.extend([name as &(dyn ToSql + Sync), accepted]);
     }
     let statement = db.prepare_cached(&sql(facets.len(), cursor.is_some(), query.order)).await?;

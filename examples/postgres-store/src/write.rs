@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join4};
 use tipstaff::{
     AuditDraft, AuditRecord, Commit, Committed, Head, Key, Record, Renewal, Salt, StoreError, TenantId, Time,
     UserId,
@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::lent::Lent;
 use crate::lock::{Form, Keys, Locks, Old};
 use crate::rows::{Rows, Writes, json};
-use crate::{read, row};
+use crate::{open, read, row};
 
 /// Writes one transaction in two round trips: all that it must know is asked for at once, and all
 /// that it writes goes out with the commit.
@@ -38,16 +38,19 @@ async fn attempt(db: &Client, form: Form, commit: &Commit) -> Result<Committed, 
     let (tenant, id, lanes) = (&commit.tenant, commit.id.to_string(), lanes(&commit.audit));
     // Known to the connection before the first is sent, the statements go out in this order.
     let first = GenericClient::prepare_cached(db, ID).await?;
+    let schema = GenericClient::prepare_cached(db, open::FOUND).await?;
     let (locks, find) = (Locks::prepare(db, form).await?, find_heads(db, form).await?);
     let writes = Writes::prepare(db).await?;
-    let (begun, new, (known, heads)) = join3(
+    let (begun, current, new, (known, heads)) = join4(
         GenericClient::batch_execute(db, form.begin()),
+        open::check(db, &schema),
         // A repeat that comes while the first is under way waits here for its end.
         GenericClient::execute(db, &first, &[&tenant.as_str(), &id]),
         join(keys(commit).take(db, &locks, tenant), read_heads(db, &find, tenant, &lanes)),
     )
     .await;
     begun?;
+    current?;
     if new? == 0 {
         return Ok(Committed::AlreadyApplied);
     }

@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tipstaff::{ActionType, Ahead, Claim, Key, MAX_CLAIM, Record, TenantId, Time, Upcoming};
 
 use crate::fault::Fault;
-use crate::{row, write};
+use crate::row::{self, Raw};
+use crate::write;
 
 /// What a look at the queues found.
 pub(crate) enum Found {
@@ -18,12 +19,21 @@ pub(crate) enum Found {
     Ready(Vec<Key>),
 }
 
-/// Tenants of which a claim found that nothing can be taken: their lanes make no sense.
+/// What a claim found that it cannot take.
 #[derive(Default)]
 pub(crate) struct Damaged {
-    pub(crate) tenants: BTreeSet<TenantId>,
-    /// What is wrong with the last of them.
+    /// Those whose lanes make no sense.
+    tenants: BTreeSet<TenantId>,
+    /// Records that cannot be read.
+    keys: BTreeSet<Key>,
+    /// What is wrong with the last of the tenants.
     pub(crate) fault: Option<Fault>,
+}
+
+impl Damaged {
+    pub(crate) fn count(&self) -> usize {
+        self.tenants.len() + self.keys.len()
+    }
 }
 
 /// Looks for what a claim may take. What a kill switch holds back, and what is damaged, is passed over, so
@@ -40,31 +50,31 @@ pub(crate) fn look(db: &Connection, claim: &Claim, damaged: &Damaged, now: Time)
     let mut ready = Vec::new();
     let mut lines = VecDeque::new();
     // The first of each tenant, from the one after the last that was served, and round to it again.
-    let last = claim.after.as_ref().map(TenantId::as_str);
-    let (mut tenant, mut round) = (last.unwrap_or_default().to_owned(), last.is_none());
+    let last = claim.after.as_ref().map(|last| Raw::from(last.as_str()));
+    let (mut tenant, mut round) = (last.clone().unwrap_or_default(), last.is_none());
     while ready.len() < max {
         match next_tenant(db, &channels, &rescues, &tenant)? {
-            Some((next, first)) if !round || last.is_none_or(|last| *next <= *last) => {
-                if damaged.tenants.iter().any(|tenant| tenant.as_str() == next) {
+            Some((next, first)) if !round || last.as_ref().is_none_or(|last| next <= *last) => {
+                if damaged.tenants.iter().any(|tenant| next.is(tenant.as_str())) {
                     tenant = next;
                     continue;
                 }
                 let rescued = rescues.remove(&next).unwrap_or_default();
                 let mut line = Line::new(&next, first, rescued, claim, max);
-                if let Some(key) = line.next(db, claim, &channels, &mut controls, now)? {
+                if let Some(key) = line.next(db, claim, &channels, damaged, &mut controls, now)? {
                     ready.push(key);
                     lines.push_back(line);
                 }
                 tenant = next;
             }
             _ if round => break,
-            _ => (tenant, round) = (String::new(), true),
+            _ => (tenant, round) = (Raw::default(), true),
         }
     }
     while ready.len() < max
         && let Some(mut line) = lines.pop_front()
     {
-        if let Some(key) = line.next(db, claim, &channels, &mut controls, now)? {
+        if let Some(key) = line.next(db, claim, &channels, damaged, &mut controls, now)? {
             ready.push(key);
             lines.push_back(line);
         }
@@ -75,7 +85,7 @@ pub(crate) fn look(db: &Connection, claim: &Claim, damaged: &Damaged, now: Time)
 /// What one tenant has to take, the longest ready first: what nobody has claimed, read page by page,
 /// and what was left behind.
 struct Line {
-    tenant: String,
+    tenant: Raw,
     size: usize,
     /// Where the next page begins; none when there is no more.
     after: Option<Place>,
@@ -86,10 +96,10 @@ struct Line {
 impl Line {
     /// Pages of a claim's size, within reason: most are left after the first key or two. None is read
     /// where the tenant's first is not ready yet.
-    fn new(tenant: &str, first: Option<i64>, rescued: Rescued, claim: &Claim, max: usize) -> Self {
+    fn new(tenant: &Raw, first: Option<i64>, rescued: Rescued, claim: &Claim, max: usize) -> Self {
         let until = claim.until.micros();
         Self {
-            tenant: tenant.to_owned(),
+            tenant: tenant.clone(),
             size: max.clamp(16, 64),
             after: first.filter(|first| *first <= until).map(|_| Place::default()),
             page: VecDeque::new(),
@@ -101,7 +111,8 @@ impl Line {
         &mut self,
         db: &Connection,
         claim: &Claim,
-        channels: &[String],
+        channels: &[Raw],
+        damaged: &Damaged,
         controls: &mut Controls,
         now: Time,
     ) -> Result<Option<Key>, Fault> {
@@ -119,7 +130,7 @@ impl Line {
             };
             let from = if rescue { &mut self.rescued } else { &mut self.page };
             let Some((_, key)) = from.pop_front() else { return Ok(None) };
-            let Some(key) = key else { continue };
+            let Some(key) = key.filter(|key| !damaged.keys.contains(key)) else { continue };
             if is_let_go(db, claim, &key, controls.of(db, &key.tenant)?, now)? {
                 return Ok(Some(key));
             }
@@ -144,7 +155,7 @@ pub(crate) fn take(
     ready.sort();
     for keys in ready.chunk_by(|a, b| a.tenant == b.tenant) {
         db.prepare_cached("SAVEPOINT tenant")?.execute([])?;
-        match take_of_one(db, claim, keys, now) {
+        match take_of_one(db, claim, keys, now, &mut damaged.keys) {
             Ok(of_one) => taken.extend(of_one),
             Err(fault) if fault.is_damage() => {
                 db.prepare_cached("ROLLBACK TO tenant")?.execute([])?;
@@ -159,12 +170,22 @@ pub(crate) fn take(
     Ok(taken)
 }
 
-/// Takes those of one tenant.
-fn take_of_one(db: &Connection, claim: &Claim, keys: &[Key], now: Time) -> Result<Vec<Record>, Fault> {
+/// Takes those of one tenant; what cannot be read is left to whoever asks for it.
+fn take_of_one(
+    db: &Connection,
+    claim: &Claim,
+    keys: &[Key],
+    now: Time,
+    unreadable: &mut BTreeSet<Key>,
+) -> Result<Vec<Record>, Fault> {
     let (mut controls, mut lanes) = (Controls::default(), write::Lanes::default());
     let (mut taken, mut audit) = (Vec::new(), Vec::new());
     for key in keys {
-        let Some(record) = row::readable(row::load(db, key))?.flatten() else { continue };
+        let Some(found) = row::readable(row::load(db, key))? else {
+            unreadable.insert(key.clone());
+            continue;
+        };
+        let Some(record) = found else { continue };
         if !claim.may_take(&record, now) {
             continue;
         }
@@ -190,7 +211,7 @@ fn is_let_go(
     if !claim.may_decline(control, outline.due_at) {
         return Ok(true);
     }
-    let Some(record) = row::load(db, key)? else { return Ok(false) };
+    let Some(record) = row::readable(row::load(db, key))?.flatten() else { return Ok(false) };
     Ok(claim.take(&record, control, now).is_some())
 }
 
@@ -229,7 +250,7 @@ fn held(db: &Connection, claim: &Claim) -> Result<Vec<Record>, Fault> {
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 struct Place {
     ready_at: i64,
-    key: (String, String),
+    key: (Raw, Raw),
 }
 
 impl Default for Place {
@@ -248,8 +269,8 @@ pub(crate) const READY: &str = "SELECT tenant, kind, id, ready_at FROM records
 fn page(
     db: &Connection,
     claim: &Claim,
-    channels: &[String],
-    tenant: &str,
+    channels: &[Raw],
+    tenant: &Raw,
     after: &Place,
     limit: usize,
 ) -> Result<Vec<(Place, Option<Key>)>, Fault> {
@@ -272,7 +293,7 @@ pub(crate) const RUN_OUT: &str =
     "SELECT tenant, kind, id, ready_at, channel FROM records WHERE lease_until <= ?1";
 
 /// What was left behind, by tenant, in the order in which it is taken.
-type Rescues = BTreeMap<String, Rescued>;
+type Rescues = BTreeMap<Raw, Rescued>;
 type Rescued = BTreeMap<Place, Option<Key>>;
 
 /// What is under a lease that has run out, by tenant: as a rule nothing, and at most what the workers
@@ -282,9 +303,9 @@ fn rescues(db: &Connection, named: Option<&BTreeSet<ActionType>>, now: Time) -> 
     let mut rows = statement.query([now.micros()])?;
     let mut rescues = Rescues::default();
     while let Some(row) = rows.next()? {
-        let (ready_at, channel): (Option<i64>, Option<String>) = (row.get(3)?, row.get(4)?);
+        let (ready_at, channel): (Option<i64>, Option<Raw>) = (row.get(3)?, row.get(4)?);
         let (Some(ready_at), Some(channel)) = (ready_at, channel) else { continue };
-        if named.is_none_or(|named| named.iter().any(|name| name.as_str() == channel)) {
+        if named.is_none_or(|named| named.iter().any(|name| channel.is(name.as_str()))) {
             let place = Place { ready_at, key: (row.get(1)?, row.get(2)?) };
             rescues.entry(row.get(0)?).or_default().insert(place, row::readable(row::key(row, 0))?);
         }
@@ -299,16 +320,16 @@ pub(crate) const NEXT_TENANT: &str = "SELECT tenant, ready_at FROM records
 /// when the first is ready of what nobody has claimed.
 fn next_tenant(
     db: &Connection,
-    channels: &[String],
+    channels: &[Raw],
     rescues: &Rescues,
-    after: &str,
-) -> Result<Option<(String, Option<i64>)>, Fault> {
+    after: &Raw,
+) -> Result<Option<(Raw, Option<i64>)>, Fault> {
     let mut statement = db.prepare_cached(NEXT_TENANT)?;
     let later = (Bound::Excluded(after), Bound::Unbounded);
-    let left = rescues.range::<str, _>(later).next().map(|(tenant, _)| (tenant.clone(), None));
-    let mut first: Option<(String, Option<i64>)> = left;
+    let left = rescues.range::<Raw, _>(later).next().map(|(tenant, _)| (tenant.clone(), None));
+    let mut first: Option<(Raw, Option<i64>)> = left;
     for channel in channels {
-        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        let read = |row: &Row<'_>| Ok((row.get::<_, Raw>(0)?, row.get::<_, i64>(1)?));
         let Some((tenant, at)) = statement.query_row([channel, after], read).optional()? else { continue };
         first = Some(match first {
             Some((known, ready)) if known == tenant => (known, Some(ready.map_or(at, |ready| ready.min(at)))),
@@ -333,8 +354,8 @@ pub(crate) fn upcoming(db: &Connection, ask: &Ahead, now: Time) -> Result<Upcomi
     let mut timer = None;
     let mut next = db.prepare_cached(crate::read::NEXT_TENANT)?;
     let mut of_tenant = db.prepare_cached(NEXT_TIMER)?;
-    let mut tenant = String::new();
-    while let Some(found) = next.query_row([&tenant], |row| row.get::<_, String>(0)).optional()? {
+    let mut tenant = Raw::default();
+    while let Some(found) = next.query_row([&tenant], |row| row.get::<_, Raw>(0)).optional()? {
         let first =
             of_tenant.query_row(params![found, ask.after.micros()], |row| row.get(0)).optional()?.map(at);
         timer = timer.into_iter().chain(first).min();
@@ -345,7 +366,7 @@ pub(crate) fn upcoming(db: &Connection, ask: &Ahead, now: Time) -> Result<Upcomi
     let mut ready = left.filter(|ready| *ready > ask.after).min();
     let channels = channels(db, ask.channels.as_ref())?;
     let mut first_ready = db.prepare_cached(NEXT_READY)?;
-    let mut tenant = String::new();
+    let mut tenant = Raw::default();
     while let Some((found, first)) = next_tenant(db, &channels, &Rescues::new(), &tenant)? {
         // Where the tenant's first is to come, it is the first of those to come.
         match first.map(at).filter(|first| *first > ask.after) {
@@ -370,14 +391,14 @@ pub(crate) const NEXT_CHANNEL: &str = "SELECT channel FROM records
 
 /// The channels that are named, or all on which anything waits that nobody has claimed, each found by
 /// one step down the index.
-fn channels(db: &Connection, named: Option<&BTreeSet<ActionType>>) -> Result<Vec<String>, Fault> {
+fn channels(db: &Connection, named: Option<&BTreeSet<ActionType>>) -> Result<Vec<Raw>, Fault> {
     if let Some(channels) = named {
-        return Ok(channels.iter().map(ToString::to_string).collect());
+        return Ok(channels.iter().map(|channel| channel.as_str().into()).collect());
     }
     let mut statement = db.prepare_cached(NEXT_CHANNEL)?;
     let mut channels = Vec::new();
-    let mut last = String::new();
-    while let Some(next) = statement.query_row([&last], |row| row.get::<_, String>(0)).optional()? {
+    let mut last = Raw::default();
+    while let Some(next) = statement.query_row([&last], |row| row.get::<_, Raw>(0)).optional()? {
         channels.push(next.clone());
         last = next;
     }

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use rusqlite::ErrorCode;
+use rusqlite::types::FromSqlError;
 use tipstaff::StoreError;
 
 /// Why a transaction was not written: SQLite's own error, or the store's answer.
@@ -41,6 +42,13 @@ impl Fault {
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
+    }
+}
+
+/// A value that is not of the type that is asked for.
+impl From<FromSqlError> for Fault {
+    fn from(error: FromSqlError) -> Self {
+        Self::Sql(error.into())
     }
 }
 

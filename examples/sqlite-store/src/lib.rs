@@ -12,8 +12,9 @@ mod write;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tipstaff::{
@@ -34,6 +35,8 @@ pub struct SqliteStore {
     writer: Mutex<Connection>,
     /// None where there is no file that both could open.
     reader: Option<Mutex<Connection>>,
+    /// Whether something was erased whose old pages still stand in the write-ahead log.
+    owes: AtomicBool,
     clock: Box<dyn Fn() -> Time + Send + Sync>,
     hook: Box<dyn Fn(Phase) + Send + Sync>,
 }
@@ -84,6 +87,7 @@ impl SqliteStore {
         Self {
             writer: Mutex::new(writer),
             reader: reader.map(Mutex::new),
+            owes: AtomicBool::new(false),
             clock: Box::new(|| SystemTime::now().into()),
             hook: Box::new(|_| ()),
         }
@@ -123,7 +127,10 @@ impl SqliteStore {
     /// Does some work on the file, all of it or nothing. `IMMEDIATE` takes the write lock at the
     /// start, so nothing that was read can have changed when it is written.
     fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let called = Instant::now();
         let mut connection = lock(&self.writer);
+        // Of the patience, what the wait for one's turn has left: a queue loses it once, not each in turn.
+        connection.busy_timeout(open::PATIENCE.saturating_sub(called.elapsed())).map_err(Fault::from)?;
         let begun = Transaction::new(&mut connection, TransactionBehavior::Immediate);
         // Dropped before its commit, it is rolled back.
         let transaction = begun.map_err(Fault::from)?;
@@ -132,7 +139,19 @@ impl SqliteStore {
         (self.hook)(Phase::BeforeCommit);
         transaction.commit().map_err(|error| at_commit(&error))?;
         (self.hook)(Phase::AfterCommit);
+        if self.owes.load(Ordering::Relaxed) {
+            self.empty_log(&connection);
+        }
         Ok(done)
+    }
+
+    /// Empties the write-ahead log. While somebody reads from it that cannot be, and is owed: nobody waits
+    /// for it, the next write tries again.
+    fn empty_log(&self, writer: &Connection) {
+        let emptied = writer
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)));
+        self.owes.store(emptied != Ok(0), Ordering::Relaxed);
     }
 }
 
@@ -170,13 +189,13 @@ impl Store for SqliteStore {
             if ready.is_empty() {
                 break;
             }
-            let known = damaged.tenants.len();
+            let known = damaged.count();
             let taken = self.write(|db| claim::take(db, claim, ready, (self.clock)(), &mut damaged))?;
             // None: others were faster with all of these, or they are damaged, and there may be more.
             if !taken.is_empty() {
                 return Ok(taken);
             }
-            turns += usize::from(damaged.tenants.len() == known);
+            turns += usize::from(damaged.count() == known);
         }
         damaged.fault.map_or(Ok(Vec::new()), |fault| Err(fault.into()))
     }
@@ -206,12 +225,12 @@ impl Store for SqliteStore {
     }
 
     async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        let erased = self.write(|db| write::erase(db, tenant, user))?;
-        // The old pages still stand in the write-ahead log. If it cannot be emptied now because
-        // somebody reads, the next checkpoint overwrites them.
-        let emptied = lock(&self.writer).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        drop(emptied);
-        Ok(erased)
+        self.write(|db| {
+            let erased = write::erase(db, tenant, user)?;
+            // Whether or not this call erased it: one before may have ended in between.
+            self.owes.store(true, Ordering::Relaxed);
+            Ok(erased)
+        })
     }
 
     async fn now(&self) -> Result<Time, StoreError> {

@@ -18,7 +18,7 @@ pub(crate) const SCHEMA: i32 = MIGRATIONS.len() as i32;
 const APPLICATION: i32 = 0x7470_7374;
 
 /// How long a call waits for another connection that writes.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a file cannot be used as a store. Nothing was written to it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tipstaff::{AuditRecord, DuePage, Head, Record, TenantId, Trail};
 
 use crate::fault::Fault;
-use crate::row;
+use crate::row::{self, Raw};
 
 /// The due records of one tenant after a place.
 pub(crate) const DUE: &str = concat!(
@@ -23,14 +23,14 @@ pub(crate) fn due(db: &Connection, page: &DuePage) -> Result<Vec<Record>, Fault>
     let limit = page.limit.max(1);
     let until = page.until.micros();
     let mut due = Vec::new();
-    let mut tenant = String::new();
+    let mut tenant = Raw::default();
     if let Some((of, at, kind, id)) = &page.after {
-        tenant = of.to_string();
+        tenant = of.as_str().into();
         due_of(db, &tenant, until, (at.micros(), kind.as_str(), id), limit, &mut due)?;
     }
     let mut next = db.prepare_cached(NEXT_TENANT)?;
     while due.len() < limit {
-        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        let read = |row: &Row<'_>| Ok((row.get::<_, Raw>(0)?, row.get::<_, i64>(1)?));
         let Some((found, first)) = next.query_row([&tenant], read).optional()? else { break };
         tenant = found;
         if first <= until {
@@ -43,7 +43,7 @@ pub(crate) fn due(db: &Connection, page: &DuePage) -> Result<Vec<Record>, Fault>
 /// Goes on behind what cannot be read: a page that ends there would end all pages.
 fn due_of(
     db: &Connection,
-    tenant: &str,
+    tenant: &Raw,
     until: i64,
     after: (i64, &str, &str),
     limit: usize,
@@ -69,7 +69,7 @@ pub(crate) fn trail(db: &Connection, trail: &Trail) -> Result<Vec<AuditRecord>, 
     let mut rows = statement.query(values)?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let text = row.get_ref(1)?.as_str()?;
         records.push(audit_record(&trail.tenant, trail.lane, row.get(0)?, text)?);
     }
     Ok(records)

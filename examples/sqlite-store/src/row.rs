@@ -1,5 +1,8 @@
 //! Between a record and its row.
 
+use std::fmt;
+
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tipstaff::{Facet, Key, Lease, Queue, Record, StoreError, Time};
 
@@ -14,22 +17,67 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
+/// A text as it is stored. SQLite does not ask whether it is UTF-8, and what only names and orders rows must
+/// find its way past one that is not.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Raw(Vec<u8>);
+
+impl Raw {
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.0 == text.as_bytes()
+    }
+}
+
+impl From<&str> for Raw {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl FromSql for Raw {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_bytes().map(|bytes| Self(bytes.into()))
+    }
+}
+
+impl ToSql for Raw {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(&self.0)))
+    }
+}
+
+/// Where a row's record stands, as far as that can be told.
+fn place(row: &Row<'_>, first: usize) -> String {
+    let part = |column| row.get::<_, Raw>(column).unwrap_or_default();
+    format!("{}/{}/{}", part(first), part(first + 1), part(first + 2))
+}
+
 /// Reads a key from three columns, the first at `first`.
 pub(crate) fn key(row: &Row<'_>, first: usize) -> Result<Key, Fault> {
-    let tenant: String = row.get(first)?;
-    let kind: String = row.get(first + 1)?;
-    let id: String = row.get(first + 2)?;
-    let place = || format!("{tenant}/{kind}/{id}");
-    Ok(Key {
-        tenant: tenant.parse().map_err(|error| Fault::corrupt(place(), error))?,
-        kind: kind.parse().map_err(|error| Fault::corrupt(place(), error))?,
-        id,
-    })
+    let read = || -> Result<Key, Fault> {
+        let parsed = |error: &dyn fmt::Display| Fault::corrupt(place(row, first), error);
+        let (tenant, kind) = (row.get_ref(first)?.as_str()?, row.get_ref(first + 1)?.as_str()?);
+        Ok(Key {
+            tenant: tenant.parse().map_err(|error| parsed(&error))?,
+            kind: kind.parse().map_err(|error| parsed(&error))?,
+            id: row.get(first + 2)?,
+        })
+    };
+    read().map_err(|fault| fault.at(place(row, first)))
 }
 
 /// Reads a record from its [`columns`].
 pub(crate) fn record(row: &Row<'_>) -> Result<Record, Fault> {
-    let key = key(row, 0)?;
+    record_of(row, key(row, 0)?).map_err(|fault| fault.at(place(row, 0)))
+}
+
+fn record_of(row: &Row<'_>, key: Key) -> Result<Record, Fault> {
     let queue = match (row.get::<_, Option<String>>(6)?, time(row, 7)?) {
         (Some(channel), Some(ready_at)) => {
             Some(Queue { channel: channel.parse().map_err(|error| Fault::corrupt(&key, error))?, ready_at })
@@ -51,7 +99,7 @@ pub(crate) fn record(row: &Row<'_>) -> Result<Record, Fault> {
         queue,
         lease,
         token: row.get::<_, i64>(11)?.cast_unsigned(),
-        facets: facets(&key, row.get_ref(12)?.as_str().map_err(rusqlite::Error::from)?)?,
+        facets: facets(&key, row.get_ref(12)?.as_str()?)?,
         body: row.get(13)?,
         key,
     })

@@ -1,6 +1,6 @@
 //! What needs a look behind the trait: the plans of the statements, and a disk that gives out.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tipstaff::{
@@ -178,7 +178,6 @@ fn a_file_that_another_holds_is_unavailable_for_writes_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path).unwrap();
-    lock(&store.writer).busy_timeout(Duration::ZERO).unwrap();
     let call = call("{}".into());
     let holder = Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -189,6 +188,25 @@ fn a_file_that_another_holds_is_unavailable_for_writes_alone() {
     assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("another connection")), "{error}");
     drop(holder);
     assert_eq!(ready(store.commit(&call)).unwrap(), Ok(Committed::Applied));
+}
+
+#[test]
+fn those_who_wait_for_each_other_lose_their_patience_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let holder = Connection::open(&path).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let answer = ready(store.commit(&call("{}".into()))).unwrap();
+                assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+            });
+        }
+    });
+    assert!(begun.elapsed() < 2 * open::PATIENCE, "{:?}", begun.elapsed());
 }
 
 #[test]

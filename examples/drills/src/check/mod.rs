@@ -221,11 +221,11 @@ impl Facts {
     /// The chain is whole, and every change of a record has its audit record.
     fn trail(&self, faults: &mut Vec<String>) {
         faults.extend(self.chain.iter().map(|broken| format!("the trail is not whole: {broken}")));
-        let mut moves: BTreeMap<EnforcementId, u64> = BTreeMap::new();
+        let mut moves: BTreeMap<EnforcementId, Vec<&AuditRecord>> = BTreeMap::new();
         let mut answers: BTreeMap<ApprovalId, u64> = BTreeMap::new();
         for record in &self.audit {
             if let (Some(id), true) = (record.enforcement, MOVES.contains(&record.code.as_str())) {
-                *moves.entry(id).or_default() += 1;
+                moves.entry(id).or_default().push(record);
             }
             if let (Some(id), true) = (record.approval, ANSWERS.contains(&record.code.as_str())) {
                 *answers.entry(id).or_default() += 1;
@@ -237,10 +237,15 @@ impl Facts {
             }
         };
         for (enforcement, version) in &self.enforcements {
-            let audited = moves.get(&enforcement.id).copied().unwrap_or(0);
+            let rows = moves.get(&enforcement.id).map_or(&[][..], Vec::as_slice);
+            // An undo that is called off in the change that makes it, or gives it back, has a row of each.
+            let at_once = matches!(enforcement.purpose, Purpose::Undo { .. })
+                && rows.windows(2).any(|pair| pair[0].time == pair[1].time && is_superseded(pair[1]));
+            let audited = rows.len() as u64;
             match enforcement.purpose {
                 // It comes into being with the request that it is about, in the record of that.
                 Purpose::Notice { .. } => tell("notice", enforcement.id.to_string(), *version, audited + 1),
+                _ if at_once && audited == version + 1 => {}
                 _ => tell("enforcement", enforcement.id.to_string(), *version, audited),
             }
         }
@@ -249,6 +254,10 @@ impl Facts {
             tell("request", asked.id.to_string(), *version, audited);
         }
     }
+}
+
+fn is_superseded(row: &AuditRecord) -> bool {
+    row.details.get("reason").is_some_and(|reason| reason.to_string() == Reason::Superseded.as_str())
 }
 
 impl fmt::Display for Facts {

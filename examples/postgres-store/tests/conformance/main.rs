@@ -129,6 +129,9 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
     ("a_commit_whose_loss_a_pooler_names_is_unknown", pooler::names_the_loss),
     ("a_host_of_many_tenants_wakes_up_with_few_round_trips", pooler::few_round_trips),
     ("a_claim_repeated_while_it_commits_is_told_all_that_it_holds", repeats::while_it_commits),
+    ("what_it_is_made_of_may_be_spread_over_machines", schemas::spread),
+    ("its_statements_are_those_of_its_form", pooler::says),
+    ("a_claim_costs_the_same_however_much_is_not_to_be_taken", schemas::flat_claims),
     ("a_look_reads_what_it_asks_for_however_little_the_server_knows", schemas::narrow_looks),
 ];
 

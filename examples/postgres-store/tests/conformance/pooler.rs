@@ -1,11 +1,13 @@
 //! A pooler between a host and the server, which loses the server just as a transaction commits, and counts
 //! how often the host has something to say.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::join;
-use tipstaff::{Ahead, Claim, Commit, Committed, DuePage, Store, StoreError, Time};
+use tipstaff::{
+    Ahead, Claim, Commit, Committed, DuePage, Facet, Renewal, Span, Store, StoreError, Time, Trail,
+};
 use tipstaff_postgres::PostgresStore;
 use tokio::io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -13,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Config, NoTls};
 
-use crate::support::{claim, commit, done, draft, plain, tenant};
+use crate::support::{claim, commit, done, draft, plain, query, queued, tenant};
 use crate::{Form, Fresh, Schema, administer, runtime};
 
 /// What a pooler sends in the server's place, as PgBouncer does.
@@ -26,6 +28,7 @@ struct Pooler {
     config: Config,
     lossy: Arc<Lossy>,
     asked: Arc<AtomicU64>,
+    said: Arc<Mutex<Vec<u8>>>,
 }
 
 #[derive(Default)]
@@ -52,15 +55,23 @@ impl Pooler {
         let shared = Arc::clone(&lossy);
         let asked = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&asked);
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let heard = Arc::clone(&said);
         tokio::spawn(async move {
             while let Ok((host, _)) = listener.accept().await {
                 let server = reach(&server).await;
                 let ((host, to_host), (server, to_server)) = (io::split(host), io::split(server));
-                tokio::spawn(asks(host, to_server, Arc::clone(&shared), Arc::clone(&counted)));
+                tokio::spawn(asks(
+                    host,
+                    to_server,
+                    Arc::clone(&shared),
+                    Arc::clone(&counted),
+                    Arc::clone(&heard),
+                ));
                 tokio::spawn(answers(server, to_host, Arc::clone(&shared)));
             }
         });
-        Self { config, lossy, asked }
+        Self { config, lossy, asked, said }
     }
 
     fn lose(&self, early: bool) {
@@ -91,10 +102,12 @@ async fn asks(
     mut server: impl AsyncWrite + Unpin,
     lossy: Arc<Lossy>,
     asked: Arc<AtomicU64>,
+    said: Arc<Mutex<Vec<u8>>>,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(n @ 1..) = host.read(&mut bytes).await {
         asked.fetch_add(1, Ordering::SeqCst);
+        said.lock().unwrap().extend(&bytes[..n]);
         if has(&bytes[..n], COMMIT) && lossy.next.swap(false, Ordering::SeqCst) {
             lossy.lost.store(true, Ordering::SeqCst);
             if !lossy.early.load(Ordering::SeqCst) {
@@ -209,5 +222,55 @@ pub(crate) fn few_round_trips(server: &Config, form: Form) -> Result<(), String>
     if found != (10, 0, Some(1_000_001), Some(2_000_001)) {
         return Err(format!("ten are due: {found:?}"));
     }
+    Ok(())
+}
+
+/// What the form may say and what it must: the second has neither locks nor anything that only PostgreSQL
+/// itself has one of. No statement takes a lock that outlasts its transaction.
+pub(crate) fn says(server: &Config, form: Form) -> Result<(), String> {
+    let fresh = Fresh::new(server, form);
+    let pooler = runtime().block_on(Pooler::of(&fresh.schema));
+    let pool = PostgresStore::pool(pooler.config.clone(), 1).unwrap();
+    let store = done(PostgresStore::with_pool(pool, form)).map_err(|error| error.to_string())?;
+    every_call(&store).map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&pooler.said.lock().unwrap()).to_lowercase();
+    const OF_ROWS: [&str; 5] =
+        ["skip locked", "for share", "for update", "for no key update", "pg_advisory_xact_lock"];
+    let locks = OF_ROWS.map(|words| said.contains(words));
+    if locks != [form == Form::Rows; 5] {
+        return Err(format!("of {OF_ROWS:?}: {locks:?}"));
+    }
+    for never in
+        ["pg_advisory_lock", "pg_try_advisory", "nextval", "lock table", "listen ", "create temp", "declare "]
+    {
+        if said.contains(never) {
+            return Err(format!("it says `{never}`"));
+        }
+    }
+    match said.contains("isolation level serializable") == (form == Form::Serializable) {
+        true => Ok(()),
+        false => Err("its transactions are of the other form".to_owned()),
+    }
+}
+
+fn every_call(store: &PostgresStore) -> Result<(), StoreError> {
+    let acme = tenant("acme");
+    let ready = queued(&acme, 1, "send_email", 1);
+    let written = Commit { audit: vec![draft(&acme, 0)], ..commit(&acme, 1, vec![ready.clone()]) };
+    done(store.commit(&written))?;
+    let expect = vec![(ready.key.clone(), 1), (plain(&acme, "absent", 0, &[]).key, 0)];
+    done(store.commit(&Commit { expect, ..commit(&acme, 2, vec![plain(&acme, "2", 0, &[])]) }))?;
+    let first = claim(1, 4, 10);
+    let taken = done(store.claim(&first))?;
+    assert_eq!(done(store.claim(&first))?, taken, "a repeat");
+    done(store.renew(&Renewal { key: ready.key.clone(), token: 1, lease: Span::secs(60) }))?;
+    done(store.load(&[ready.key]))?;
+    done(store.due(&DuePage { until: Time::EPOCH, after: None, limit: 5 }))?;
+    done(store.upcoming(&Ahead { after: Time::EPOCH, channels: None }))?;
+    done(store.query(&query(&acme, &[(Facet::User, &["ana"])])))?;
+    done(store.trail(&Trail { tenant: acme.clone(), lane: 0, after: 0, limit: 5 }))?;
+    done(store.head(&acme, 0))?;
+    done(store.erase(&acme, &"ana".parse().unwrap()))?;
+    done(store.now())?;
     Ok(())
 }

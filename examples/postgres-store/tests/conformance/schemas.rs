@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tipstaff::{Commit, Facet, Key, Kind, Order, Query, Store};
+use tipstaff::{Commit, Facet, Key, Kind, Order, Query, Renewal, Span, Store, StoreError};
 use tipstaff_postgres::{OpenError, PostgresStore};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
-use crate::support::{done, id, plain, tenant};
+use crate::support::{claim, done, id, plain, queued, tenant};
 use crate::{Form, Fresh, Schema, administer, asked, runtime};
 
 /// The schemas as they were released.
@@ -185,11 +185,121 @@ pub(crate) fn refused(server: &Config, form: Form) -> Result<(), String> {
         Err(OpenError::OtherForm { .. }) => {}
         other => return Err(format!("the other form: {other:?}")),
     }
+    let ready = vec![queued(&tenant("acme"), 1, "send_email", 1)];
+    done(fresh.store.commit(&commit(ready.clone()))).map_err(|error| error.to_string())?;
     administer(&fresh.schema.config, "UPDATE tipstaff_schema SET version = version + 1");
     match fresh.schema.try_open(form) {
-        Err(OpenError::Newer { found, newest }) if found == newest + 1 => Ok(()),
-        other => Err(format!("a newer schema: {other:?}")),
+        Err(OpenError::Newer { found, newest }) if found == newest + 1 => {}
+        other => return Err(format!("a newer schema: {other:?}")),
     }
+    // Whoever has opened it before reads on, and writes no more.
+    let store = &fresh.store;
+    let key = ready[0].key.clone();
+    let acme = tenant("acme");
+    let answers = [
+        done(store.commit(&commit(vec![plain(&acme, "2", 0, &[])]))).err(),
+        done(store.claim(&claim(1, 1, 10))).err(),
+        done(store.renew(&Renewal { key: key.clone(), token: 0, lease: Span::secs(1) })).err(),
+        done(store.erase(&acme, &"ana".parse().unwrap())).err(),
+    ];
+    for answer in &answers {
+        match answer {
+            Some(StoreError::Corrupt { place, .. }) if place == "the schema" => {}
+            _ => return Err(format!("a newer schema that came meanwhile: {answers:?}")),
+        }
+    }
+    match done(store.load(&[key])).map_err(|error| error.to_string())?[..] {
+        [Some(_)] => Ok(()),
+        _ => Err("what was written is gone".to_owned()),
+    }
+}
+
+/// What may stand in the way of databases that spread a table over machines by its tenants, or number nothing.
+pub(crate) fn spread(server: &Config, form: Form) -> Result<(), String> {
+    let fresh = Fresh::new(server, form);
+    // Besides the one row that says what schema it is.
+    const KEYS: &str = "SELECT c.relname, a.attname FROM pg_index AS i \
+         JOIN pg_class AS c ON c.oid = i.indexrelid \
+         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+         WHERE c.relnamespace = current_schema()::regnamespace AND i.indisunique \
+             AND c.relname <> 'tipstaff_schema_pkey' ORDER BY 1";
+    let keys = rows(&fresh.schema, KEYS);
+    if keys.len() != 5 || keys.iter().any(|key| key[1] != "tenant") {
+        return Err(format!("the tenant comes first in every key: {keys:?}"));
+    }
+    const ELSE: &str = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace \
+             AND relkind NOT IN ('r', 'i') \
+         UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace \
+         UNION ALL SELECT tgname FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid \
+             WHERE c.relnamespace = current_schema()::regnamespace \
+         UNION ALL SELECT conname FROM pg_constraint \
+             WHERE connamespace = current_schema()::regnamespace AND contype NOT IN ('p', 'c', 'n')";
+    match &rows(&fresh.schema, ELSE)[..] {
+        [] => Ok(()),
+        found => Err(format!("there are tables, indexes and checks alone: {found:?}")),
+    }
+}
+
+/// A claim costs the same however much is held, lies in the future or has ended: it reads what it takes, and
+/// some rows for each tenant.
+pub(crate) fn flat_claims(server: &Config, form: Form) -> Result<(), String> {
+    const TAKEN: u64 = 4;
+    const CLAIMS: u64 = 20;
+    let fresh = Fresh::new(server, form);
+    for table in ["records", "facets", "audit", "commits"] {
+        let sql = format!("ALTER TABLE tipstaff_{table} SET (autovacuum_enabled = false)");
+        administer(&fresh.schema.config, &sql);
+    }
+    let cost = |round: u64| -> Result<u64, String> {
+        let acme = tenant("acme");
+        let ready = (0..CLAIMS * TAKEN).map(|n| queued(&acme, round * 1_000 + n, "send_email", 1)).collect();
+        done(fresh.store.commit(&Commit { id: id(round), ..commit(ready) }))
+            .map_err(|error| error.to_string())?;
+        let before = settled(&fresh.schema);
+        let store = fresh.schema.open(fresh.form);
+        for n in 0..CLAIMS {
+            let taken = done(store.claim(&claim(round * 1_000 + n, TAKEN as usize, 10)));
+            match taken.map_err(|error| error.to_string())?.len() as u64 {
+                TAKEN => {}
+                n => return Err(format!("{n} were taken")),
+            }
+        }
+        drop(store);
+        Ok((settled(&fresh.schema) - before) / CLAIMS)
+    };
+    let few = cost(1)?;
+    // Of each: ended, in the future, held; and none of it is what is claimed next.
+    administer(
+        &fresh.schema.config,
+        "INSERT INTO tipstaff_records (tenant, kind, id, version, at, channel, ready_at, lease_worker, lease_nonce, \
+                lease_until, token, facets, body) \
+             SELECT 'acme', 'enforcement', state || n, 1, 0, \
+                    CASE WHEN state <> 'ended' THEN 'send_email' END, CASE WHEN state <> 'ended' THEN 1000000 END, \
+                    CASE WHEN state = 'held' THEN 'w' END, CASE WHEN state = 'held' THEN n::TEXT END, \
+                    CASE WHEN state = 'held' THEN 9000000000000000 END, 0, '[]', '{}' \
+             FROM generate_series(1, 5000) AS n, unnest(ARRAY['ended', 'future', 'held']) AS state",
+    );
+    let many = cost(2)?;
+    administer(&fresh.schema.config, "ANALYZE tipstaff_records");
+    let known = cost(3)?;
+    match few.max(1) * 2 >= many.max(known) {
+        true => Ok(()),
+        false => Err(format!("rows read by a claim: {few}; among 15,000 others: {many}, and {known}")),
+    }
+}
+
+/// How many rows of records and facets were read of a schema, once all of its connections have told.
+fn settled(schema: &Schema) -> u64 {
+    const READ: &str = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_user_tables \
+         WHERE schemaname = current_schema() AND relname IN ('tipstaff_records', 'tipstaff_facets')";
+    let read = || rows(schema, READ)[0][0].parse::<u64>().unwrap();
+    let mut last = (0, read());
+    while last.0 < 5 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let now = read();
+        last = if now == last.1 { (last.0 + 1, now) } else { (0, now) };
+    }
+    last.1
 }
 
 /// However little the server knows of a database, or however little of one tenant, a record is looked for
@@ -229,21 +339,8 @@ pub(crate) fn narrow_looks(server: &Config, form: Form) -> Result<(), String> {
 
 /// Looks at two records, changes one and asks for a page, as often, and counts the rows that were read.
 fn narrow(fresh: &Fresh, looks: Range<u64>, what: &str) -> Result<(), String> {
-    const READ: &str = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_user_tables \
-         WHERE schemaname = current_schema() AND relname IN ('tipstaff_records', 'tipstaff_facets')";
-    let read = || rows(&fresh.schema, READ)[0][0].parse::<u64>().unwrap();
-    let settled = || {
-        // A connection tells what it has read when it ends.
-        let mut last = (0, read());
-        while last.0 < 5 {
-            std::thread::sleep(std::time::Duration::from_millis(100));
-            let now = read();
-            last = if now == last.1 { (last.0 + 1, now) } else { (0, now) };
-        }
-        last.1
-    };
-    let each = |before: u64| (settled() - before) / (looks.end - looks.start);
-    let before = settled();
+    let each = |before: u64| (settled(&fresh.schema) - before) / (looks.end - looks.start);
+    let before = settled(&fresh.schema);
     let store = fresh.schema.open(fresh.form);
     for n in looks.clone() {
         let keys = [n, n + 1_000].map(|n| Key::new(&tenant("acme"), Kind::Trigger, format!("{n:05}")));
@@ -262,7 +359,7 @@ fn narrow(fresh: &Fresh, looks: Range<u64>, what: &str) -> Result<(), String> {
             "in a database {what}: a look at two records, and a change of one, read {rows} rows"
         ));
     }
-    let before = settled();
+    let before = settled(&fresh.schema);
     let store = fresh.schema.open(fresh.form);
     for n in looks.clone() {
         let open = (Facet::Status, vec!["open".to_owned(), "closed".to_owned()]);

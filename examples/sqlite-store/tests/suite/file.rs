@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tipstaff::{Committed, Record, Store, StoreError, Subject, Trail};
 use tipstaff_sqlite::{OpenError, Phase, SqliteStore};
 
-use crate::support::{claim, commit, done, draft, is_passed_over, plain, queued, tenant, verified};
+use crate::support::{at, claim, commit, done, draft, is_passed_over, plain, queued, tenant, verified};
 
 fn edit(path: &Path, sql: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
@@ -159,6 +159,31 @@ fn what_is_erased_is_gone_from_the_disk() {
 }
 
 #[test]
+fn what_is_erased_while_somebody_reads_is_gone_after_a_later_write() {
+    const SECRET: &[u8] = b"a comment that somebody regrets";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let acme = tenant("acme");
+    let regretted = str::from_utf8(SECRET).unwrap().repeat(100);
+    let about =
+        draft(&acme, 1).subject(Subject::user("ana".parse().unwrap())).personal("comment", &regretted);
+    done(store.commit(&tipstaff::Commit { audit: vec![about], ..commit(&acme, 1, vec![]) })).unwrap();
+    let in_log = || {
+        let log = fs::read(folder.path().join("store.db-wal")).unwrap();
+        log.windows(SECRET.len()).any(|bytes| bytes == SECRET)
+    };
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM audit").unwrap();
+    assert_eq!(done(store.erase(&acme, &"ana".parse().unwrap())), Ok(1));
+    done(store.commit(&commit(&acme, 2, vec![]))).unwrap();
+    assert!(in_log(), "the reader may still ask for it");
+    drop(reader);
+    done(store.commit(&commit(&acme, 3, vec![]))).unwrap();
+    assert!(!in_log());
+}
+
+#[test]
 fn the_hook_stands_on_both_sides_of_the_commit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
@@ -234,4 +259,47 @@ fn what_cannot_be_read_holds_up_no_other() {
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path).unwrap();
     is_passed_over(&store, "records", |sql| edit(&path, sql));
+}
+
+/// A disk that has flipped a bit, a column at a time.
+#[test]
+fn a_text_that_is_no_utf_8_holds_up_no_other() {
+    for column in ["tenant", "kind", "id", "channel", "lease_worker", "lease_nonce", "facets", "body"] {
+        for (what, due, set) in [
+            ("is free", None, ""),
+            ("has a timer", Some(at(3)), ""),
+            ("was left behind", None, ", lease_worker = 'w', lease_nonce = 'n', lease_until = 0"),
+        ] {
+            if column.starts_with("lease") && set.is_empty() {
+                continue;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store.db");
+            let store = SqliteStore::open(&path).unwrap();
+            let last = Record { due_at: Some(at(3)), ..queued(&tenant("z"), 1, "send_email", 0) };
+            let first = Record { due_at: due, ..queued(&tenant("a"), 1, "send_email", 0) };
+            done(store.commit(&commit(&tenant("a"), 1, vec![first.clone()]))).unwrap();
+            done(store.commit(&commit(&tenant("z"), 1, vec![last.clone()]))).unwrap();
+            edit(&path, &format!("UPDATE records SET token = 0 {set} WHERE tenant = 'a'"));
+            edit(&path, &format!("UPDATE records SET {column} = CAST(X'61FF' AS TEXT) WHERE tenant = 'a'"));
+            clean(&store, &last, &format!("{column} of what {what}"));
+            let told = done(store.load(&[first.key]));
+            let named = ["tenant", "kind", "id"].contains(&column);
+            assert!(
+                named || matches!(&told, Err(StoreError::Corrupt { place, .. }) if place.starts_with("a/")),
+                "{column}: {told:?}"
+            );
+        }
+    }
+}
+
+/// All that is found is that record.
+fn clean(store: &SqliteStore, only: &Record, what: &str) {
+    let found = |records: Vec<Record>| records.into_iter().map(|record| record.key).collect::<Vec<_>>();
+    let sound = [only.key.clone()];
+    let page = tipstaff::DuePage { until: at(3), after: None, limit: 1 };
+    assert_eq!(found(done(store.due(&page)).unwrap()), sound, "{what}");
+    let ask = tipstaff::Ahead { channels: None, after: at(-1) };
+    assert_eq!(done(store.upcoming(&ask)).unwrap().timer, Some(at(3)), "{what}");
+    assert_eq!(found(done(store.claim(&claim(1, 1, 9))).unwrap()), sound, "{what}");
 }
