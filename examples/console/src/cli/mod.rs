@@ -13,7 +13,7 @@ mod feed;
 mod host;
 mod kill_switch;
 mod left;
-mod load;
+pub mod load;
 mod log;
 mod operators;
 mod replay;

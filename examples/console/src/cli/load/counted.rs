@@ -20,13 +20,15 @@ struct Seen {
 
 /// The store, with what it was asked.
 #[derive(Clone)]
-pub(super) struct Counted {
+pub struct Counted {
     store: SharedStore,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Counted {
-    pub(super) fn new(store: SharedStore) -> Self {
+    /// Counts from now on.
+    #[must_use]
+    pub fn new(store: SharedStore) -> Self {
         Self { store, seen: Arc::default() }
     }
 
@@ -35,12 +37,14 @@ impl Counted {
     }
 
     /// How often each call came, from now on anew.
-    pub(super) fn take_calls(&self) -> BTreeMap<&'static str, u64> {
+    #[must_use]
+    pub fn take_calls(&self) -> BTreeMap<&'static str, u64> {
         std::mem::take(&mut self.seen().calls)
     }
 
     /// The commits since the last time, and how long it took to keep them: no part of what is measured.
-    pub(super) fn take_commits(&self) -> (Vec<Commit>, Duration) {
+    #[must_use]
+    pub fn take_commits(&self) -> (Vec<Commit>, Duration) {
         let mut seen = self.seen();
         (std::mem::take(&mut seen.commits), std::mem::take(&mut seen.keeping))
     }
@@ -60,7 +64,8 @@ impl Counted {
 
 /// One row for the commit, one for each record, each value of a facet of a new record, each audit
 /// record, and the head of the lane.
-pub(super) fn rows(commit: &Commit) -> Vec<Vec<u8>> {
+#[must_use]
+pub fn rows(commit: &Commit) -> Vec<Vec<u8>> {
     let mut rows = vec![[commit.tenant.as_str().as_bytes(), commit.id.bytes()].concat()];
     for record in &commit.put {
         let facets = serde_json::to_string(&record.facets).unwrap_or_default();

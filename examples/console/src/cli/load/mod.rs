@@ -1,12 +1,13 @@
-//! How fast a database carries the engine: for comparing databases, settings and versions.
+//! How fast a database carries the engine: for comparing databases, settings and versions. `benches/stores.rs`
+//! takes its work and what it is compared to from here.
 
 mod again;
 mod alone;
 mod claims;
 mod commits;
-mod counted;
+pub mod counted;
 mod due;
-mod raw;
+pub mod raw;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -42,7 +43,8 @@ pub(super) fn run(cli: &Cli, load: &Load) -> Result<Output, Failure> {
     }
 }
 
-fn rules() -> RuleSet {
+/// The rules that all is measured with.
+pub fn rules() -> RuleSet {
     RuleSet::from_json(RULES).expect("rules of our own are sound")
 }
 
@@ -52,14 +54,14 @@ fn channel(name: &str) -> BTreeSet<ActionType> {
 }
 
 /// A tenant that has no records yet, and the time.
-fn fresh(what: &str) -> (TenantId, Time) {
+pub fn fresh(what: &str) -> (TenantId, Time) {
     let now = Time::from(SystemTime::now());
     let tenant = format!("load-{what}-{}", now.micros()).parse().expect("letters and figures");
     (tenant, now)
 }
 
 /// A signal that leads to one enforcement.
-fn signal(tenant: &TenantId, n: usize, at: Time) -> Event {
+pub fn signal(tenant: &TenantId, n: usize, at: Time) -> Event {
     of_kind("login", tenant, n, at)
 }
 
@@ -74,7 +76,7 @@ fn of_kind(kind: &str, tenant: &TenantId, n: usize, at: Time) -> Event {
 }
 
 /// Carries nothing out.
-struct Nothing;
+pub struct Nothing;
 
 impl Delivery for Nothing {
     fn channels(&self) -> Option<BTreeSet<ActionType>> {

@@ -4,17 +4,23 @@
 use rusqlite::{Connection, TransactionBehavior};
 use tokio_postgres::{Client, NoTls, Statement};
 
-use super::super::Failure;
+use crate::cli::Failure;
 use crate::store::{Database, block_on};
 
 /// A table of rows, in a file beside the store's or in the same server.
-pub(super) enum Raw {
+pub enum Raw {
+    /// A file.
     File(Connection),
+    /// A server, and the statement that inserts.
     Server(Client, Statement),
 }
 
 impl Raw {
-    pub(super) fn open(database: &Database) -> Result<Self, Failure> {
+    /// Opens it anew, or with what a run left behind that was broken off.
+    ///
+    /// # Errors
+    /// Where the database cannot be reached.
+    pub fn open(database: &Database) -> Result<Self, Failure> {
         Ok(match database {
             Database::File(path) => {
                 let mut beside = path.clone().into_os_string();
@@ -45,7 +51,10 @@ impl Raw {
     }
 
     /// Writes rows in one durable transaction.
-    pub(super) fn write(&mut self, rows: &[Vec<u8>]) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub fn write(&mut self, rows: &[Vec<u8>]) -> Result<(), Failure> {
         match self {
             Self::File(connection) => {
                 let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
