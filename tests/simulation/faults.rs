@@ -269,7 +269,7 @@ impl<'s> Stage<'s> {
         if self.scenario.sleeps {
             let host = Arc::clone(&self.host);
             let wakes_at = self.drive(async move { host.next_wakeup(now).await }, true)?.ok()?;
-            let ahead = self.net.state().ahead.take();
+            let ahead = self.net.state().take_ahead();
             let late = ahead.is_some_and(|ahead| wakes_at > ahead.after(Span::secs(1)));
             assert!(!late, "it sleeps until {wakes_at}, and {ahead:?} comes next");
             return Some(wakes_at.max(now.after(Span::millis(1))));

@@ -246,7 +246,7 @@ impl World {
     /// A host goes to sleep: not for longer than it may, and not for less than it said; not at all where
     /// it left anything.
     fn sleeps(&mut self, host: usize, at: Time, wakes_at: Time, more: bool) -> Checked {
-        let ahead = self.net.state().ahead.take();
+        let ahead = self.net.state().take_ahead();
         if more {
             self.hosts[host].wakes_at = Some(wakes_at);
             return ensure(SLEPT, wakes_at == at, || format!("it left work, and sleeps until {wakes_at}"));

@@ -57,9 +57,16 @@ pub(crate) struct State {
     pub(crate) violation: Option<Violation>,
     /// Whether people use kill switches in this run.
     pub(crate) switches: bool,
-    /// What the host that asked last must not sleep through, by its own clock.
-    pub(crate) ahead: Option<Time>,
+    /// What those who asked must not sleep through, by name, each by its own clock.
+    ahead: BTreeMap<String, Time>,
     trace: Option<Vec<String>>,
+}
+
+impl State {
+    /// What whoever has their turn, and asked, must not sleep through.
+    pub(crate) fn take_ahead(&mut self) -> Option<Time> {
+        self.ahead.remove(&self.who)
+    }
 }
 
 /// The net.
@@ -88,7 +95,7 @@ impl Net {
             who: String::new(),
             violation: None,
             switches: false,
-            ahead: None,
+            ahead: BTreeMap::new(),
             trace: traced.then(Vec::new),
         };
         let store = MemoryStore::with_clock(move || Time::from_micros(read.load(Ordering::Relaxed)));
@@ -317,7 +324,11 @@ impl Store for Watched {
         let answer = self.store.upcoming(ask).await;
         let now = net.now();
         let mut state = net.state();
-        state.ahead = state.witness.ahead(ask, now);
+        let who = state.who.clone();
+        match state.witness.ahead(ask, now) {
+            Some(ahead) => state.ahead.insert(who, ahead),
+            None => state.ahead.remove(&who),
+        };
         answer
     }
 }

@@ -152,7 +152,15 @@ impl Witness {
             changes.bare += u64::from(rows.is_empty() && !made);
             changes.double += u64::from(rows.len() == 2);
         }
-        self.seen.insert(key.clone(), Record { version: version + 1, ..record.clone() });
+        let mut written = Record { version: version + 1, ..record.clone() };
+        // A renewal raises no version: whoever keeps a lease keeps the end that it has by now.
+        let renewed = before.and_then(|before| before.lease.as_ref());
+        if let (Some(lease), Some(renewed)) = (&mut written.lease, renewed)
+            && (&lease.worker, lease.nonce) == (&renewed.worker, renewed.nonce)
+        {
+            lease.until = renewed.until;
+        }
+        self.seen.insert(key.clone(), written);
         self.born.entry(key.clone()).or_insert(self.commits);
         Ok(())
     }

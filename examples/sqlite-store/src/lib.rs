@@ -44,6 +44,9 @@ pub struct SqliteStore {
 /// How often a claim looks again when others have taken all that it found.
 const CLAIM_TURNS: usize = 16;
 
+/// How long an erasure waits for those who read the log that it empties: others who write wait as long.
+const READERS: Duration = Duration::from_millis(250);
+
 /// Of how many records a look is short: what a group of signals reads is fewer, the rules of a large tenant
 /// are more.
 const GLANCE: usize = 2_048;
@@ -140,16 +143,16 @@ impl SqliteStore {
         transaction.commit().map_err(|error| at_commit(&error))?;
         (self.hook)(Phase::AfterCommit);
         if self.owes.load(Ordering::Relaxed) {
-            self.empty_log(&connection);
+            self.empty_log(&connection, Duration::ZERO);
         }
         Ok(done)
     }
 
-    /// Empties the write-ahead log. While somebody reads from it that cannot be, and is owed: nobody waits
-    /// for it, the next write tries again.
-    fn empty_log(&self, writer: &Connection) {
+    /// Empties the write-ahead log. While somebody reads from it that cannot be, and is owed: the next write
+    /// tries again.
+    fn empty_log(&self, writer: &Connection, patience: Duration) {
         let emptied = writer
-            .busy_timeout(Duration::ZERO)
+            .busy_timeout(patience)
             .and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)));
         self.owes.store(emptied != Ok(0), Ordering::Relaxed);
     }
@@ -159,6 +162,8 @@ fn look<T>(
     mut connection: MutexGuard<'_, Connection>,
     work: impl FnOnce(&Connection) -> Result<T, Fault>,
 ) -> Result<T, StoreError> {
+    // Whoever wrote before may have left less of it.
+    connection.busy_timeout(open::PATIENCE).map_err(Fault::from)?;
     let snapshot = connection.transaction().map_err(Fault::from)?;
     Ok(work(&snapshot)?)
 }
@@ -225,12 +230,10 @@ impl Store for SqliteStore {
     }
 
     async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        self.write(|db| {
-            let erased = write::erase(db, tenant, user)?;
-            // Whether or not this call erased it: one before may have ended in between.
-            self.owes.store(true, Ordering::Relaxed);
-            Ok(erased)
-        })
+        let erased = self.write(|db| write::erase(db, tenant, user))?;
+        // Whether or not this call erased something: one before may have ended in between.
+        self.empty_log(&lock(&self.writer), READERS);
+        Ok(erased)
     }
 
     async fn now(&self) -> Result<Time, StoreError> {
