@@ -32,7 +32,7 @@ impl Gone {
     }
 }
 
-/// A message and where it goes. It is signed when it is sent, however long it has waited.
+/// A message and where it goes. It is signed when it is sent.
 pub(crate) struct Call {
     pub(crate) agent: Agent,
     pub(crate) endpoint: Endpoint,
@@ -46,13 +46,12 @@ pub(crate) struct Call {
 
 impl Call {
     /// Makes it, unless the endpoint is left alone, and waits for the answer.
-    pub(crate) fn make(self) -> Delivered {
+    pub(crate) fn make(&self) -> Delivered {
         let left_alone = self.gone.names().contains(&self.name);
-        let delivered = match left_alone {
+        match left_alone {
             true => Delivered::permanent("the endpoint has answered 410 Gone and is left alone"),
             false => self.send(),
-        };
-        delivered.recipient(self.name)
+        }
     }
 
     fn send(&self) -> Delivered {

@@ -13,7 +13,7 @@ use ureq::{Agent, config::Config};
 use crate::body::body;
 use crate::call::{Call, Clock, Gone, Guarded};
 use crate::endpoint::Endpoint;
-use crate::threads::Threads;
+use crate::threads;
 
 /// How long an attempt may take in all: within the 15 to 30 seconds that the specification
 /// suggests, and shorter than the engine's lease.
@@ -34,8 +34,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 ///   resolved, so a name that changes its address between check and call gains nothing; proxies of
 ///   the environment are not used.
 ///
-/// It blocks its caller while it sends, unless it has [threads](Webhooks::threads) to send on: a host with
-/// an asynchronous runtime, or one that claims batches, gives it some.
+/// It blocks its caller while it sends, unless it does so [on threads](Webhooks::on_threads): right for a host
+/// with an asynchronous runtime, and for one that claims batches.
 pub struct Webhooks {
     endpoints: BTreeMap<String, Endpoint>,
     routes: BTreeMap<ActionType, String>,
@@ -43,7 +43,7 @@ pub struct Webhooks {
     inside: Agent,
     clock: Clock,
     gone: Gone,
-    threads: Option<Threads>,
+    on_threads: bool,
 }
 
 impl fmt::Debug for Webhooks {
@@ -92,7 +92,7 @@ impl Webhooks {
             inside: agent(false),
             clock: Arc::new(SystemTime::now),
             gone: Gone::default(),
-            threads: None,
+            on_threads: false,
         }
     }
 
@@ -111,12 +111,12 @@ impl Webhooks {
         self
     }
 
-    /// With up to so many threads to send on, at least one; each ends when nothing waits. The futures of
-    /// deliveries wait then, and a batch is sent all at once where there are as many threads as the engine
-    /// [claims](tipstaff::Engine::claim_up_to). What is dropped before its turn is not sent.
+    /// With a thread for each message that is under way: the futures of deliveries wait then, and a batch is
+    /// sent all at once. There are as many as the engine [claims](tipstaff::Engine::claim_up_to), at most. A
+    /// message whose future is dropped is sent to its end, and its answer is lost.
     #[must_use]
-    pub fn threads(self, most: usize) -> Self {
-        Self { threads: Some(Threads::new(most)), ..self }
+    pub fn on_threads(self) -> Self {
+        Self { on_threads: true, ..self }
     }
 
     /// With another clock, for tests: the timestamp of an attempt is signed.
@@ -187,11 +187,16 @@ impl Delivery for Webhooks {
 
     fn deliver<'a>(&'a self, job: &'a Job) -> Answer<'a, Delivered> {
         Box::pin(async move {
-            match (self.call(job), &self.threads) {
-                (Err(refused), _) => refused,
-                (Ok(call), None) => call.make(),
-                (Ok(call), Some(threads)) => threads.carry_out(move || call.make()).await,
-            }
+            let call = match self.call(job) {
+                Ok(call) => call,
+                Err(refused) => return refused,
+            };
+            let name = call.name.clone();
+            let delivered = match self.on_threads {
+                true => threads::carry_out(move || call.make()).await,
+                false => call.make(),
+            };
+            delivered.recipient(name)
         })
     }
 

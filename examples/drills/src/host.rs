@@ -54,7 +54,7 @@ pub(crate) fn run(order: &str) {
     let (batch, webhooks) = match std::process::id() % 3 {
         0 => (1, order.webhooks()),
         1 => (6, order.webhooks()),
-        _ => (6, order.webhooks().threads(6)),
+        _ => (6, order.webhooks().on_threads()),
     };
     let engine = Engine::new(store, webhooks, no_rules()).lease(LEASE).claim_up_to(batch);
     say("ready");

@@ -151,6 +151,9 @@ impl PostgresStore {
                 // It was written by whoever made the same claim at once.
                 Ok(None) => return self.close(claim).await,
                 Err(error @ StoreError::Unknown(_)) => return Err(error),
+                // No tenant's fault.
+                Err(error) if is_newer(&error) && taken.is_empty() => return Err(error),
+                Err(error) if is_newer(&error) => break,
                 // It holds up no other tenant.
                 Err(StoreError::Corrupt { place, fault }) => {
                     let place = if place == fault::DATABASE { tenant.to_string() } else { place };
@@ -181,8 +184,16 @@ impl PostgresStore {
     /// What a claim holds for good. That it was made is known: any failure is that of its answer.
     async fn close(&self, claim: &Claim) -> Result<Vec<Record>, StoreError> {
         let held: Result<_, StoreError> = transaction!(self, |tx| claim::close(&tx, self.form, claim).await);
-        held.map_err(|error| StoreError::Unknown(error.to_string()))
+        held.map_err(|error| match is_newer(&error) {
+            true => error,
+            false => StoreError::Unknown(error.to_string()),
+        })
     }
+}
+
+/// Whether a newer version has brought the schema further than this one knows.
+fn is_newer(error: &StoreError) -> bool {
+    matches!(error, StoreError::Corrupt { place, .. } if place == open::PLACE)
 }
 
 /// Longer with each turn, and not the same for any two: those that were in each other's way are not

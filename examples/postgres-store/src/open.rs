@@ -17,7 +17,11 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2
 /// The schema that this version writes.
 const SCHEMA: i32 = MIGRATIONS.len() as i32;
 
-/// What is looked at in each transaction that writes.
+/// The place of a fault that is none of a record's: a newer version has come meanwhile.
+pub(crate) const PLACE: &str = "the schema";
+
+/// What is looked at in each transaction that writes: of [`Form::Rows`], a migration waits for those who have
+/// looked, and keeps the others waiting.
 pub(crate) const FOUND: &str = "SELECT version FROM tipstaff_schema";
 
 /// How often the schema is looked at again when another host makes it at the same time.
@@ -134,9 +138,7 @@ pub(crate) async fn migrate(pool: &Pool, form: Form) -> Result<(), OpenError> {
 pub(crate) async fn check(db: &impl GenericClient, found: &Statement) -> Result<(), Fault> {
     match db.query_one(found, &[]).await?.try_get(0)? {
         SCHEMA => Ok(()),
-        found => {
-            Err(Fault::corrupt("the schema", format!("it is {found} now, and this version writes {SCHEMA}")))
-        }
+        found => Err(Fault::corrupt(PLACE, format!("it is {found} now, and this version writes {SCHEMA}"))),
     }
 }
 
@@ -152,6 +154,10 @@ async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
         "CREATE TABLE IF NOT EXISTS tipstaff_schema (one BOOLEAN PRIMARY KEY, version INTEGER NOT NULL, form TEXT NOT NULL)",
     )
     .await?;
+    if form == Form::Rows {
+        // One host at a time; those that write are not in its way yet.
+        tx.batch_execute("LOCK TABLE tipstaff_schema IN SHARE UPDATE EXCLUSIVE MODE").await?;
+    }
     let begin =
         "INSERT INTO tipstaff_schema (one, version, form) VALUES (TRUE, 0, $1) ON CONFLICT DO NOTHING";
     tx.execute(begin, &[&form.as_str()]).await?;
@@ -165,6 +171,10 @@ async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
         return Err(OpenError::OtherForm { found: known, wanted: form.as_str() });
     }
     if steps < MIGRATIONS.len() {
+        if form == Form::Rows {
+            // Nobody writes in the old way what the new one is made of.
+            tx.batch_execute("LOCK TABLE tipstaff_schema IN ACCESS EXCLUSIVE MODE").await?;
+        }
         // Whoever writes the version first has its row until the schema is there. The others wait for that
         // here, and find another version.
         let first = "UPDATE tipstaff_schema SET version = $1 WHERE version = $2";

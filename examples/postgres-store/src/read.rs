@@ -109,14 +109,14 @@ pub(crate) async fn query(db: &impl GenericClient, query: &Query) -> Result<Page
     let (tenant, kind, limit) = (query.tenant.as_str(), query.kind.as_str(), row::limit(size + 1));
     let from = query.from.map_or(i64::MIN, Time::micros);
     let until = query.until.map_or(i64::MAX, Time::micros);
-    let cursor = query.after.as_ref().map(|after| (after.at.micros(), after.id.as_str()));
+    let cursor = query.after.as_ref().map(|after| (after.at.micros(), before_nul(&after.id)));
     let mut values: Vec<&(dyn ToSql + Sync)> = vec![&tenant, &kind, &from, &until, &limit];
     if let Some((at, id)) = &cursor {
         values.extend([at as &(dyn ToSql + Sync), id]);
     }
     let names: Vec<&str> = facets.iter().map(|(facet, _)| facet.as_str()).collect();
     // A text with a NUL is none to the server: no record has it.
-    let storable = |accepted: &'_ [String]| -> Vec<String> {
+    let storable = |accepted: &[String]| -> Vec<String> {
         accepted.iter().filter(|value| !value.contains('\0')).cloned().collect()
     };
     let accepted: Vec<Vec<String>> = facets.iter().map(|(_, accepted)| storable(accepted)).collect();
@@ -131,6 +131,11 @@ pub(crate) async fn query(db: &impl GenericClient, query: &Query) -> Result<Page
     let last = rows.last().filter(|_| more);
     let next = last.map(|last| Cursor { at: last.at, id: last.key.id.clone() });
     Ok(Page { rows, next })
+}
+
+/// What the server can read of a text of which it has none the like.
+fn before_nul(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
 }
 
 /// The statement of a query with that many facets. `OFFSET` and `LIMIT` change nothing of what it finds:

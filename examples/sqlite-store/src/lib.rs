@@ -44,6 +44,9 @@ pub struct SqliteStore {
 /// How often a claim looks again when others have taken all that it found.
 const CLAIM_TURNS: usize = 16;
 
+/// What is left of a call's patience when its turn has come, at least: others write for milliseconds.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+
 /// How long an erasure waits for those who read the log that it empties: others who write wait as long.
 const READERS: Duration = Duration::from_millis(250);
 
@@ -133,7 +136,8 @@ impl SqliteStore {
         let called = Instant::now();
         let mut connection = lock(&self.writer);
         // Of the patience, what the wait for one's turn has left: a queue loses it once, not each in turn.
-        connection.busy_timeout(open::PATIENCE.saturating_sub(called.elapsed())).map_err(Fault::from)?;
+        let left = open::PATIENCE.saturating_sub(called.elapsed()).max(LEAST_PATIENCE);
+        connection.busy_timeout(left).map_err(Fault::from)?;
         let begun = Transaction::new(&mut connection, TransactionBehavior::Immediate);
         // Dropped before its commit, it is rolled back.
         let transaction = begun.map_err(Fault::from)?;
@@ -230,8 +234,11 @@ impl Store for SqliteStore {
     }
 
     async fn erase(&self, tenant: &TenantId, user: &UserId) -> Result<u64, StoreError> {
-        let erased = self.write(|db| write::erase(db, tenant, user))?;
-        // Whether or not this call erased something: one before may have ended in between.
+        let erased = self.write(|db| {
+            // Whether or not it erases something: a call before may have ended in between, and this one may.
+            self.owes.store(true, Ordering::Relaxed);
+            write::erase(db, tenant, user)
+        })?;
         self.empty_log(&lock(&self.writer), READERS);
         Ok(erased)
     }

@@ -81,7 +81,10 @@ fn places(db: &Connection, query: &Query, limit: usize) -> Result<Vec<(i64, Stri
         }
         let mut rows = statement.query(params_from_iter(bound))?;
         while let Some(row) = rows.next()? {
-            places.insert((row.get(0)?, row.get(1)?));
+            let id = row
+                .get(1)
+                .map_err(|error| Fault::from(error).at(format!("{}/{}", query.tenant, query.kind)))?;
+            places.insert((row.get(0)?, id));
         }
     }
     Ok(match query.order {

@@ -69,14 +69,21 @@ pub(crate) fn trail(db: &Connection, trail: &Trail) -> Result<Vec<AuditRecord>, 
     let mut rows = statement.query(values)?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        let text = row.get_ref(1)?.as_str()?;
-        records.push(audit_record(&trail.tenant, trail.lane, row.get(0)?, text)?);
+        let seq = row.get(0)?;
+        let text = row.get_ref(1)?.as_str();
+        let text =
+            text.map_err(|error| Fault::corrupt(audit_place(&trail.tenant, trail.lane, seq), error))?;
+        records.push(audit_record(&trail.tenant, trail.lane, seq, text)?);
     }
     Ok(records)
 }
 
 pub(crate) fn audit_record(tenant: &TenantId, lane: u16, seq: i64, text: &str) -> Result<AuditRecord, Fault> {
-    serde_json::from_str(text).map_err(|error| Fault::corrupt(format!("{tenant}/audit/{lane}/{seq}"), error))
+    serde_json::from_str(text).map_err(|error| Fault::corrupt(audit_place(tenant, lane, seq), error))
+}
+
+pub(crate) fn audit_place(tenant: &TenantId, lane: u16, seq: i64) -> String {
+    format!("{tenant}/audit/{lane}/{seq}")
 }
 
 pub(crate) fn head(db: &Connection, tenant: &TenantId, lane: u16) -> Result<Head, Fault> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tipstaff::{Facet, Key, Lease, Queue, Record, StoreError, Time};
 
@@ -17,38 +17,64 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// A text as it is stored. SQLite does not ask whether it is UTF-8, and what only names and orders rows must
-/// find its way past one that is not.
-#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Raw(Vec<u8>);
+/// What stands in the place of a text. SQLite does not ask whether it is UTF-8, nor, once a disk has flipped a
+/// bit, whether it is a text; what only names and orders rows must find its way past either. The order is
+/// SQLite's: every blob is greater than every text.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Raw {
+    Text(Vec<u8>),
+    Blob(Vec<u8>),
+}
 
 impl Raw {
+    pub(crate) fn text(&self) -> FromSqlResult<&str> {
+        self.value().as_str()
+    }
+
+    fn value(&self) -> ValueRef<'_> {
+        match self {
+            Self::Text(bytes) => ValueRef::Text(bytes),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }
+    }
+
     pub(crate) fn is(&self, text: &str) -> bool {
-        self.0 == text.as_bytes()
+        matches!(self, Self::Text(bytes) if bytes == text.as_bytes())
+    }
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self::Text(Vec::new())
     }
 }
 
 impl From<&str> for Raw {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self::Text(text.into())
     }
 }
 
 impl fmt::Display for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        let (Self::Text(bytes) | Self::Blob(bytes)) = self;
+        f.write_str(&String::from_utf8_lossy(bytes))
     }
 }
 
 impl FromSql for Raw {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_bytes().map(|bytes| Self(bytes.into()))
+        match value {
+            ValueRef::Text(bytes) => Ok(Self::Text(bytes.into())),
+            ValueRef::Blob(bytes) => Ok(Self::Blob(bytes.into())),
+            _ => Err(FromSqlError::InvalidType),
+        }
     }
 }
 
 impl ToSql for Raw {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::Text(&self.0)))
+        Ok(ToSqlOutput::Borrowed(self.value()))
     }
 }
 

@@ -10,7 +10,8 @@ use tipstaff::{
 };
 
 use crate::fault::Fault;
-use crate::{read, row};
+use crate::read;
+use crate::row::{self, Raw};
 
 pub(crate) fn commit(db: &Connection, commit: &Commit, now: Time) -> Result<Committed, Fault> {
     refuse_other_tenants(commit)?;
@@ -71,7 +72,10 @@ pub(crate) fn put(db: &Connection, record: &Record, lanes: &mut Lanes) -> Result
     // A new one need not be looked for: where there is one, it is not written.
     let old = match record.version {
         0 => None,
-        _ => db.prepare_cached(OLD)?.query_row(params![tenant, kind, key.id], read).optional()?,
+        _ => {
+            let old = db.prepare_cached(OLD)?.query_row(params![tenant, kind, key.id], read).optional();
+            old.map_err(|error| Fault::from(error).at(key))?
+        }
     };
     if old.as_ref().map_or(0, |(version, ..)| version.cast_unsigned()) != record.version {
         return Err(StoreError::Conflict(key.clone()).into());
@@ -222,14 +226,16 @@ pub(crate) fn erase(db: &Connection, tenant: &TenantId, user: &UserId) -> Result
     const ERASE: &str =
         "UPDATE audit SET personal_of = NULL, record = ?4 WHERE tenant = ?1 AND lane = ?2 AND seq = ?3";
     let mut erased = 0;
-    let found: Vec<(u16, i64, String)> = db
+    let found: Vec<(u16, i64, Raw)> = db
         .prepare_cached(FIND)?
         .query_map(params![tenant.as_str(), user.as_str()], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?
         .collect::<rusqlite::Result<_>>()?;
     for (lane, seq, text) in found {
-        let mut record = read::audit_record(tenant, lane, seq, &text)?;
+        let text =
+            text.text().map_err(|error| Fault::corrupt(read::audit_place(tenant, lane, seq), error))?;
+        let mut record = read::audit_record(tenant, lane, seq, text)?;
         erased += u64::from(record.erase());
         db.prepare_cached(ERASE)?.execute(params![tenant.as_str(), lane, seq, json(&record)?])?;
     }

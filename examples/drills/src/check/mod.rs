@@ -240,7 +240,7 @@ impl Facts {
             let rows = moves.get(&enforcement.id).map_or(&[][..], Vec::as_slice);
             // An undo that is called off in the change that makes it, or gives it back, has a row of each.
             let at_once = matches!(enforcement.purpose, Purpose::Undo { .. })
-                && rows.windows(2).any(|pair| pair[0].time == pair[1].time && is_superseded(pair[1]));
+                && rows.windows(2).any(|pair| is_called_off_at_once(pair[0], pair[1]));
             let audited = rows.len() as u64;
             match enforcement.purpose {
                 // It comes into being with the request that it is about, in the record of that.
@@ -256,8 +256,13 @@ impl Facts {
     }
 }
 
-fn is_superseded(row: &AuditRecord) -> bool {
-    row.details.get("reason").is_some_and(|reason| reason.to_string() == Reason::Superseded.as_str())
+/// Whether the second row tells of an undo that was called off as the first made it, or gave it back.
+fn is_called_off_at_once(first: &AuditRecord, second: &AuditRecord) -> bool {
+    let detail = |row: &AuditRecord, name| row.details.get(name).map(ToString::to_string);
+    ["ENFORCEMENT_CREATED", "ENFORCEMENT_HANDED_BACK"].contains(&first.code.as_str())
+        && first.time == second.time
+        && detail(second, "reason").as_deref() == Some(Reason::Superseded.as_str())
+        && detail(second, "was") == detail(first, "reason")
 }
 
 impl fmt::Display for Facts {

@@ -136,7 +136,10 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
 ];
 
 /// What is of one form alone.
-const OF_ROWS: &[OfItsOwn] = &[("a_claim_passes_over_what_another_transaction_has_in_hand", calls::in_hand)];
+const OF_ROWS: &[OfItsOwn] = &[
+    ("whoever_writes_is_waited_for_by_whoever_brings_it_up_to_date", schemas::writers),
+    ("a_claim_passes_over_what_another_transaction_has_in_hand", calls::in_hand),
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

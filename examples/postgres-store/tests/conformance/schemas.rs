@@ -214,6 +214,47 @@ pub(crate) fn refused(server: &Config, form: Form) -> Result<(), String> {
     }
 }
 
+/// Whoever writes as an older version does, and has looked at the schema, is waited for by the host that brings
+/// it up to date; whoever looks meanwhile waits for that host, and finds another version.
+pub(crate) fn writers(server: &Config, form: Form) -> Result<(), String> {
+    const LOOK: &str = "SELECT version FROM tipstaff_schema";
+    for version in 1..RELEASED.len() {
+        let schema = released(server, version, form);
+        let session = || {
+            let (session, connection) = done(schema.config.connect(NoTls)).unwrap();
+            runtime().spawn(connection);
+            session
+        };
+        let (early, late) = (session(), session());
+        done(early.batch_execute("BEGIN")).unwrap();
+        done(early.query_one(LOOK, &[])).unwrap();
+        let pool = PostgresStore::pool(schema.config.clone(), 1).unwrap();
+        let host = runtime().spawn(PostgresStore::with_pool(pool, form));
+        let waiting = |sessions: usize| {
+            while rows(&schema, WAITING).len() < sessions {
+                if host.is_finished() {
+                    return Err(format!("schema {version}: it was not waited for"));
+                }
+            }
+            Ok(())
+        };
+        waiting(1)?;
+        let found = runtime().spawn(async move {
+            late.batch_execute("BEGIN").await.unwrap();
+            late.query_one(LOOK, &[]).await.unwrap().get::<_, i32>(0)
+        });
+        waiting(2)?;
+        let write = "INSERT INTO tipstaff_commits (tenant, id, at) VALUES ('acme', 'early', 0)";
+        done(early.batch_execute(&format!("{write}; COMMIT"))).unwrap();
+        let store = done(host).unwrap().map_err(|error| error.to_string())?;
+        if done(found).unwrap() != i32::try_from(RELEASED.len()).unwrap() {
+            return Err(format!("schema {version}: a look in the middle found it still"));
+        }
+        opened(vec![runtime().spawn(async move { Ok(store) })])?;
+    }
+    Ok(())
+}
+
 /// What may stand in the way of databases that spread a table over machines by its tenants, or number nothing.
 pub(crate) fn spread(server: &Config, form: Form) -> Result<(), String> {
     let fresh = Fresh::new(server, form);
@@ -293,6 +334,7 @@ fn settled(schema: &Schema) -> u64 {
     const READ: &str = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_user_tables \
          WHERE schemaname = current_schema() AND relname IN ('tipstaff_records', 'tipstaff_facets')";
     let read = || rows(schema, READ)[0][0].parse::<u64>().unwrap();
+    // A connection tells what it has read when it ends.
     let mut last = (0, read());
     while last.0 < 5 {
         std::thread::sleep(std::time::Duration::from_millis(100));

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tipstaff::{Committed, Record, Store, StoreError, Subject, Trail};
 use tipstaff_sqlite::{OpenError, Phase, SqliteStore};
@@ -261,9 +262,9 @@ fn what_cannot_be_read_holds_up_no_other() {
     is_passed_over(&store, "records", |sql| edit(&path, sql));
 }
 
-/// A disk that has flipped a bit, a column at a time.
+/// A disk that has flipped a bit, a column at a time: in a text, or in what says that it is one.
 #[test]
-fn a_text_that_is_no_utf_8_holds_up_no_other() {
+fn what_is_no_text_any_more_holds_up_no_other() {
     for column in ["tenant", "kind", "id", "channel", "lease_worker", "lease_nonce", "facets", "body"] {
         for (what, due, set) in [
             ("is free", None, ""),
@@ -273,33 +274,56 @@ fn a_text_that_is_no_utf_8_holds_up_no_other() {
             if column.starts_with("lease") && set.is_empty() {
                 continue;
             }
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("store.db");
-            let store = SqliteStore::open(&path).unwrap();
-            let last = Record { due_at: Some(at(3)), ..queued(&tenant("z"), 1, "send_email", 0) };
-            let first = Record { due_at: due, ..queued(&tenant("a"), 1, "send_email", 0) };
-            done(store.commit(&commit(&tenant("a"), 1, vec![first.clone()]))).unwrap();
-            done(store.commit(&commit(&tenant("z"), 1, vec![last.clone()]))).unwrap();
-            edit(&path, &format!("UPDATE records SET token = 0 {set} WHERE tenant = 'a'"));
-            edit(&path, &format!("UPDATE records SET {column} = CAST(X'61FF' AS TEXT) WHERE tenant = 'a'"));
-            clean(&store, &last, &format!("{column} of what {what}"));
-            let told = done(store.load(&[first.key]));
-            let named = ["tenant", "kind", "id"].contains(&column);
-            assert!(
-                named || matches!(&told, Err(StoreError::Corrupt { place, .. }) if place.starts_with("a/")),
-                "{column}: {told:?}"
-            );
+            for value in ["CAST(X'61FF' AS TEXT)", "X'61'", "X'7A'"] {
+                let what = format!("{column} of what {what} is {value}");
+                damaged(column, value, due, set, &what);
+            }
         }
     }
 }
 
-/// All that is found is that record.
-fn clean(store: &SqliteStore, only: &Record, what: &str) {
+fn damaged(column: &str, value: &str, due: Option<tipstaff::Time>, set: &str, what: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let last = Record { due_at: Some(at(3)), ..queued(&tenant("z"), 1, "send_email", 0) };
+    let first = Record { due_at: due, ..queued(&tenant("a"), 1, "send_email", 0) };
+    done(store.commit(&commit(&tenant("a"), 1, vec![first.clone()]))).unwrap();
+    done(store.commit(&commit(&tenant("z"), 1, vec![last.clone()]))).unwrap();
+    drop(store);
+    // The table itself would not take it.
+    edit(
+        &path,
+        "PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'records'",
+    );
+    edit(&path, &format!("UPDATE records SET token = 0 {set} WHERE tenant = 'a'"));
+    edit(&path, &format!("UPDATE records SET {column} = {value} WHERE tenant = 'a'"));
+    // Whoever goes round and round is not waited for.
+    let (sender, answer) = std::sync::mpsc::channel();
+    let sound = last.clone();
+    std::thread::spawn(move || {
+        let store = SqliteStore::open(&path).unwrap();
+        let seen = seen(&store);
+        let _ = sender.send((seen, done(store.load(&[first.key]))));
+    });
+    let (seen, told) =
+        answer.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{what}: no end"));
+    assert_eq!(seen, (vec![sound.key.clone()], Some(at(3)), vec![sound.key]), "{what}");
+    let gone = ["tenant", "kind", "id"].contains(&column);
+    let named = |place: &str| place.starts_with("a/");
+    assert!(
+        gone || matches!(&told, Err(StoreError::Corrupt { place, .. }) if named(place)),
+        "{what}: {told:?}"
+    );
+}
+
+type Keys = Vec<tipstaff::Key>;
+
+/// What is due, when the next timer is, and what a claim of one takes.
+fn seen(store: &SqliteStore) -> (Keys, Option<tipstaff::Time>, Keys) {
     let found = |records: Vec<Record>| records.into_iter().map(|record| record.key).collect::<Vec<_>>();
-    let sound = [only.key.clone()];
-    let page = tipstaff::DuePage { until: at(3), after: None, limit: 1 };
-    assert_eq!(found(done(store.due(&page)).unwrap()), sound, "{what}");
-    let ask = tipstaff::Ahead { channels: None, after: at(-1) };
-    assert_eq!(done(store.upcoming(&ask)).unwrap().timer, Some(at(3)), "{what}");
-    assert_eq!(found(done(store.claim(&claim(1, 1, 9))).unwrap()), sound, "{what}");
+    let due = found(done(store.due(&tipstaff::DuePage { until: at(3), after: None, limit: 5 })).unwrap());
+    let timer = done(store.upcoming(&tipstaff::Ahead { channels: None, after: at(2) })).unwrap().timer;
+    (due, timer, found(done(store.claim(&claim(1, 1, 9))).unwrap()))
 }
