@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use deadpool_postgres::{
-    GenericClient, Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
+    Client, GenericClient, Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
+    Transaction,
 };
 use tipstaff::StoreError;
-use tokio_postgres::{Config, NoTls, Statement};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, NoTls, Row, Statement};
 
 use crate::fault::Fault;
 use crate::lock::Form;
@@ -144,37 +146,26 @@ pub(crate) async fn check(db: &impl GenericClient, found: &Statement) -> Result<
 
 async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
     let mut client = pool.get().await.map_err(Fault::from)?;
-    let tx = client.build_transaction().isolation_level(form.isolation()).start().await?;
-    // Whoever brings a large database up to date is waited for.
-    tx.batch_execute(
-        "SELECT set_config('lock_timeout', '0', true) WHERE current_setting('lock_timeout', true) IS NOT NULL",
-    )
-    .await?;
+    // What is up to date is read, and no more: whoever only opens it need not be allowed to change it.
+    if is_current(&mut client, form).await? {
+        return Ok(());
+    }
+    let tx = patient(&mut client, form).await?;
     tx.batch_execute(
         "CREATE TABLE IF NOT EXISTS tipstaff_schema (one BOOLEAN PRIMARY KEY, version INTEGER NOT NULL, form TEXT NOT NULL)",
     )
     .await?;
     if form == Form::Rows {
-        // One host at a time; those that write are not in its way yet.
-        tx.batch_execute("LOCK TABLE tipstaff_schema IN SHARE UPDATE EXCLUSIVE MODE").await?;
+        // One host at a time, and nobody writes in the old way what the new one is made of. None holds
+        // anything else yet that another could wait for.
+        tx.batch_execute("LOCK TABLE tipstaff_schema IN ACCESS EXCLUSIVE MODE").await?;
     }
     let begin =
         "INSERT INTO tipstaff_schema (one, version, form) VALUES (TRUE, 0, $1) ON CONFLICT DO NOTHING";
     tx.execute(begin, &[&form.as_str()]).await?;
-    let row = tx.query_one("SELECT version, form FROM tipstaff_schema", &[]).await?;
-    let (found, known): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    let found = judge(&tx.query_one(KNOWN, &[]).await?, form)?;
     let steps = usize::try_from(found).unwrap_or(0);
-    if found > SCHEMA {
-        return Err(OpenError::Newer { found, newest: SCHEMA });
-    }
-    if known != form.as_str() {
-        return Err(OpenError::OtherForm { found: known, wanted: form.as_str() });
-    }
     if steps < MIGRATIONS.len() {
-        if form == Form::Rows {
-            // Nobody writes in the old way what the new one is made of.
-            tx.batch_execute("LOCK TABLE tipstaff_schema IN ACCESS EXCLUSIVE MODE").await?;
-        }
         // Whoever writes the version first has its row until the schema is there. The others wait for that
         // here, and find another version.
         let first = "UPDATE tipstaff_schema SET version = $1 WHERE version = $2";
@@ -184,4 +175,38 @@ async fn step(pool: &Pool, form: Form) -> Result<(), OpenError> {
         tx.batch_execute(&MIGRATIONS[steps..].concat()).await?;
     }
     Ok(tx.commit().await?)
+}
+
+const KNOWN: &str = "SELECT version, form FROM tipstaff_schema";
+
+/// A transaction that waits for whoever brings a large database up to date.
+async fn patient(client: &mut Client, form: Form) -> Result<Transaction<'_>, OpenError> {
+    let tx = client.build_transaction().isolation_level(form.isolation()).start().await?;
+    tx.batch_execute(
+        "SELECT set_config('lock_timeout', '0', true) WHERE current_setting('lock_timeout', true) IS NOT NULL",
+    )
+    .await?;
+    Ok(tx)
+}
+
+/// Whether there is nothing to bring up to date.
+async fn is_current(client: &mut Client, form: Form) -> Result<bool, OpenError> {
+    match patient(client, form).await?.query_opt(KNOWN, &[]).await {
+        Ok(Some(row)) => Ok(judge(&row, form)? == SCHEMA),
+        Ok(None) => Ok(false),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The schema of a database that this version may use in that form.
+fn judge(row: &Row, form: Form) -> Result<i32, OpenError> {
+    let (found, known): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    if found > SCHEMA {
+        return Err(OpenError::Newer { found, newest: SCHEMA });
+    }
+    if known != form.as_str() {
+        return Err(OpenError::OtherForm { found: known, wanted: form.as_str() });
+    }
+    Ok(found)
 }
