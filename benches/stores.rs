@@ -13,8 +13,8 @@ use tipstaff_console::cli::load::{Nothing, fresh, rules, signal};
 use tipstaff_console::store::{Database, block_on};
 use tokio_postgres::NoTls;
 
-/// How many commits are kept to be written raw, in turn.
-const KEPT: usize = 50;
+/// Of how many signals the commits are kept to be written raw, in turn; of five batches at least.
+const KEPT: usize = 500;
 
 /// Signals in their order, a thousand a second of their own time.
 struct Source {
@@ -58,7 +58,8 @@ fn through(c: &mut Criterion, name: &str, database: &Database) {
         block_on(engine.add_rules(&source.tenant, &rules(), &Actor::Host, begun))
             .expect("the rules are sound");
         drop(counted.take_commits());
-        for _ in 0..KEPT {
+        let kept = (KEPT / batch).max(5);
+        for _ in 0..kept {
             submit(&engine, source.take(batch));
         }
         // To keep what is committed is no part of what is measured.
@@ -66,7 +67,7 @@ fn through(c: &mut Criterion, name: &str, database: &Database) {
         submit(&engine, source.take(batch));
         // A batch of many may be several commits: what is compared is a batch.
         let commits: Vec<Vec<Vec<u8>>> = counted.take_commits().0.iter().map(rows).collect();
-        let per_batch = commits.len() / KEPT;
+        let per_batch = commits.len() / kept;
         let mut raw = Raw::open(database).expect("the database opens");
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(BenchmarkId::new("engine", batch), |b| {
@@ -75,7 +76,6 @@ fn through(c: &mut Criterion, name: &str, database: &Database) {
                 |signals| submit(&engine, signals),
                 BatchSize::PerIteration,
             );
-            drop(counted.take_commits());
         });
         let mut turn = commits.iter().cycle();
         group.bench_function(BenchmarkId::new("same rows", batch), |b| {

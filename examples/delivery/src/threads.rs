@@ -8,9 +8,6 @@ use std::thread;
 
 use tipstaff::{Delivered, Outcome};
 
-/// What a call needs of a thread's memory, with room to spare: many may be under way at once.
-const STACK: usize = 512 * 1024;
-
 /// An answer to come.
 #[derive(Default)]
 pub(crate) struct Awaited(Arc<Mutex<Slot>>);
@@ -25,7 +22,7 @@ struct Slot {
 pub(crate) fn carry_out(work: impl FnOnce() -> Delivered + Send + 'static) -> Awaited {
     let awaited = Awaited::default();
     let slot = Arc::clone(&awaited.0);
-    let begun = thread::Builder::new().name("webhook".into()).stack_size(STACK).spawn(move || {
+    let begun = thread::Builder::new().name("webhook".into()).spawn(move || {
         // Whoever waits would do so for ever.
         let answer = catch_unwind(AssertUnwindSafe(work));
         let answer =
