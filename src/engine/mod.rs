@@ -295,11 +295,13 @@ impl Engine {
     ///
     /// A batch costs fewer transactions. Deliveries that wait are under way at the same time; those
     /// that block come one after the other, so that a lease must outlast all of them, or be renewed
-    /// ([`Engine::renew_held`]), and while one blocks, a call of the store that waits for its server is not
-    /// gone on with: its transaction stays open that long. Nothing is given up for it: before each delivery of a batch it is asked
-    /// again whether the claim is held, whether a kill switch was engaged since (what waits then goes
-    /// back into the queue, and no attempt is counted), whether the approval covers it and whose turn
-    /// the effect is. What a process that is killed had claimed is one attempt the poorer.
+    /// ([`Engine::renew_held`]). While one blocks, a call of the store that waits for its server is not
+    /// gone on with: its transaction stays open that long.
+    ///
+    /// Nothing is given up for a batch: before each of its deliveries it is asked again whether the claim is
+    /// held, whether a kill switch was engaged since (what waits then goes back into the queue, and no
+    /// attempt is counted), whether the approval covers it and whose turn the effect is. What a process
+    /// that is killed had claimed is one attempt the poorer.
     #[must_use]
     pub fn claim_up_to(self, most: usize) -> Self {
         Self { batch: most.clamp(1, MAX_CLAIM), ..self }

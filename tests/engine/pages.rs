@@ -198,3 +198,13 @@ fn a_trail_that_grows_while_it_is_verified_is_whole() {
     let head = go(engine.verify_audit(&world.tenant, None)).expect("nothing is missing");
     assert_eq!(head.seq as usize, before + 3);
 }
+
+#[test]
+fn a_cursor_is_the_text_that_a_page_gave_and_no_other() {
+    let next = go(log().engine.enforcements(Filter::new(&id("acme")).limit(1))).next.unwrap();
+    assert_eq!(next.to_string().parse(), Ok(next.clone()));
+    let beyond = format!("{}.a", i64::MAX);
+    for text in ["", ".", "1", "1.", ".a", "x.a", " 1.a", "1.a\0", "1.a\nb", &beyond] {
+        assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text:?}");
+    }
+}

@@ -43,11 +43,10 @@ pub(crate) fn ensure(invariant: &'static str, holds: bool, seen: impl FnOnce() -
     if holds { Ok(()) } else { violated(invariant, seen()) }
 }
 
-/// How often an enforcement was changed, and by how many rows of the audit trail it was told.
+/// How often an enforcement was changed, and how often the trail tells more of it than one row, or none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) versions: u64,
-    pub(crate) rows: u64,
     /// Changes without a row, but for the making of a notice: repeats of a storm, which are counts and no
     /// states.
     pub(crate) bare: u64,
@@ -148,7 +147,6 @@ impl Witness {
             let made = key.kind == Kind::Notice && before.is_none();
             let changes = self.changes.entry(key.clone()).or_default();
             changes.versions += 1;
-            changes.rows += rows.len() as u64;
             changes.bare += u64::from(rows.is_empty() && !made);
             changes.double += u64::from(rows.len() == 2);
         }
@@ -217,7 +215,6 @@ impl Witness {
             }
             let changes = self.changes.entry(key.clone()).or_default();
             changes.versions += 1;
-            changes.rows += 1;
             self.seen.insert(key.clone(), record.clone());
         }
         for (tenant, grown) in grown {

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
-use tipstaff::{Commit, DuePage, Key, Kind, Record, Renewal, Span, Store, StoreError, Time, Trail};
+use tipstaff::{
+    Commit, Cursor, DuePage, Facet, Key, Kind, Order, Query, Record, Renewal, Span, Store, StoreError, Time,
+    Trail,
+};
 use tipstaff_postgres::PostgresStore;
 use tokio::time::timeout;
 use tokio_postgres::{Config, NoTls};
@@ -117,6 +120,28 @@ pub(crate) fn many_keys(server: &Config, form: Form) -> Result<(), String> {
     let absent = |n: u64| (Key::new(&acme, Kind::Trigger, format!("absent {n}")), 0);
     let call = Commit { expect: (0..20_000).map(absent).collect(), ..commit(&acme, 1, vec![]) };
     done(fresh.store.commit(&call)).map(drop).map_err(|error| error.to_string())
+}
+
+/// A filter of a text that the server has none the like of finds what its other values name, and nothing else.
+pub(crate) fn with_a_nul(server: &Config, form: Form) -> Result<(), String> {
+    let fresh = Fresh::new(server, form);
+    let acme = tenant("acme");
+    let record = plain(&acme, "1", 1, &[(Facet::User, "ana"), (Facet::Status, "open")]);
+    done(fresh.store.commit(&commit(&acme, 1, vec![record]))).map_err(|error| error.to_string())?;
+    let after = |id: &str| Some(Cursor { at: Time::EPOCH, id: id.to_owned() });
+    for (facets, after, found) in [
+        (&[(Facet::User, &["an\0a"][..])][..], None, 0),
+        (&[(Facet::User, &["an\0a", "ana"])], None, 1),
+        (&[(Facet::User, &["ana"]), (Facet::Status, &["\0"])], None, 0),
+        (&[(Facet::User, &["ana"])], after("a\0b"), 1),
+    ] {
+        let asked = Query { order: Order::Oldest, after, ..query(&acme, facets) };
+        let page = done(fresh.store.query(&asked)).map_err(|error| format!("{asked:?}: {error}"))?;
+        if page.rows.len() != found {
+            return Err(format!("{found} were to be found: {asked:?}: {page:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// Whoever writes what every decision reads comes to it, however many decisions there are.

@@ -124,6 +124,7 @@ const OF_ITS_OWN: &[OfItsOwn] = &[
     ("a_claim_takes_what_is_beside_a_damaged_tenant", calls::half_a_claim),
     ("what_cannot_be_read_holds_up_no_other", calls::unreadable),
     ("a_commit_may_name_very_many_keys", calls::many_keys),
+    ("a_filter_with_a_nul_finds_what_else_it_names", calls::with_a_nul),
     ("a_kill_switch_does_not_wait_for_every_decision", calls::hot_records),
     ("a_connection_waits_for_nobody_for_long", calls::settings),
     ("a_commit_whose_loss_a_pooler_names_is_unknown", pooler::names_the_loss),
